@@ -1,0 +1,134 @@
+//! Builders, and the checks that every setting passes.
+
+use std::time::Duration;
+
+use super::{compartment::Compartment, error::ConfigError, plain::Bulkhead};
+use crate::{core::MAX_UNITS, sync::Arc};
+
+/// Settings of a [`Bulkhead`], checked by [`build`](Self::build).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use bulklink::Bulkhead;
+///
+/// let payments = Bulkhead::builder("payments")
+///     .parallelism(10)
+///     .waiting_room(50)
+///     .wait_limit(Duration::from_secs(2))
+///     .build()?;
+/// assert_eq!(payments.parallelism(), 10);
+///
+/// let error = Bulkhead::builder("payments").parallelism(0).build().unwrap_err();
+/// assert_eq!(error.to_string(), "bulkhead \"payments\": parallelism 0 is not allowed, it must be more");
+/// # Ok::<(), bulklink::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct BulkheadBuilder {
+    settings: Settings,
+}
+
+impl BulkheadBuilder {
+    pub(crate) fn new(label: &str) -> Self {
+        Self { settings: Settings::new(label) }
+    }
+
+    /// How many operations may run at once, at least 1 and at most [`Bulkhead::MAX_CAPACITY`].
+    /// Required.
+    pub fn parallelism(mut self, operations: usize) -> Self {
+        self.settings.capacity = Some(operations);
+        self
+    }
+
+    /// How many operations may wait, at most [`Bulkhead::MAX_CAPACITY`]. Default 0.
+    pub fn waiting_room(mut self, operations: usize) -> Self {
+        self.settings.waiting_room = operations;
+        self
+    }
+
+    /// The longest time one operation may wait, longer than zero. Default none.
+    pub fn wait_limit(mut self, limit: Duration) -> Self {
+        self.settings.wait_limit = Some(limit);
+        self
+    }
+
+    /// Builds the bulkhead.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the setting that is missing, zero or too large, and its value; or says
+    /// that the label is empty once trimmed.
+    pub fn build(self) -> Result<Bulkhead, ConfigError> {
+        self.settings.compartment("parallelism", false).map(Bulkhead::new)
+    }
+}
+
+/// The settings that every kind of bulkhead has.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    label: Arc<str>,
+    pub(super) capacity: Option<usize>,
+    pub(super) waiting_room: usize,
+    pub(super) wait_limit: Option<Duration>,
+}
+
+impl Settings {
+    pub(super) fn new(label: &str) -> Self {
+        Self { label: label.trim().into(), capacity: None, waiting_room: 0, wait_limit: None }
+    }
+
+    /// Checks everything; `capacity` is what the capacity is called here.
+    pub(super) fn compartment(
+        self,
+        capacity: &'static str,
+        weighted: bool,
+    ) -> Result<Arc<Compartment>, ConfigError> {
+        let label = self.label;
+        if label.is_empty() {
+            return Err(ConfigError::EmptyLabel);
+        }
+        let units = self
+            .capacity
+            .ok_or_else(|| ConfigError::Missing { label: label.clone(), setting: capacity })?;
+        let units = at_least_one(&label, capacity, units)?;
+        let room = at_most_maximum(&label, "waiting_room", self.waiting_room)?;
+        not_zero(&label, "wait_limit", self.wait_limit)?;
+        Ok(Arc::new(Compartment::new(label, units, weighted, room, self.wait_limit)))
+    }
+}
+
+pub(super) fn at_most_maximum(
+    label: &Arc<str>,
+    setting: &'static str,
+    value: usize,
+) -> Result<u32, ConfigError> {
+    let maximum = MAX_UNITS as usize;
+    if value > maximum {
+        return Err(ConfigError::TooLarge { label: label.clone(), setting, value, maximum });
+    }
+    Ok(value as u32)
+}
+
+pub(super) fn at_least_one(
+    label: &Arc<str>,
+    setting: &'static str,
+    value: usize,
+) -> Result<u32, ConfigError> {
+    match at_most_maximum(label, setting, value)? {
+        0 => Err(ConfigError::Zero { label: label.clone(), setting }),
+        value => Ok(value),
+    }
+}
+
+pub(super) fn not_zero(
+    label: &Arc<str>,
+    setting: &'static str,
+    value: Option<Duration>,
+) -> Result<(), ConfigError> {
+    match value {
+        Some(Duration::ZERO) => Err(ConfigError::Zero { label: label.clone(), setting }),
+        _ => Ok(()),
+    }
+}

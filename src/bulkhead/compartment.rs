@@ -1,0 +1,201 @@
+//! A compartment: a gate, whose it is, and on which terms operations ask at it.
+//!
+//! It owns everything that plain and weighted bulkheads have in common, which is all but the names
+//! and types of their methods.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::{
+    deadline::Deadline,
+    error::{Rejection, ResizeError},
+    slot::{Admission, Slot},
+};
+use crate::{
+    core::{
+        MAX_UNITS,
+        admission::{Drain, Home, Run, Terms, Wait, admit_now},
+        gate::{Gate, ResizeRefusal},
+        reason::RejectionReason,
+    },
+    observe::status::BulkheadStatus,
+    sync::Arc,
+};
+
+/// One bulkhead, as all its handles share it.
+pub(crate) struct Compartment {
+    gate: Gate,
+    label: Arc<str>,
+    instance: u64,
+    waiting_room: u32,
+    wait_limit: Option<Duration>,
+}
+
+/// The four ways to ask for a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ask {
+    Patiently,
+    Now,
+    Within(Duration),
+    Before(Deadline),
+}
+
+impl Compartment {
+    pub(crate) fn new(
+        label: Arc<str>,
+        capacity: u32,
+        weighted: bool,
+        waiting_room: u32,
+        wait_limit: Option<Duration>,
+    ) -> Self {
+        let gate = Gate::new(capacity, waiting_room, weighted);
+        Self { gate, label, instance: next_instance(), waiting_room, wait_limit }
+    }
+
+    pub(crate) fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    pub(crate) fn waiting_room(&self) -> usize {
+        self.waiting_room as usize
+    }
+
+    pub(crate) fn wait_limit(&self) -> Option<Duration> {
+        self.wait_limit
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.gate.capacity() as usize
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.gate.is_closed()
+    }
+
+    pub(crate) fn terms(&self, cost: usize, ask: Ask) -> Terms {
+        let terms = Terms { cost, waits: true, wait_limit: self.wait_limit, deadline: None };
+        match ask {
+            Ask::Patiently => terms,
+            Ask::Now => Terms { waits: false, wait_limit: None, ..terms },
+            Ask::Within(limit) => {
+                let limit = self.wait_limit.map_or(limit, |own| own.min(limit));
+                Terms { wait_limit: Some(limit), ..terms }
+            }
+            Ask::Before(deadline) => Terms { deadline: Some(deadline.instant()), ..terms },
+        }
+    }
+
+    pub(crate) fn slot(self: &Arc<Self>, cost: usize, ask: Ask) -> Admission {
+        Admission::new(Wait::new(self.clone(), self.terms(cost, ask)))
+    }
+
+    pub(crate) fn slot_now(self: &Arc<Self>, cost: usize) -> Result<Slot, Rejection> {
+        admit_now(self.clone(), &self.terms(cost, Ask::Now)).map(Slot::new)
+    }
+
+    pub(crate) fn run<F: Future>(&self, cost: usize, ask: Ask, work: F) -> Run<&Self, F> {
+        Run::new(self, self.terms(cost, ask), work)
+    }
+
+    pub(crate) fn run_owned<F: Future>(
+        self: &Arc<Self>,
+        cost: usize,
+        work: F,
+    ) -> Run<Arc<Self>, F> {
+        Run::new(self.clone(), self.terms(cost, Ask::Patiently), work)
+    }
+
+    pub(crate) fn status(&self) -> BulkheadStatus {
+        BulkheadStatus::new(
+            self.gate.snapshot(),
+            self.label.clone(),
+            self.instance,
+            self.waiting_room(),
+            self.wait_limit,
+        )
+    }
+
+    /// Resizes; `setting` is what the capacity is called here.
+    pub(crate) fn resize(&self, setting: &'static str, value: usize) -> Result<(), ResizeError> {
+        let label = || self.label.clone();
+        let maximum = MAX_UNITS as usize;
+        if value == 0 {
+            return Err(ResizeError::Zero { label: label(), setting });
+        }
+        if value > maximum {
+            return Err(ResizeError::TooLarge { label: label(), setting, value, maximum });
+        }
+        self.gate.resize(value as u32).map_err(|refusal| match refusal {
+            ResizeRefusal::Closed => ResizeError::Closed { label: label() },
+            ResizeRefusal::BelowQueuedCost(cost) => ResizeError::BelowQueuedCost {
+                label: label(),
+                capacity: value,
+                cost: cost as usize,
+            },
+        })
+    }
+
+    pub(crate) fn close(&self) {
+        self.gate.close();
+    }
+
+    pub(crate) fn wait_closed(&self) -> Drain<&Self> {
+        Drain::new(self)
+    }
+
+    /// What a handle of the type `name` shows of itself.
+    pub(crate) fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status();
+        f.debug_struct(name)
+            .field("label", &status.label)
+            .field("capacity", &status.capacity)
+            .field("used", &status.used)
+            .field("waiting", &status.waiting)
+            .field("waiting_room", &status.waiting_room)
+            .field("wait_limit", &status.wait_limit)
+            .field("is_closed", &status.is_closed)
+            .finish()
+    }
+}
+
+impl Home for &Compartment {
+    type Rejection = Rejection;
+
+    #[inline]
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn reject(&self, reason: RejectionReason) -> Rejection {
+        Rejection::new(self.label.clone(), reason)
+    }
+}
+
+impl Home for Arc<Compartment> {
+    type Rejection = Rejection;
+
+    #[inline]
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn reject(&self, reason: RejectionReason) -> Rejection {
+        (&**self).reject(reason)
+    }
+}
+
+impl fmt::Debug for Compartment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compartment").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+/// A number that no other bulkhead of this process has.
+fn next_instance() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

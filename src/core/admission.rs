@@ -1,0 +1,400 @@
+//! The life of one operation at a gate: arriving, waiting, holding its units, giving them back.
+//!
+//! It owns the futures and guards, generic over what keeps the gate alive: a reference where an
+//! operation runs in place, a counted handle where it may outlive its caller. At every point of that
+//! life a drop undoes exactly what has been done.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{
+    gate::{Arrival, Arrived, Expiry, Gate, Patience},
+    line::Ticket,
+    reason::RejectionReason,
+};
+
+/// What an operation holds on to its gate by, and what its rejection is called there.
+pub(crate) trait Home {
+    /// A reason together with whose it is.
+    type Rejection;
+
+    fn gate(&self) -> &Gate;
+
+    fn reject(&self, reason: RejectionReason) -> Self::Rejection;
+}
+
+/// On which terms an operation asks to be admitted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) cost: usize,
+    /// Whether it waits if it must.
+    pub(crate) waits: bool,
+    pub(crate) wait_limit: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Terms {
+    fn expired(&self) -> Option<Expiry> {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            Some(Expiry::Deadline)
+        } else if self.wait_limit == Some(Duration::ZERO) {
+            Some(Expiry::WaitLimit)
+        } else {
+            None
+        }
+    }
+
+    /// When a wait that began at `since` ends, and by which limit: the one that comes first.
+    fn end(&self, since: Instant) -> Option<(Instant, Expiry)> {
+        // A limit too far away to be an instant is none.
+        let limit = self.wait_limit.and_then(|limit| since.checked_add(limit));
+        let limit = limit.map(|at| (at, Expiry::WaitLimit));
+        let deadline = self.deadline.map(|at| (at, Expiry::Deadline));
+        [limit, deadline].into_iter().flatten().min_by_key(|&(at, _)| at)
+    }
+}
+
+/// Units in use; dropping it gives them back.
+#[derive(Debug)]
+pub(crate) struct Permit<H: Home> {
+    home: H,
+    cost: u32,
+    started: bool,
+}
+
+impl<H: Home> Permit<H> {
+    /// The work begins: from now on the units count as released when they come back, not abandoned.
+    pub(crate) fn start(mut self) -> Self {
+        self.started = true;
+        self
+    }
+
+    pub(crate) fn home(&self) -> &H {
+        &self.home
+    }
+
+    pub(crate) fn cost(&self) -> u32 {
+        self.cost
+    }
+}
+
+impl<H: Home> Drop for Permit<H> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.started {
+            self.home.gate().release(self.cost);
+        } else {
+            self.home.gate().abandon(self.cost);
+        }
+    }
+}
+
+/// Where an operation stands after its arrival.
+#[derive(Debug)]
+pub(crate) enum Entry<H: Home> {
+    Admitted(Permit<H>),
+    Queued(Queued<H>),
+}
+
+/// Admits now or rejects.
+#[inline]
+pub(crate) fn admit_now<H: Home>(home: H, terms: &Terms) -> Result<Permit<H>, H::Rejection> {
+    debug_assert!(!terms.waits);
+    match arrive(home, terms, Waker::noop())? {
+        Entry::Admitted(permit) => Ok(permit),
+        Entry::Queued(_) => unreachable!("an operation that does not wait was queued"),
+    }
+}
+
+/// Arrives at the gate. A waiter is woken through `waker`.
+#[inline]
+pub(crate) fn arrive<H: Home>(
+    home: H,
+    terms: &Terms,
+    waker: &Waker,
+) -> Result<Entry<H>, H::Rejection> {
+    let expired = terms.expired();
+    let cost = u32::try_from(terms.cost).unwrap_or(u32::MAX);
+    if expired.is_none() && home.gate().admit_fast(cost) {
+        return Ok(Entry::Admitted(Permit { home, cost, started: false }));
+    }
+    arrive_slow(home, terms, expired, waker)
+}
+
+#[cold]
+fn arrive_slow<H: Home>(
+    home: H,
+    terms: &Terms,
+    expired: Option<Expiry>,
+    waker: &Waker,
+) -> Result<Entry<H>, H::Rejection> {
+    let cost = terms.cost as u32;
+    let mut prepare = terms.waits && !home.gate().seems_free(terms.cost);
+    loop {
+        let since = Instant::now();
+        let patience = match (terms.waits, prepare) {
+            (false, _) => Patience::None,
+            (true, false) => Patience::Unprepared,
+            (true, true) => Patience::Prepared(Some(waker.clone()), since),
+        };
+        match home.gate().arrive(Arrival { cost: terms.cost, expired, patience }) {
+            Arrived::Admitted => return Ok(Entry::Admitted(Permit { home, cost, started: false })),
+            Arrived::Refused(reason) => return Err(home.reject(reason)),
+            Arrived::MustPrepare => prepare = true,
+            Arrived::Waits(ticket) => {
+                let place = Place { home: Some(home), ticket, cost };
+                return Ok(Entry::Queued(Queued { place, end: terms.end(since), timer: None }));
+            }
+        }
+    }
+}
+
+/// A place in the line; dropping it leaves the line, or gives back what it was admitted to.
+#[derive(Debug)]
+struct Place<H: Home> {
+    /// Taken once the place has been given up.
+    home: Option<H>,
+    ticket: Ticket,
+    cost: u32,
+}
+
+impl<H: Home> Place<H> {
+    fn look(&mut self, waker: &Waker) -> Option<Result<Permit<H>, H::Rejection>> {
+        let outcome = self.gate().look(self.ticket, waker)?;
+        Some(self.settle(outcome))
+    }
+
+    fn expire(&mut self, expiry: Expiry) -> Result<Permit<H>, H::Rejection> {
+        let outcome = self.gate().expire(self.ticket, expiry);
+        self.settle(outcome)
+    }
+
+    fn gate(&self) -> &Gate {
+        self.home.as_ref().expect("a place is polled until it has an outcome").gate()
+    }
+
+    fn settle(&mut self, outcome: Result<(), RejectionReason>) -> Result<Permit<H>, H::Rejection> {
+        let home = self.home.take().expect("a place has one outcome");
+        match outcome {
+            Ok(()) => Ok(Permit { home, cost: self.cost, started: false }),
+            Err(reason) => Err(home.reject(reason)),
+        }
+    }
+}
+
+impl<H: Home> Drop for Place<H> {
+    fn drop(&mut self) {
+        if let Some(home) = &self.home {
+            home.gate().cancel(self.ticket);
+        }
+    }
+}
+
+pin_project! {
+    /// An operation in line.
+    #[derive(Debug)]
+    pub(crate) struct Queued<H: Home> {
+        place: Place<H>,
+        end: Option<(Instant, Expiry)>,
+        #[pin]
+        timer: Option<Sleep>,
+    }
+}
+
+impl<H: Home> Queued<H> {
+    /// The first poll, made by whoever has just joined: the waker is in place, the timer is not.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with a timer, if the wait has a limit.
+    pub(crate) fn poll_joined(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Permit<H>, H::Rejection>> {
+        let mut this = self.project();
+        let Some((at, expiry)) = *this.end else { return Poll::Pending };
+        if this.timer.is_none() {
+            this.timer.set(Some(sleep_until(at)));
+        }
+        match this.timer.as_pin_mut() {
+            Some(timer) => {
+                ready!(timer.poll(cx));
+                Poll::Ready(this.place.expire(expiry))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<H: Home> Future for Queued<H> {
+    type Output = Result<Permit<H>, H::Rejection>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.as_mut().project().place.look(cx.waker()) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => self.poll_joined(cx),
+        }
+    }
+}
+
+pin_project! {
+    /// An operation from before its arrival to its admission or rejection. It arrives when it is
+    /// first polled.
+    #[derive(Debug)]
+    #[project = WaitStage]
+    pub(crate) enum Wait<H: Home> {
+        Before { home: Option<H>, terms: Terms },
+        Queued { #[pin] queued: Queued<H> },
+    }
+}
+
+impl<H: Home> Wait<H> {
+    pub(crate) fn new(home: H, terms: Terms) -> Self {
+        Self::Before { home: Some(home), terms }
+    }
+}
+
+impl<H: Home> Wait<H> {
+    /// Where the wait stands, in a word.
+    pub(crate) fn stage(&self) -> &'static str {
+        match self {
+            Self::Before { home: Some(_), .. } => "not arrived",
+            Self::Before { home: None, .. } => "done",
+            Self::Queued { queued } if queued.place.home.is_some() => "queued",
+            Self::Queued { .. } => "done",
+        }
+    }
+}
+
+impl<H: Home> Future for Wait<H> {
+    type Output = Result<Permit<H>, H::Rejection>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (home, terms) = match self.as_mut().project() {
+            WaitStage::Queued { queued } => return queued.poll(cx),
+            WaitStage::Before { home, terms } => (home, terms),
+        };
+        let home = home.take().expect("`Admission` polled after completion");
+        match arrive(home, terms, cx.waker()) {
+            Ok(Entry::Admitted(permit)) => Poll::Ready(Ok(permit)),
+            Err(rejection) => Poll::Ready(Err(rejection)),
+            Ok(Entry::Queued(queued)) => {
+                self.set(Self::Queued { queued });
+                match self.project() {
+                    WaitStage::Queued { queued } => queued.poll_joined(cx),
+                    WaitStage::Before { .. } => unreachable!("the wait was queued"),
+                }
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// Work that is polled only once it is admitted, and holds its units until it is done.
+    #[derive(Debug)]
+    pub(crate) struct Run<H: Home, F> {
+        // Dropped before the units are given back, and never moved once it runs.
+        #[pin]
+        work: Option<F>,
+        #[pin]
+        stage: RunStage<H>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = RunStageProj]
+    enum RunStage<H: Home> {
+        Waiting { #[pin] wait: Wait<H> },
+        Running { permit: Permit<H> },
+        Done,
+    }
+}
+
+impl<H: Home, F> Run<H, F> {
+    pub(crate) fn new(home: H, terms: Terms, work: F) -> Self {
+        Self { work: Some(work), stage: RunStage::Waiting { wait: Wait::new(home, terms) } }
+    }
+
+    /// Where the run stands, in a word.
+    pub(crate) fn stage(&self) -> &'static str {
+        match &self.stage {
+            RunStage::Waiting { wait } => wait.stage(),
+            RunStage::Running { .. } => "running",
+            RunStage::Done => "done",
+        }
+    }
+}
+
+impl<H: Home, F: Future> Future for Run<H, F> {
+    type Output = Result<F::Output, H::Rejection>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let RunStageProj::Waiting { wait } = this.stage.as_mut().project() {
+            match ready!(wait.poll(cx)) {
+                Ok(permit) => this.stage.set(RunStage::Running { permit: permit.start() }),
+                Err(rejection) => {
+                    this.stage.set(RunStage::Done);
+                    return Poll::Ready(Err(rejection));
+                }
+            }
+        }
+        let work = this.work.as_mut().as_pin_mut();
+        let output = ready!(work.expect("polled after completion").poll(cx));
+        this.work.set(None);
+        this.stage.set(RunStage::Done);
+        Poll::Ready(Ok(output))
+    }
+}
+
+/// Waits until the gate is closed and nothing runs.
+#[derive(Debug)]
+pub(crate) struct Drain<H: Home> {
+    home: H,
+    ticket: Option<Ticket>,
+}
+
+impl<H: Home> Drain<H> {
+    pub(crate) fn new(home: H) -> Self {
+        Self { home, ticket: None }
+    }
+}
+
+impl<H: Home + Unpin> Future for Drain<H> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let gate = this.home.gate();
+        let is_drained = match this.ticket {
+            Some(ticket) => gate.look_for_drain(ticket, cx.waker()),
+            None => {
+                this.ticket = gate.await_drain(cx.waker().clone());
+                this.ticket.is_none()
+            }
+        };
+        if is_drained {
+            this.ticket = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl<H: Home> Drop for Drain<H> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.home.gate().leave_drain(ticket);
+        }
+    }
+}

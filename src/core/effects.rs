@@ -1,0 +1,113 @@
+//! What is left to do once the lock is released: wake tasks, tell handlers, free memory.
+//!
+//! A locked section never runs code of others. It collects wakers and changes here, and whoever
+//! called the gate carries them out after unlocking.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Waker,
+    time::{Duration, SystemTime},
+};
+
+use super::line::Spare;
+use crate::sync::Arc;
+
+/// What happened to a bulkhead or to one of its operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An operation was admitted, at once or from the line.
+    Admitted,
+    /// An operation joined the line.
+    Queued,
+    /// An operation was rejected: no free slot and no place to wait.
+    Saturated,
+    /// A wait limit or deadline passed, in the line or before it.
+    Expired,
+    /// A waiter was dropped before its admission.
+    Cancelled,
+    /// An admitted operation gave its units back without having started.
+    Abandoned,
+    /// An operation ended and gave its units back.
+    Released,
+    /// The capacity was changed.
+    Resized,
+    /// The bulkhead was closed.
+    Closed,
+    /// An operation was rejected because the bulkhead is closed.
+    ClosedRejection,
+    /// The bulkhead is closed and its last operation has ended.
+    Drained,
+}
+
+/// One change of a gate, with the state it left behind.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) kind: EventKind,
+    pub(crate) sequence: u64,
+    pub(crate) occurred_at: SystemTime,
+    pub(crate) capacity: u32,
+    pub(crate) used: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) waiting: u32,
+    pub(crate) is_closed: bool,
+    pub(crate) cost: Option<u32>,
+    pub(crate) from_queue: bool,
+    pub(crate) waited: Option<Duration>,
+    pub(crate) affected_waiters: u32,
+    pub(crate) previous_capacity: Option<u32>,
+}
+
+/// Who is told of changes, as a gate holds it: everybody subscribed at one instant.
+pub(crate) trait Audience: Send + Sync + std::fmt::Debug {
+    /// Tells of `changes`, which are in causal order.
+    fn tell(self: Arc<Self>, changes: Vec<Change>);
+}
+
+/// A shared audience.
+pub(crate) type SharedAudience = Arc<dyn Audience>;
+
+/// The remainder of a locked section.
+#[derive(Debug, Default)]
+#[must_use = "tasks wait to be woken and handlers to be told"]
+pub(crate) struct Effects {
+    first: Option<Waker>,
+    rest: Vec<Waker>,
+    news: Option<(SharedAudience, Vec<Change>)>,
+    spare: Option<Spare>,
+}
+
+impl Effects {
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        match self.first {
+            None => self.first = Some(waker),
+            Some(_) => self.rest.push(waker),
+        }
+    }
+
+    pub(super) fn tell(&mut self, audience: &SharedAudience, change: Change) {
+        match &mut self.news {
+            Some((_, changes)) => changes.push(change),
+            None => self.news = Some((audience.clone(), vec![change])),
+        }
+    }
+
+    pub(super) fn free(&mut self, spare: Option<Spare>) {
+        self.spare = spare;
+    }
+
+    /// Wakes and tells. A waker that panics does not keep the others from being woken.
+    pub(crate) fn carry_out(self) {
+        let Self { first, rest, news, spare } = self;
+        for waker in first.into_iter().chain(rest) {
+            // The panic has been reported by its hook. Passing it on would abort the process where
+            // this runs in a drop, and would hide the waiters behind this one.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+        if let Some((audience, changes)) = news {
+            audience.tell(changes);
+        }
+        drop(spare);
+    }
+}

@@ -1,0 +1,430 @@
+//! The gate: the state word, and the lock around everything the word cannot hold.
+//!
+//! It owns what may happen to a bounded number of units: arrive, leave the line, release, resize,
+//! close, look. It wakes and tells nobody while it holds the lock: a section hands out its
+//! [`Effects`](super::effects::Effects) by settling, and every method carries them out after that.
+
+use std::{task::Waker, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    effects::{EventKind, SharedAudience},
+    line::{Line, Stage, Ticket, Waiter},
+    reason::RejectionReason,
+    section::{Rare, Section, State},
+    tally::Snapshot,
+    word::Word,
+};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
+
+/// A bounded number of units and a bounded line for them.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(super) word: AtomicU64,
+    /// Free units below which an admission would set a new peak of use. Written under the lock only.
+    pub(super) floor: AtomicU32,
+    room: u32,
+    pub(super) state: Mutex<State>,
+}
+
+/// An operation at the gate.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) cost: usize,
+    /// Which limit had passed already.
+    pub(crate) expired: Option<Expiry>,
+    pub(crate) patience: Patience,
+}
+
+/// Whether an operation waits if it must.
+#[derive(Debug)]
+pub(crate) enum Patience {
+    /// It does not.
+    None,
+    /// It does, and would rather not clone its waker in vain: ask again if there is need.
+    Unprepared,
+    /// It does, since this instant, with this waker.
+    Prepared(Option<Waker>, Instant),
+}
+
+/// Which of the two limits of a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    WaitLimit,
+    Deadline,
+}
+
+impl Expiry {
+    pub(crate) fn reason(self, waited: Duration) -> RejectionReason {
+        match self {
+            Self::WaitLimit => RejectionReason::WaitLimit { waited },
+            Self::Deadline => RejectionReason::Deadline { waited },
+        }
+    }
+}
+
+/// What became of an arrival.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    Admitted,
+    Waits(Ticket),
+    /// Nothing happened: it must wait, and was unprepared.
+    MustPrepare,
+    Refused(RejectionReason),
+}
+
+/// Why a capacity cannot be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResizeRefusal {
+    Closed,
+    /// The line holds an operation of this cost, which could never be admitted.
+    BelowQueuedCost(u32),
+}
+
+impl Gate {
+    /// `weighted` where operations may have a cost other than 1.
+    pub(crate) fn new(capacity: u32, room: u32, weighted: bool) -> Self {
+        Self {
+            word: AtomicU64::new(Word::new(capacity, weighted).bits()),
+            floor: AtomicU32::new(capacity),
+            room,
+            state: Mutex::new(State::new(capacity, weighted)),
+        }
+    }
+
+    /// The fast path: admits `cost` units if that takes no lock. `false` says nothing: [`arrive`]
+    /// decides.
+    ///
+    /// [`arrive`]: Self::arrive
+    #[inline]
+    pub(crate) fn admit_fast(&self, cost: u32) -> bool {
+        let mut word = Word::from_bits(self.word.load(Ordering::Acquire));
+        loop {
+            // Read after the word, so it is the floor of this word or of a later one; and a later
+            // one makes the exchange fail.
+            let floor = self.floor.load(Ordering::Relaxed);
+            let Some(next) = word.admit_fast(cost, floor) else { return false };
+            match self.exchange(word, next) {
+                Ok(()) => return true,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// An operation arrives: the rows of the table of admission, in their order, in one step.
+    pub(crate) fn arrive(&self, mut arrival: Arrival) -> Arrived {
+        let mut section = Section::enter(self);
+        let arrived = match refuse(&mut section, &arrival) {
+            Some(reason) => Arrived::Refused(reason),
+            None => self.admit_or_join(&mut section, &mut arrival),
+        };
+        section.settle().carry_out();
+        arrived
+    }
+
+    /// Rows 5 to 7, for a cost between 1 and the capacity.
+    fn admit_or_join(&self, section: &mut Section<'_>, arrival: &mut Arrival) -> Arrived {
+        let cost = arrival.cost as u32;
+        let has_room = section.state.waiting() < self.room;
+        // One reading of the word that does not fit is enough to refuse, or to ask for a waker. To
+        // admit or to join, the word must stand still.
+        if section.fits(cost) || (has_room && matches!(arrival.patience, Patience::Prepared(..))) {
+            section.freeze();
+        }
+        if section.fits(cost) {
+            section.admit(cost, None);
+            return Arrived::Admitted;
+        }
+        // The waker of whoever does not join stays with the arrival, to be dropped after the section.
+        match &mut arrival.patience {
+            Patience::Prepared(waker, since) if has_room => {
+                Arrived::Waits(join(section, Waiter { cost, since: *since, waker: waker.take() }))
+            }
+            Patience::Unprepared if has_room => Arrived::MustPrepare,
+            _ => {
+                section.state.counts.saturated += 1;
+                section.record(EventKind::Saturated, |change| change.cost = Some(cost));
+                Arrived::Refused(RejectionReason::Saturated {
+                    cost: arrival.cost,
+                    used: section.used() as usize,
+                    capacity: section.state.capacity as usize,
+                    waiting: section.state.waiting() as usize,
+                    waiting_room: self.room as usize,
+                })
+            }
+        }
+    }
+
+    /// An admitted operation has ended.
+    #[inline]
+    pub(crate) fn release(&self, cost: u32) {
+        let mut word = Word::from_bits(self.word.load(Ordering::Relaxed));
+        while let Some(next) = word.release_fast(cost) {
+            match self.exchange(word, next) {
+                Ok(()) => return,
+                Err(seen) => word = seen,
+            }
+        }
+        self.give_back(cost, EventKind::Released);
+    }
+
+    /// An admitted operation gives its units back without having started.
+    pub(crate) fn abandon(&self, cost: u32) {
+        self.give_back(cost, EventKind::Abandoned);
+    }
+
+    #[cold]
+    fn give_back(&self, cost: u32, kind: EventKind) {
+        let mut section = Section::enter(self);
+        section.freeze();
+        section.give_back(cost, kind);
+        section.settle().carry_out();
+    }
+
+    /// A waiter looks at its place: what has become of it, or `None` while it waits, to be woken by
+    /// `waker`. With an answer, the place is given up.
+    pub(crate) fn look(
+        &self,
+        ticket: Ticket,
+        waker: &Waker,
+    ) -> Option<Result<(), RejectionReason>> {
+        match self.watch(|rare| &mut rare.line, ticket, waker) {
+            Stage::Waiting => None,
+            Stage::Admitted => Some(Ok(())),
+            _ => Some(Err(RejectionReason::Closed)),
+        }
+    }
+
+    /// A waiter leaves because a limit has passed, unless it was admitted before that was seen.
+    pub(crate) fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
+        let mut section = Section::enter(self);
+        section.freeze();
+        let (stage, waiter) = vacate(&mut section, |rare| &mut rare.line, ticket);
+        let outcome = match stage {
+            Stage::Waiting => {
+                let waited = section.now().saturating_duration_since(waiter.since);
+                section.state.counts.expired += 1;
+                section.record(EventKind::Expired, |change| {
+                    change.cost = Some(waiter.cost);
+                    change.from_queue = true;
+                    change.waited = Some(waited);
+                });
+                Err(expiry.reason(waited))
+            }
+            Stage::Admitted => Ok(()),
+            _ => Err(RejectionReason::Closed),
+        };
+        section.settle().carry_out();
+        drop(waiter.waker);
+        outcome
+    }
+
+    /// A waiter is dropped, wherever it stands: in line, or admitted without knowing it.
+    pub(crate) fn cancel(&self, ticket: Ticket) {
+        let mut section = Section::enter(self);
+        section.freeze();
+        let (stage, waiter) = vacate(&mut section, |rare| &mut rare.line, ticket);
+        match stage {
+            Stage::Waiting => {
+                section.state.counts.cancelled += 1;
+                section.record(EventKind::Cancelled, |change| {
+                    change.cost = Some(waiter.cost);
+                    change.from_queue = true;
+                });
+            }
+            Stage::Admitted => section.give_back(waiter.cost, EventKind::Abandoned),
+            _ => {}
+        }
+        section.settle().carry_out();
+        drop(waiter.waker);
+    }
+
+    /// Sets the capacity, which lies within bounds.
+    pub(crate) fn resize(&self, capacity: u32) -> Result<(), ResizeRefusal> {
+        let mut section = Section::enter(self);
+        if section.state.is_closed {
+            return Err(ResizeRefusal::Closed);
+        }
+        if capacity == section.state.capacity {
+            return Ok(());
+        }
+        if section.state.units.is_some() && capacity < section.state.capacity {
+            let largest = section.state.rare.as_ref().and_then(|rare| rare.line.largest_cost());
+            if let Some(cost) = largest.filter(|&cost| cost > capacity) {
+                return Err(ResizeRefusal::BelowQueuedCost(cost));
+            }
+        }
+        section.freeze();
+        section.set_capacity(capacity);
+        section.settle().carry_out();
+        Ok(())
+    }
+
+    /// Rejects everybody who waits and everybody who comes. What runs goes on.
+    pub(crate) fn close(&self) {
+        let mut section = Section::enter(self);
+        if section.state.is_closed {
+            return;
+        }
+        section.freeze();
+        section.state.is_closed = true;
+        let affected = section.state.waiting();
+        section.record(EventKind::Closed, |change| change.affected_waiters = affected);
+        while let Some(waiter) = section.state.rare().line.advance(Stage::Closed) {
+            section.state.rare().counts.closed_while_waiting += 1;
+            section.effects.wake(waiter.waker);
+            let waited = section.now().saturating_duration_since(waiter.since);
+            section.record(EventKind::ClosedRejection, |change| {
+                change.cost = Some(waiter.cost);
+                change.from_queue = true;
+                change.waited = Some(waited);
+            });
+        }
+        section.settle().carry_out();
+    }
+
+    /// Joins those who wait for the drain, or says with `None` that there is nothing to wait for.
+    pub(crate) fn await_drain(&self, waker: Waker) -> Option<Ticket> {
+        let since = Instant::now();
+        let mut section = Section::enter(self);
+        if section.state.is_closed && section.in_flight() == 0 {
+            drop(section);
+            drop(waker);
+            return None;
+        }
+        Some(section.state.rare().drains.join(Waiter { cost: 0, since, waker: Some(waker) }))
+    }
+
+    /// Whether the drain has come, and with it the end of this ticket. If not, it wakes `waker`.
+    pub(crate) fn look_for_drain(&self, ticket: Ticket, waker: &Waker) -> bool {
+        self.watch(|rare| &mut rare.drains, ticket, waker) != Stage::Waiting
+    }
+
+    /// Leaves those who wait for the drain.
+    pub(crate) fn leave_drain(&self, ticket: Ticket) {
+        let mut section = Section::enter(self);
+        let left = vacate(&mut section, |rare| &mut rare.drains, ticket);
+        section.settle().carry_out();
+        drop(left);
+    }
+
+    /// What has become of a place in either line. One that was called is given up; in one that still
+    /// waits, `waker` takes the place of another.
+    fn watch(&self, line: LineOf, ticket: Ticket, waker: &Waker) -> Stage {
+        // Declared before the section, so never dropped under its lock.
+        let own_waker;
+        let mut section = Section::enter(self);
+        let place = line(section.state.rare());
+        if place.stage(ticket) == Stage::Waiting && !place.wakes(ticket, waker) {
+            // Cloning a waker runs code of others, so the lock is let go, and with it all we know.
+            drop(section);
+            own_waker = waker.clone();
+            section = Section::enter(self);
+            let place = line(section.state.rare());
+            if place.stage(ticket) == Stage::Waiting {
+                let replaced = place.set_waker(ticket, own_waker);
+                drop(section);
+                drop(replaced);
+                return Stage::Waiting;
+            }
+        }
+        let stage = line(section.state.rare()).stage(ticket);
+        if stage != Stage::Waiting {
+            let left = vacate(&mut section, line, ticket);
+            section.settle().carry_out();
+            drop(left);
+        }
+        stage
+    }
+
+    pub(crate) fn capacity(&self) -> u32 {
+        Section::enter(self).state.capacity
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        Section::enter(self).state.is_closed
+    }
+
+    /// One instant of the gate.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Section::enter(self).snapshot()
+    }
+
+    /// Has everything that happens from now on told to `audience`. Returns the former one, to be
+    /// dropped by the caller.
+    pub(crate) fn set_audience(&self, audience: Option<SharedAudience>) -> Option<SharedAudience> {
+        let mut section = Section::enter(self);
+        section.freeze();
+        let former = std::mem::replace(&mut section.state.rare().audience, audience);
+        section.settle().carry_out();
+        former
+    }
+
+    /// Units that are free at this moment, without taking the lock. A hint, and nothing more.
+    #[inline]
+    pub(crate) fn seems_free(&self, cost: usize) -> bool {
+        Word::from_bits(self.word.load(Ordering::Relaxed)).free() as usize >= cost
+    }
+
+    #[inline]
+    fn exchange(&self, from: Word, to: Word) -> Result<(), Word> {
+        self.word
+            .compare_exchange_weak(from.bits(), to.bits(), Ordering::AcqRel, Ordering::Acquire)
+            .map(drop)
+            .map_err(Word::from_bits)
+    }
+}
+
+/// Which of the two lines of a gate.
+type LineOf = fn(&mut Rare) -> &mut Line;
+
+/// Rows 1 to 4: what no free unit would help.
+fn refuse(section: &mut Section<'_>, arrival: &Arrival) -> Option<RejectionReason> {
+    let capacity = section.state.capacity as usize;
+    if section.state.is_closed {
+        section.state.rare().counts.closed_before_queue += 1;
+        section.record(EventKind::ClosedRejection, |change| {
+            change.cost = u32::try_from(arrival.cost).ok();
+        });
+        return Some(RejectionReason::Closed);
+    }
+    if arrival.cost == 0 || arrival.cost > capacity {
+        section.state.rare().counts.oversized += 1;
+        return Some(match arrival.cost {
+            0 => RejectionReason::InvalidCost,
+            cost => RejectionReason::CostExceedsCapacity { cost, capacity },
+        });
+    }
+    let expiry = arrival.expired?;
+    section.state.counts.expired_before_queue += 1;
+    section.record(EventKind::Expired, |change| {
+        change.cost = Some(arrival.cost as u32);
+        change.waited = Some(Duration::ZERO);
+    });
+    Some(expiry.reason(Duration::ZERO))
+}
+
+fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
+    let cost = waiter.cost;
+    let line = &mut section.state.rare().line;
+    let ticket = line.join(waiter);
+    let (waiting, waiting_units) = (line.len(), line.units());
+    let state = &mut *section.state;
+    state.counts.peak_waiting = state.counts.peak_waiting.max(waiting);
+    if let Some(units) = &mut state.units {
+        units.queued += u64::from(cost);
+        units.peak_waiting = units.peak_waiting.max(waiting_units);
+    }
+    section.record(EventKind::Queued, |change| change.cost = Some(cost));
+    ticket
+}
+
+/// Gives up a place, and with the last one the memory that the line no longer needs.
+fn vacate(section: &mut Section<'_>, line: LineOf, ticket: Ticket) -> (Stage, Waiter) {
+    let line = line(section.state.rare());
+    let left = line.vacate(ticket);
+    let spare = line.trim();
+    section.effects.free(spare);
+    left
+}

@@ -1,0 +1,124 @@
+//! What the engine counts: the public `Totals`, `Peaks` and the snapshot they come in, and the
+//! compact form in which a gate keeps them.
+//!
+//! It owns the numbers and the identities between them. What they mean to a reader (rates, averages,
+//! differences) is for `observe`.
+
+use std::time::Duration;
+
+/// Counters since a bulkhead was created. They only ever rise and are never reset.
+///
+/// In every snapshot `admitted = in_flight + finished + abandoned`, the same holds in units with
+/// `used`, and `queued = waiting + admitted_from_queue + expired + cancelled + closed_while_waiting`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Operations admitted, at once or after waiting.
+    pub admitted: u64,
+    /// Units of the operations admitted.
+    pub admitted_units: u64,
+    /// Operations admitted after waiting.
+    pub admitted_from_queue: u64,
+    /// Units of the operations admitted after waiting.
+    pub admitted_from_queue_units: u64,
+    /// Admissions whose work never started: a waiter dropped after its admission, a ready handle
+    /// dropped or refused by its request's deadline.
+    pub abandoned: u64,
+    /// Units of the abandoned admissions.
+    pub abandoned_units: u64,
+    /// Operations that joined the line.
+    pub queued: u64,
+    /// Units of the operations that joined the line.
+    pub queued_units: u64,
+    /// Operations rejected because there was neither a free slot nor a place to wait.
+    pub saturated: u64,
+    /// Waiters whose wait limit or deadline passed.
+    pub expired: u64,
+    /// Operations whose wait limit or deadline had passed before they arrived.
+    pub expired_before_queue: u64,
+    /// Waiters that were dropped before their admission.
+    pub cancelled: u64,
+    /// Operations that arrived after `close`.
+    pub closed_before_queue: u64,
+    /// Waiters rejected by `close`.
+    pub closed_while_waiting: u64,
+    /// Operations with a cost of 0, or above the capacity.
+    pub oversized: u64,
+    /// Requests let through uncounted by a layer's bypass.
+    pub bypassed: u64,
+    /// Operations that ran and ended.
+    pub finished: u64,
+    /// Units of the operations that ran and ended.
+    pub finished_units: u64,
+    /// Panics of event handlers, each caught.
+    pub handler_panics: u64,
+    /// Time spent in line by the waiters that were admitted.
+    pub wait_time: Duration,
+}
+
+/// The highest values ever seen by a bulkhead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peaks {
+    /// Most units in use at once.
+    pub used: usize,
+    /// Most operations running at once.
+    pub in_flight: usize,
+    /// Longest line, in operations.
+    pub waiting: usize,
+    /// Longest line, in units.
+    pub waiting_units: usize,
+    /// Longest wait of a waiter that was admitted.
+    pub wait: Duration,
+}
+
+/// One instant of a gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) sequence: u64,
+    pub(crate) capacity: u32,
+    pub(crate) used: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) waiting: u32,
+    pub(crate) waiting_units: u64,
+    pub(crate) is_closed: bool,
+    pub(crate) totals: Totals,
+    pub(crate) peaks: Peaks,
+}
+
+/// What a gate keeps of its totals: only what cannot be derived, small enough for a gate per key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) admitted_from_queue: u64,
+    pub(super) abandoned: u64,
+    pub(super) saturated: u64,
+    pub(super) expired: u64,
+    pub(super) expired_before_queue: u64,
+    pub(super) cancelled: u64,
+    pub(super) wait_time: Duration,
+    pub(super) longest_wait: Duration,
+    pub(super) peak_used: u32,
+    pub(super) peak_waiting: u32,
+}
+
+/// What a weighted gate counts besides. In a plain gate each of these equals its count in operations.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Units {
+    pub(super) admitted: u64,
+    pub(super) admitted_from_queue: u64,
+    pub(super) abandoned: u64,
+    pub(super) queued: u64,
+    pub(super) in_flight: u32,
+    pub(super) peak_in_flight: u32,
+    pub(super) peak_waiting: u64,
+}
+
+/// What most gates never count.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RareCounts {
+    pub(super) closed_before_queue: u64,
+    pub(super) closed_while_waiting: u64,
+    pub(super) oversized: u64,
+    pub(super) bypassed: u64,
+    pub(super) handler_panics: u64,
+}
