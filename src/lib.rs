@@ -3,6 +3,7 @@
 
 mod bulkhead;
 mod core;
+mod middleware;
 mod observe;
 mod sync;
 
@@ -11,12 +12,26 @@ pub use crate::core::{
     tally::{Peaks, Totals},
 };
 pub use bulkhead::{
-    builder::BulkheadBuilder,
+    builder::{BulkheadBuilder, WeightedBulkheadBuilder},
     deadline::Deadline,
     error::{ConfigError, Rejection, ResizeError},
     execute::{Execute, Guarded},
     plain::Bulkhead,
     slot::{Admission, Slot},
+    weighted::WeightedBulkhead,
+};
+pub use middleware::{
+    admit::{FixedCost, Plain, Weighted},
+    deadline::{DeadlineExtension, DeadlineSource, GrpcTimeout, HeaderTimeout, NoDeadline},
+    error::BulkheadError,
+    extract::{ContentLengthCost, CostExtractor},
+    future::ResponseFuture,
+    hold::UntilResponse,
+    layer::{AdmissionLayer, BulkheadLayer, WeightedBulkheadLayer},
+    place::{InReadiness, NoBypass, PerRequest},
+    reject::{IntoError, IntoResponse, OnReject},
+    service::AdmissionService,
+    shared::Shared,
 };
 pub use observe::{
     interval::{BulkheadInterval, IntervalError},

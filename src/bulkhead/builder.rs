@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{compartment::Compartment, error::ConfigError, plain::Bulkhead};
+use super::{
+    compartment::Compartment, error::ConfigError, plain::Bulkhead, weighted::WeightedBulkhead,
+};
 use crate::{core::MAX_UNITS, sync::Arc};
 
 /// Settings of a [`Bulkhead`], checked by [`build`](Self::build).
@@ -62,6 +64,48 @@ impl BulkheadBuilder {
     /// that the label is empty once trimmed.
     pub fn build(self) -> Result<Bulkhead, ConfigError> {
         self.settings.compartment("parallelism", false).map(Bulkhead::new)
+    }
+}
+
+/// Settings of a [`WeightedBulkhead`], checked by [`build`](Self::build).
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct WeightedBulkheadBuilder {
+    settings: Settings,
+}
+
+impl WeightedBulkheadBuilder {
+    pub(crate) fn new(label: &str) -> Self {
+        Self { settings: Settings::new(label) }
+    }
+
+    /// How many units may be in use at once, at least 1 and at most [`Bulkhead::MAX_CAPACITY`].
+    /// Required.
+    pub fn capacity(mut self, units: usize) -> Self {
+        self.settings.capacity = Some(units);
+        self
+    }
+
+    /// How many operations may wait, at most [`Bulkhead::MAX_CAPACITY`]. Default 0.
+    pub fn waiting_room(mut self, operations: usize) -> Self {
+        self.settings.waiting_room = operations;
+        self
+    }
+
+    /// The longest time one operation may wait, longer than zero. Default none.
+    pub fn wait_limit(mut self, limit: Duration) -> Self {
+        self.settings.wait_limit = Some(limit);
+        self
+    }
+
+    /// Builds the bulkhead.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the setting that is missing, zero or too large, and its value; or says
+    /// that the label is empty once trimmed.
+    pub fn build(self) -> Result<WeightedBulkhead, ConfigError> {
+        self.settings.compartment("capacity", true).map(WeightedBulkhead::new)
     }
 }
 

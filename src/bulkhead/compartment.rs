@@ -90,23 +90,19 @@ impl Compartment {
     }
 
     pub(crate) fn slot(self: &Arc<Self>, cost: usize, ask: Ask) -> Admission {
-        Admission::new(Wait::new(self.clone(), self.terms(cost, ask)))
+        Admission::new(Wait::new(self.into(), self.terms(cost, ask)))
     }
 
     pub(crate) fn slot_now(self: &Arc<Self>, cost: usize) -> Result<Slot, Rejection> {
-        admit_now(self.clone(), &self.terms(cost, Ask::Now)).map(Slot::new)
+        admit_now(self.into(), &self.terms(cost, Ask::Now)).map(Slot::new)
     }
 
     pub(crate) fn run<F: Future>(&self, cost: usize, ask: Ask, work: F) -> Run<&Self, F> {
         Run::new(self, self.terms(cost, ask), work)
     }
 
-    pub(crate) fn run_owned<F: Future>(
-        self: &Arc<Self>,
-        cost: usize,
-        work: F,
-    ) -> Run<Arc<Self>, F> {
-        Run::new(self.clone(), self.terms(cost, Ask::Patiently), work)
+    pub(crate) fn run_owned<F: Future>(self: &Arc<Self>, cost: usize, work: F) -> Run<Tenant, F> {
+        Run::new(self.into(), self.terms(cost, Ask::Patiently), work)
     }
 
     pub(crate) fn status(&self) -> BulkheadStatus {
@@ -137,6 +133,10 @@ impl Compartment {
                 cost: cost as usize,
             },
         })
+    }
+
+    pub(crate) fn count_bypass(&self) {
+        self.gate.count_bypass();
     }
 
     pub(crate) fn close(&self) {
@@ -171,20 +171,36 @@ impl Home for &Compartment {
     }
 
     fn reject(&self, reason: RejectionReason) -> Rejection {
-        Rejection::new(self.label.clone(), reason)
+        Rejection::new(self.label.clone(), reason, false)
     }
 }
 
-impl Home for Arc<Compartment> {
+/// A compartment as an operation holds on to it for as long as it needs.
+#[derive(Debug)]
+pub(crate) struct Tenant(Arc<Compartment>);
+
+impl Tenant {
+    pub(crate) fn compartment(&self) -> &Compartment {
+        &self.0
+    }
+}
+
+impl From<&Arc<Compartment>> for Tenant {
+    fn from(compartment: &Arc<Compartment>) -> Self {
+        Self(compartment.clone())
+    }
+}
+
+impl Home for Tenant {
     type Rejection = Rejection;
 
     #[inline]
     fn gate(&self) -> &Gate {
-        &self.gate
+        &self.0.gate
     }
 
     fn reject(&self, reason: RejectionReason) -> Rejection {
-        (&**self).reject(reason)
+        (&*self.0).reject(reason)
     }
 }
 

@@ -27,12 +27,18 @@ pub struct Rejection {
     label: Arc<str>,
     reason: RejectionReason,
     retry_after: Option<Duration>,
+    partitioned: bool,
 }
 
 impl Rejection {
-    pub(crate) fn new(label: Arc<str>, reason: RejectionReason) -> Self {
+    pub(crate) fn new(label: Arc<str>, reason: RejectionReason, partitioned: bool) -> Self {
         let retry_after = is_transient(&reason).then_some(RETRY_AFTER);
-        Self { label, reason, retry_after }
+        Self { label, reason, retry_after, partitioned }
+    }
+
+    /// Whether one key among many was rejected, and not everybody.
+    pub(crate) fn is_partitioned(&self) -> bool {
+        self.partitioned
     }
 
     /// The same rejection with another hint, where a hint makes sense at all.

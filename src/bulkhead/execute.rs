@@ -9,7 +9,10 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{compartment::Compartment, error::Rejection};
+use super::{
+    compartment::{Compartment, Tenant},
+    error::Rejection,
+};
 use crate::{core::admission::Run, sync::Arc};
 
 pin_project! {
@@ -61,7 +64,7 @@ pin_project! {
     #[must_use = "nothing is called until this is polled"]
     pub struct Guarded<F, A, T> {
         #[pin]
-        run: Run<Arc<Compartment>, Deferred<F, A, T>>,
+        run: Run<Tenant, Deferred<F, A, T>>,
     }
 }
 

@@ -10,3 +10,4 @@ pub(crate) mod error;
 pub(crate) mod execute;
 pub(crate) mod plain;
 pub(crate) mod slot;
+pub(crate) mod weighted;

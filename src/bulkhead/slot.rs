@@ -9,11 +9,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{compartment::Compartment, error::Rejection};
-use crate::{
-    core::admission::{Permit, Wait},
-    sync::Arc,
-};
+use super::{compartment::Tenant, error::Rejection};
+use crate::core::admission::{Permit, Wait};
 
 /// Admitted work: while it lives its units are in use, and dropping it gives them back.
 ///
@@ -32,11 +29,11 @@ use crate::{
 /// ```
 #[must_use = "a slot that is dropped at once protects nothing"]
 pub struct Slot {
-    permit: Permit<Arc<Compartment>>,
+    permit: Permit<Tenant>,
 }
 
 impl Slot {
-    pub(crate) fn new(permit: Permit<Arc<Compartment>>) -> Self {
+    pub(crate) fn new(permit: Permit<Tenant>) -> Self {
         Self { permit: permit.start() }
     }
 }
@@ -44,7 +41,7 @@ impl Slot {
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot")
-            .field("label", self.permit.home().label())
+            .field("label", self.permit.home().compartment().label())
             .field("cost", &self.permit.cost())
             .finish()
     }
@@ -62,12 +59,12 @@ pin_project! {
     #[must_use = "nobody arrives until this is polled"]
     pub struct Admission {
         #[pin]
-        wait: Wait<Arc<Compartment>>,
+        wait: Wait<Tenant>,
     }
 }
 
 impl Admission {
-    pub(crate) fn new(wait: Wait<Arc<Compartment>>) -> Self {
+    pub(crate) fn new(wait: Wait<Tenant>) -> Self {
         Self { wait }
     }
 }

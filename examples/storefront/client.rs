@@ -1,0 +1,131 @@
+//! The shop's customers: an HTTP client that knows the routes and tells how each request ended.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::BoxError;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::{Request, Response};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::time::timeout;
+
+use crate::server::REJECTION_HEADER;
+use crate::store::ORDERS;
+
+/// Longer than the pool's own wait, so that the server is never given up on before it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Route {
+    Payments,
+    Reports,
+    Healthz,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    Answered,
+    /// Turned away by a bulkhead, with its reason.
+    Rejected(String),
+    /// Everything else that is not a success: error statuses, broken connections.
+    Failed(String),
+}
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    server: SocketAddr,
+    in_flight: Arc<[AtomicUsize; 3]>,
+}
+
+impl Client {
+    pub(crate) fn new(server: SocketAddr) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self {
+            http: legacy::Client::builder(TokioExecutor::new()).build(connector),
+            server,
+            in_flight: Arc::default(),
+        }
+    }
+
+    /// Sends the `number`th request to a route and reads the whole answer.
+    pub(crate) async fn send(&self, route: Route, number: u64) -> Outcome {
+        let in_flight = &self.in_flight[route as usize];
+        in_flight.fetch_add(1, Ordering::Relaxed);
+        let outcome = match timeout(PATIENCE, self.exchange(route, number)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => Outcome::Failed(with_causes(&*error)),
+            Err(_) => Outcome::Failed(format!("no answer in {} s", PATIENCE.as_secs())),
+        };
+        in_flight.fetch_sub(1, Ordering::Relaxed);
+        outcome
+    }
+
+    pub(crate) fn in_flight(&self, route: Route) -> usize {
+        self.in_flight[route as usize].load(Ordering::Relaxed)
+    }
+
+    async fn exchange(&self, route: Route, number: u64) -> Result<Outcome, BoxError> {
+        let request = route.request(self.server, number)?;
+        let response = self.http.request(request).await?;
+        outcome_of(response).await
+    }
+}
+
+impl Route {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Payments => "POST /payments",
+            Self::Reports => "GET /reports",
+            Self::Healthz => "GET /healthz",
+        }
+    }
+
+    fn request(self, server: SocketAddr, number: u64) -> hyper::http::Result<Request<Full<Bytes>>> {
+        match self {
+            Self::Payments => Request::post(format!("http://{server}/payments"))
+                .header(CONTENT_TYPE, "application/json")
+                .body(payment(number).into()),
+            Self::Reports => Request::get(format!("http://{server}/reports")).body(Full::default()),
+            Self::Healthz => Request::get(format!("http://{server}/healthz")).body(Full::default()),
+        }
+    }
+}
+
+/// Pays for orders all over the table, so that no page of it is favoured.
+fn payment(number: u64) -> String {
+    let order = 1 + number * 7919 % u64::from(ORDERS);
+    format!(r#"{{"order": {order}, "cents": 100}}"#)
+}
+
+async fn outcome_of(response: Response<Incoming>) -> Result<Outcome, BoxError> {
+    let (head, body) = response.into_parts();
+    // Read to its end, also when it says nothing new: only then is the connection free again.
+    let body = body.collect().await?.to_bytes();
+    if head.status.is_success() {
+        return Ok(Outcome::Answered);
+    }
+    if let Some(reason) = head.headers.get(REJECTION_HEADER) {
+        return Ok(Outcome::Rejected(reason.to_str()?.to_owned()));
+    }
+    let text = String::from_utf8_lossy(&body);
+    Ok(Outcome::Failed(format!("{}: {}", head.status, text.trim())))
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

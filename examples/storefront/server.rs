@@ -1,0 +1,157 @@
+//! The shop's HTTP server: three routes, two of them behind a bulkhead if there are bulkheads.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bulklink::{Bulkhead, BulkheadLayer, BulkheadStatus, ConfigError, Rejection, RejectionReason};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::store::{Payment, Receipt, ReportRow, Store, StoreError};
+
+/// Tells a client why it was turned away.
+pub(crate) const REJECTION_HEADER: &str = "x-rejection";
+
+/// A connection that does not end is waited for no longer than this.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Bulkheads {
+    pub(crate) payments: Bulkhead,
+    pub(crate) reports: Bulkhead,
+}
+
+impl Bulkheads {
+    /// Both together use 7 of the pool's 8 connections, so whoever is admitted finds one free.
+    pub(crate) fn new() -> Result<Self, ConfigError> {
+        Ok(Self {
+            payments: Bulkhead::builder("payments")
+                .parallelism(6)
+                .waiting_room(50)
+                .wait_limit(Duration::from_secs(2))
+                .build()?,
+            reports: Bulkhead::builder("reports")
+                .parallelism(1)
+                .waiting_room(4)
+                .wait_limit(Duration::from_secs(5))
+                .build()?,
+        })
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<BulkheadStatus> {
+        vec![self.payments.status(), self.reports.status()]
+    }
+}
+
+/// The bulkheads are all that differs between the two runs.
+pub(crate) fn routes(store: Store, bulkheads: Option<&Bulkheads>) -> Router {
+    let mut payments = post(pay);
+    let mut reports = get(report);
+
+    if let Some(bulkheads) = bulkheads {
+        payments = payments.layer(BulkheadLayer::new(&bulkheads.payments));
+        reports = reports.layer(BulkheadLayer::new(&bulkheads.reports));
+    }
+
+    Router::new()
+        .route("/payments", payments)
+        .route("/reports", reports)
+        .route("/healthz", get(healthz))
+        .layer(map_response(name_the_rejection))
+        .with_state(store)
+}
+
+async fn pay(
+    State(store): State<Store>,
+    Json(payment): Json<Payment>,
+) -> Result<Json<Receipt>, Failure> {
+    let receipt = store.pay(payment).await?;
+    receipt.map(Json).ok_or(Failure::NoSuchOrder)
+}
+
+async fn report(State(store): State<Store>) -> Result<Json<Vec<ReportRow>>, Failure> {
+    Ok(Json(store.report().await?))
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+enum Failure {
+    NoSuchOrder,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NoSuchOrder => (StatusCode::NOT_FOUND, "no such order\n").into_response(),
+            Self::Store(error) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
+            }
+        }
+    }
+}
+
+/// A rejection travels in the response's extensions, which stay in this process, until something
+/// puts it into words for the client.
+async fn name_the_rejection(mut response: Response) -> Response {
+    if let Some(rejection) = response.extensions().get::<Rejection>() {
+        let reason = match rejection.reason() {
+            RejectionReason::Saturated { .. } => "saturated",
+            RejectionReason::WaitLimit { .. } => "wait-limit",
+            RejectionReason::Deadline { .. } => "deadline",
+            RejectionReason::Closed => "closed",
+            _ => "other",
+        };
+        let reason = HeaderValue::from_static(reason);
+        response.headers_mut().insert(REJECTION_HEADER, reason);
+    }
+    response
+}
+
+/// A server that runs until it is told to stop.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    pub(crate) async fn start(address: SocketAddr, routes: Router) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, routes)
+                .with_graceful_shutdown(async { stopped.await.unwrap_or_default() })
+                .await
+        });
+        Ok(Self { address, stop, serving })
+    }
+
+    /// Takes no new connections and lets the requests under way finish.
+    pub(crate) async fn stop(self) -> io::Result<()> {
+        // An error only says that the server has stopped by itself.
+        self.stop.send(()).ok();
+        match timeout(SHUTDOWN_LIMIT, self.serving).await {
+            Ok(served) => served?,
+            Err(_) => Err(io::Error::other("some connections did not end in time")),
+        }
+    }
+}

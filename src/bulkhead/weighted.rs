@@ -1,0 +1,231 @@
+//! `WeightedBulkhead`: the compartment in which operations have costs.
+
+use std::{fmt, future::Future, time::Duration};
+
+use super::{
+    builder::WeightedBulkheadBuilder,
+    compartment::{Ask, Compartment},
+    deadline::Deadline,
+    error::{Rejection, ResizeError},
+    execute::{Execute, Guarded},
+    slot::{Admission, Slot},
+};
+use crate::{observe::status::BulkheadStatus, sync::Arc};
+
+/// A compartment with a bounded number of units in use, of which every operation needs its own
+/// number, and a bounded line of operations waiting.
+///
+/// # Fairness
+///
+/// The line is strictly first in, first out. A small operation never overtakes a large one: while the
+/// head of the line does not fit, nobody is admitted, so that the large one is not starved. When a
+/// large head leaves without being admitted, those behind it that fit now are admitted at once.
+///
+/// # Examples
+///
+/// ```
+/// use bulklink::WeightedBulkhead;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let reports = WeightedBulkhead::builder("reports").capacity(10).waiting_room(20).build()?;
+/// let year = reports.slot(8).await?;
+/// let day = reports.slot_now(2)?;
+/// assert_eq!(reports.status().used, 10);
+/// assert!(reports.slot_now(1).is_err());
+/// # drop((year, day));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct WeightedBulkhead {
+    compartment: Arc<Compartment>,
+}
+
+impl WeightedBulkhead {
+    /// A builder for a weighted bulkhead with this name, which is trimmed and may not be empty.
+    pub fn builder(label: impl AsRef<str>) -> WeightedBulkheadBuilder {
+        WeightedBulkheadBuilder::new(label.as_ref())
+    }
+
+    pub(crate) fn new(compartment: Arc<Compartment>) -> Self {
+        Self { compartment }
+    }
+
+    pub(crate) fn compartment(&self) -> &Arc<Compartment> {
+        &self.compartment
+    }
+
+    /// Waits for `cost` units if it must, for as long as the wait limit allows.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] if the cost is 0 or above the capacity, the bulkhead is closed, or
+    /// was full with its waiting room full, or the wait limit passed.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside a tokio runtime with a timer, if it has to wait and there is a wait limit.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the line at once, and nothing is lost.
+    pub fn slot(&self, cost: usize) -> Admission {
+        self.compartment.slot(cost, Ask::Patiently)
+    }
+
+    /// Admits at once or rejects.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] if the cost is 0 or above the capacity, too few units are free, somebody waits
+    /// for them, or the bulkhead is closed.
+    pub fn slot_now(&self, cost: usize) -> Result<Slot, Rejection> {
+        self.compartment.slot_now(cost)
+    }
+
+    /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
+    pub fn slot_within(&self, limit: Duration, cost: usize) -> Admission {
+        self.compartment.slot(cost, Ask::Within(limit))
+    }
+
+    /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
+    /// rejected even if its units are free.
+    pub fn slot_before(&self, deadline: impl Into<Deadline>, cost: usize) -> Admission {
+        self.compartment.slot(cost, Ask::Before(deadline.into()))
+    }
+
+    /// Runs `work` in a slot of `cost` units, waiting for it as [`slot`](Self::slot) does. `work` is
+    /// not polled before it is admitted.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] where [`slot`](Self::slot) would.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and gives its units back.
+    pub fn execute<F: Future>(&self, cost: usize, work: F) -> Execute<'_, F> {
+        Execute::new(self.compartment.run(cost, Ask::Patiently, work))
+    }
+
+    /// As [`execute`](Self::execute), if the units are free when it is first polled.
+    pub fn execute_now<F: Future>(&self, cost: usize, work: F) -> Execute<'_, F> {
+        Execute::new(self.compartment.run(cost, Ask::Now, work))
+    }
+
+    /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
+    pub fn execute_within<F: Future>(
+        &self,
+        limit: Duration,
+        cost: usize,
+        work: F,
+    ) -> Execute<'_, F> {
+        Execute::new(self.compartment.run(cost, Ask::Within(limit), work))
+    }
+
+    /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
+    pub fn execute_before<F: Future>(
+        &self,
+        deadline: impl Into<Deadline>,
+        cost: usize,
+        work: F,
+    ) -> Execute<'_, F> {
+        Execute::new(self.compartment.run(cost, Ask::Before(deadline.into()), work))
+    }
+
+    /// Makes a function of which every call runs in a slot of `cost` units. The function itself is not
+    /// called before the call is admitted.
+    pub fn guard<F, A, T>(
+        &self,
+        cost: usize,
+        function: F,
+    ) -> impl Fn(A) -> Guarded<F, A, T> + Clone + use<F, A, T>
+    where
+        F: Fn(A) -> T,
+        T: Future,
+    {
+        let (compartment, function) = (self.compartment.clone(), Arc::new(function));
+        move |argument| Guarded::new(&compartment, cost, function.clone(), argument)
+    }
+
+    /// One instant of the bulkhead. Takes its lock for a moment.
+    #[must_use]
+    pub fn status(&self) -> BulkheadStatus {
+        self.compartment.status()
+    }
+
+    /// Sets how many units may be in use at once. Growing admits from the line, in order, before this
+    /// returns. Shrinking leaves running work alone: nobody is admitted until enough of it has ended.
+    /// Shrinking looks at every waiter once.
+    ///
+    /// # Errors
+    ///
+    /// [`ResizeError`] if `capacity` is 0, above [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY)
+    /// or below the largest cost in the line, or the bulkhead is closed. Nothing has changed then.
+    pub fn resize(&self, capacity: usize) -> Result<(), ResizeError> {
+        self.compartment.resize("capacity", capacity)
+    }
+
+    /// Rejects everybody who waits, in the order of the line, and everybody who comes from now on.
+    /// Running work goes on. Final; closing again does nothing.
+    pub fn close(&self) {
+        self.compartment.close();
+    }
+
+    /// Waits until the bulkhead is closed and nothing runs in it. Any number may wait, also before
+    /// anybody closes it.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn wait_closed(&self) {
+        self.compartment.wait_closed().await;
+    }
+
+    /// Closes the bulkhead and waits until nothing runs in it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, dropping it leaves the bulkhead closed. May be called again.
+    pub async fn close_and_wait(&self) {
+        self.close();
+        self.wait_closed().await;
+    }
+
+    /// The bulkhead's name.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.compartment.label()
+    }
+
+    /// How many units may be in use at once, at this moment.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.compartment.capacity()
+    }
+
+    /// How many operations may wait.
+    #[must_use]
+    pub fn waiting_room(&self) -> usize {
+        self.compartment.waiting_room()
+    }
+
+    /// The longest time one operation may wait.
+    #[must_use]
+    pub fn wait_limit(&self) -> Option<Duration> {
+        self.compartment.wait_limit()
+    }
+
+    /// Whether the bulkhead was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.compartment.is_closed()
+    }
+}
+
+impl fmt::Debug for WeightedBulkhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.compartment.debug("WeightedBulkhead", f)
+    }
+}

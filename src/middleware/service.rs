@@ -1,0 +1,259 @@
+//! `AdmissionService`: the service that a layer makes.
+//!
+//! It owns one seat: what a handle holds between readiness and call. Its clones share nothing with
+//! it but the bulkhead.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::{
+    admit::{AdmitSeen, AdmitUnseen, Door, Way},
+    deadline::DeadlineSource,
+    future::{Never, Parked, ResponseFuture},
+    hold::{Held, Hold},
+    layer::AdmissionLayer,
+    place::{Bypass, InReadiness, PerRequest},
+    reject::Reject,
+};
+use crate::{
+    bulkhead::{
+        compartment::{Ask, Tenant},
+        deadline::Deadline,
+        error::Rejection,
+    },
+    core::{
+        admission::{Entry, Home, Permit, Queued, Terms, admit_now, arrive},
+        reason::RejectionReason,
+    },
+};
+
+/// A service behind a bulkhead. Made by an [`AdmissionLayer`].
+///
+/// A clone starts with no slot, no place in line and no rejection. Dropping a service gives back
+/// whatever it holds.
+pub struct AdmissionService<S, A, M, R, H> {
+    inner: S,
+    layer: AdmissionLayer<A, M, R, H>,
+    seat: Seat,
+}
+
+/// What a handle holds between readiness and call.
+#[derive(Debug, Default)]
+enum Seat {
+    #[default]
+    Empty,
+    Queued(Pin<Box<Queued<Tenant>>>, Instant),
+    /// A slot, and how long it was waited for.
+    Admitted(Permit<Tenant>, Duration),
+    Rejected(Rejection),
+}
+
+impl<S, A, M, R, H> AdmissionService<S, A, M, R, H> {
+    pub(super) fn new(inner: S, layer: AdmissionLayer<A, M, R, H>) -> Self {
+        Self { inner, layer, seat: Seat::Empty }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, mutably.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service by itself. What this handle holds is given back.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+/// Waits in readiness: the request comes when all is decided but its deadline.
+impl<S, A, R, H, Req> Service<Req> for AdmissionService<S, A, InReadiness, R, H>
+where
+    S: Service<Req>,
+    A: AdmitUnseen,
+    R: Reject<Req, S::Response, S::Error>,
+    H: Hold<S::Response>,
+{
+    type Response = H::Response;
+    type Error = R::Error;
+    type Future = ResponseFuture<S, Req, Never, R, H>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        ready!(self.seat.poll_admission(&self.layer.admit, cx));
+        if let Seat::Rejected(_) = self.seat {
+            // Readiness does not fail because of the bulkhead: the next call answers.
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.inner.poll_ready(cx)).map_err(|error| {
+            self.seat = Seat::Empty;
+            R::inner(error)
+        })?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let deadline = self.layer.reject.deadline(&request);
+        match self.seat.take(&self.layer.admit, deadline) {
+            Ok(permit) => {
+                let permit = permit.start();
+                ResponseFuture::running(self.inner.call(request), Held(Some(permit)))
+            }
+            Err(rejection) => {
+                ResponseFuture::answered(self.layer.reject.answer(rejection, request))
+            }
+        }
+    }
+}
+
+impl Seat {
+    /// Gets a slot or a rejection. One that has a slot keeps it; one that has a rejection tries anew.
+    #[inline]
+    fn poll_admission<A: AdmitUnseen>(&mut self, admit: &A, cx: &mut Context<'_>) -> Poll<()> {
+        let outcome = match self {
+            Self::Admitted(..) => return Poll::Ready(()),
+            Self::Queued(queued, since) => {
+                let since = *since;
+                ready!(queued.as_mut().poll(cx)).map(|permit| (permit, since.elapsed()))
+            }
+            Self::Empty | Self::Rejected(_) => match enter(admit, cx) {
+                Ok(Entry::Admitted(permit)) => Ok((permit, Duration::ZERO)),
+                Err(rejection) => Err(rejection),
+                Ok(Entry::Queued(queued)) => {
+                    let since = Instant::now();
+                    let mut queued = Box::pin(queued);
+                    match queued.as_mut().poll_joined(cx) {
+                        Poll::Ready(outcome) => outcome.map(|permit| (permit, since.elapsed())),
+                        Poll::Pending => {
+                            *self = Self::Queued(queued, since);
+                            return Poll::Pending;
+                        }
+                    }
+                }
+            },
+        };
+        *self = match outcome {
+            Ok((permit, waited)) => Self::Admitted(permit, waited),
+            Err(rejection) => Self::Rejected(rejection),
+        };
+        Poll::Ready(())
+    }
+
+    /// Takes what readiness has brought, for a request with this deadline. Without readiness, admits
+    /// now or rejects.
+    #[inline]
+    fn take<A: AdmitUnseen>(
+        &mut self,
+        admit: &A,
+        deadline: Option<Deadline>,
+    ) -> Result<Permit<Tenant>, Rejection> {
+        let (permit, waited) = match mem::take(self) {
+            Self::Admitted(permit, waited) => (permit, waited),
+            Self::Rejected(rejection) => return Err(rejection),
+            Self::Empty => return enter_now(admit, deadline),
+            Self::Queued(mut queued, since) => {
+                // Not ready, and called all the same: only what is here already counts.
+                match queued.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(outcome) => (outcome?, since.elapsed()),
+                    Poll::Pending => {
+                        drop(queued);
+                        return enter_now(admit, deadline);
+                    }
+                }
+            }
+        };
+        if deadline.is_some_and(|deadline| deadline.is_expired()) {
+            // Dropping the permit hands its slot on.
+            return Err(permit.home().reject(RejectionReason::Deadline { waited }));
+        }
+        Ok(permit)
+    }
+}
+
+fn enter<A: AdmitUnseen>(admit: &A, cx: &mut Context<'_>) -> Result<Entry<Tenant>, Rejection> {
+    let Door { tenant, cost } = admit.door()?;
+    let terms = tenant.compartment().terms(cost, Ask::Patiently);
+    arrive(tenant, &terms, cx.waker())
+}
+
+#[cold]
+fn enter_now<A: AdmitUnseen>(
+    admit: &A,
+    deadline: Option<Deadline>,
+) -> Result<Permit<Tenant>, Rejection> {
+    let Door { tenant, cost } = admit.door()?;
+    let terms = tenant.compartment().terms(cost, Ask::Now);
+    admit_now(tenant, &Terms { deadline: deadline.map(|deadline| deadline.instant()), ..terms })
+}
+
+/// Waits per request: the place in line is taken in `call`, and everything else happens in the
+/// response future.
+impl<S, A, D, B, R, H, Req> Service<Req> for AdmissionService<S, A, PerRequest<D, B>, R, H>
+where
+    S: Service<Req> + Clone,
+    A: AdmitSeen<Req>,
+    D: DeadlineSource<Req>,
+    B: Bypass<Req>,
+    R: Reject<Req, S::Response, S::Error> + Clone,
+    H: Hold<S::Response>,
+{
+    type Response = H::Response;
+    type Error = R::Error;
+    type Future = ResponseFuture<S, Req, Parked<S, Req, R>, R, H>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let AdmissionLayer { admit, place, reject, .. } = &self.layer;
+        let way = if place.bypass.bypasses(&request) { Ok(Way::Past) } else { admit.way(&request) };
+        let entry = way.and_then(|way| match way {
+            Way::Past => {
+                admit.count_bypass();
+                Ok(None)
+            }
+            Way::Through(Door { tenant, cost }) => {
+                let deadline = place.deadline(&request, reject.deadline(&request));
+                let terms = tenant.compartment().terms(cost, Ask::Patiently);
+                let terms = Terms { deadline: deadline.map(|at| at.instant()), ..terms };
+                // There is no task to wake yet: the future brings it with its first poll.
+                arrive(tenant, &terms, Waker::noop()).map(Some)
+            }
+        });
+        match entry {
+            Ok(entry) => {
+                let parked = Parked::new(self.inner.clone(), request, reject.clone(), entry);
+                ResponseFuture::waiting(parked)
+            }
+            Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request)),
+        }
+    }
+}
+
+impl<S: Clone, A: Clone, M: Clone, R: Clone, H> Clone for AdmissionService<S, A, M, R, H> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.layer.clone())
+    }
+}
+
+impl<S: fmt::Debug, A: fmt::Debug, M: fmt::Debug, R, H> fmt::Debug
+    for AdmissionService<S, A, M, R, H>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdmissionService")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .field("seat", &self.seat)
+            .finish()
+    }
+}
