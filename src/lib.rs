@@ -8,6 +8,7 @@ mod observe;
 mod sync;
 
 pub use crate::core::{
+    effects::EventKind,
     reason::RejectionReason,
     tally::{Peaks, Totals},
 };
@@ -16,6 +17,7 @@ pub use bulkhead::{
     deadline::Deadline,
     error::{ConfigError, Rejection, ResizeError},
     execute::{Execute, Guarded},
+    partitioned::{PartitionLimits, PartitionedBulkhead, PartitionedBulkheadBuilder},
     plain::Bulkhead,
     slot::{Admission, Slot},
     weighted::WeightedBulkhead,
@@ -34,6 +36,8 @@ pub use middleware::{
     shared::Shared,
 };
 pub use observe::{
+    event::{BulkheadEvent, Subscription},
     interval::{BulkheadInterval, IntervalError},
+    partitions::{PartitionedInterval, PartitionedStatus},
     status::BulkheadStatus,
 };

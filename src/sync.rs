@@ -30,4 +30,4 @@ mod primitives {
 }
 
 pub(crate) use primitives::*;
-pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::{Arc, Weak};

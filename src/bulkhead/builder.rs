@@ -63,7 +63,7 @@ impl BulkheadBuilder {
     /// [`ConfigError`] names the setting that is missing, zero or too large, and its value; or says
     /// that the label is empty once trimmed.
     pub fn build(self) -> Result<Bulkhead, ConfigError> {
-        self.settings.compartment("parallelism", false).map(Bulkhead::new)
+        Ok(Bulkhead::new(self.settings.checked("parallelism")?.compartment(false)))
     }
 }
 
@@ -105,7 +105,7 @@ impl WeightedBulkheadBuilder {
     /// [`ConfigError`] names the setting that is missing, zero or too large, and its value; or says
     /// that the label is empty once trimmed.
     pub fn build(self) -> Result<WeightedBulkhead, ConfigError> {
-        self.settings.compartment("capacity", true).map(WeightedBulkhead::new)
+        Ok(WeightedBulkhead::new(self.settings.checked("capacity")?.compartment(true)))
     }
 }
 
@@ -124,22 +124,32 @@ impl Settings {
     }
 
     /// Checks everything; `capacity` is what the capacity is called here.
-    pub(super) fn compartment(
-        self,
-        capacity: &'static str,
-        weighted: bool,
-    ) -> Result<Arc<Compartment>, ConfigError> {
-        let label = self.label;
+    pub(super) fn checked(self, capacity: &'static str) -> Result<Checked, ConfigError> {
+        let Self { label, capacity: units, waiting_room, wait_limit } = self;
         if label.is_empty() {
             return Err(ConfigError::EmptyLabel);
         }
-        let units = self
-            .capacity
+        let units = units
             .ok_or_else(|| ConfigError::Missing { label: label.clone(), setting: capacity })?;
-        let units = at_least_one(&label, capacity, units)?;
-        let room = at_most_maximum(&label, "waiting_room", self.waiting_room)?;
-        not_zero(&label, "wait_limit", self.wait_limit)?;
-        Ok(Arc::new(Compartment::new(label, units, weighted, room, self.wait_limit)))
+        let capacity = at_least_one(&label, capacity, units)?;
+        let waiting_room = at_most_maximum(&label, "waiting_room", waiting_room)?;
+        not_zero(&label, "wait_limit", wait_limit)?;
+        Ok(Checked { label, capacity, waiting_room, wait_limit })
+    }
+}
+
+/// Settings that were checked.
+pub(super) struct Checked {
+    pub(super) label: Arc<str>,
+    pub(super) capacity: u32,
+    pub(super) waiting_room: u32,
+    pub(super) wait_limit: Option<Duration>,
+}
+
+impl Checked {
+    fn compartment(self, weighted: bool) -> Arc<Compartment> {
+        let Self { label, capacity, waiting_room, wait_limit } = self;
+        Arc::new(Compartment::new(label, capacity, weighted, waiting_room, wait_limit))
     }
 }
 

@@ -13,26 +13,42 @@ use std::{
 use super::{
     deadline::Deadline,
     error::{Rejection, ResizeError},
+    partitioned::{family::Part, limits::Limits},
     slot::{Admission, Slot},
 };
 use crate::{
     core::{
         MAX_UNITS,
         admission::{Drain, Home, Run, Terms, Wait, admit_now},
-        gate::{Gate, ResizeRefusal},
+        gate::{Gate, GateKind, ResizeRefusal},
         reason::RejectionReason,
+        tally::Snapshot,
     },
-    observe::status::BulkheadStatus,
-    sync::Arc,
+    observe::{
+        event::{BulkheadEvent, CountPanics, Origin, Subscribers, Subscription},
+        status::BulkheadStatus,
+    },
+    sync::{Arc, Weak},
 };
 
-/// One bulkhead, as all its handles share it.
+/// One gate, as all its handles share it, and whose it is.
 pub(crate) struct Compartment {
     gate: Gate,
+    owner: Owner,
+}
+
+/// A bulkhead of its own, or one partition of many.
+enum Owner {
+    Whole(Box<Whole>),
+    Part(Part),
+}
+
+/// What a bulkhead of its own has besides its gate.
+struct Whole {
     label: Arc<str>,
     instance: u64,
-    waiting_room: u32,
     wait_limit: Option<Duration>,
+    subscribers: Subscribers,
 }
 
 /// The four ways to ask for a slot.
@@ -52,20 +68,48 @@ impl Compartment {
         waiting_room: u32,
         wait_limit: Option<Duration>,
     ) -> Self {
-        let gate = Gate::new(capacity, waiting_room, weighted);
-        Self { gate, label, instance: next_instance(), waiting_room, wait_limit }
+        let kind = if weighted { GateKind::Weighted } else { GateKind::Plain };
+        let instance = next_instance();
+        let whole = Whole { label, instance, wait_limit, subscribers: Subscribers::default() };
+        Self { gate: Gate::new(capacity, waiting_room, kind), owner: Owner::Whole(Box::new(whole)) }
+    }
+
+    /// One partition of many.
+    pub(super) fn partition(limits: Limits, part: Part) -> Self {
+        let gate = Gate::new(limits.parallelism, limits.waiting_room, GateKind::Partition);
+        Self { gate, owner: Owner::Part(part) }
+    }
+
+    pub(super) fn part(&self) -> Option<&Part> {
+        match &self.owner {
+            Owner::Whole(_) => None,
+            Owner::Part(part) => Some(part),
+        }
     }
 
     pub(crate) fn label(&self) -> &Arc<str> {
-        &self.label
+        match &self.owner {
+            Owner::Whole(whole) => &whole.label,
+            Owner::Part(part) => part.family.label(),
+        }
+    }
+
+    fn instance(&self) -> u64 {
+        match &self.owner {
+            Owner::Whole(whole) => whole.instance,
+            Owner::Part(part) => part.instance,
+        }
     }
 
     pub(crate) fn waiting_room(&self) -> usize {
-        self.waiting_room as usize
+        self.gate.room() as usize
     }
 
     pub(crate) fn wait_limit(&self) -> Option<Duration> {
-        self.wait_limit
+        match &self.owner {
+            Owner::Whole(whole) => whole.wait_limit,
+            Owner::Part(part) => part.family.wait_limit(),
+        }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -77,12 +121,12 @@ impl Compartment {
     }
 
     pub(crate) fn terms(&self, cost: usize, ask: Ask) -> Terms {
-        let terms = Terms { cost, waits: true, wait_limit: self.wait_limit, deadline: None };
+        let terms = Terms { cost, waits: true, wait_limit: self.wait_limit(), deadline: None };
         match ask {
             Ask::Patiently => terms,
             Ask::Now => Terms { waits: false, wait_limit: None, ..terms },
             Ask::Within(limit) => {
-                let limit = self.wait_limit.map_or(limit, |own| own.min(limit));
+                let limit = terms.wait_limit.map_or(limit, |own| own.min(limit));
                 Terms { wait_limit: Some(limit), ..terms }
             }
             Ask::Before(deadline) => Terms { deadline: Some(deadline.instant()), ..terms },
@@ -105,19 +149,23 @@ impl Compartment {
         Run::new(self.into(), self.terms(cost, Ask::Patiently), work)
     }
 
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.gate.snapshot()
+    }
+
     pub(crate) fn status(&self) -> BulkheadStatus {
         BulkheadStatus::new(
             self.gate.snapshot(),
-            self.label.clone(),
-            self.instance,
+            self.label().clone(),
+            self.instance(),
             self.waiting_room(),
-            self.wait_limit,
+            self.wait_limit(),
         )
     }
 
     /// Resizes; `setting` is what the capacity is called here.
     pub(crate) fn resize(&self, setting: &'static str, value: usize) -> Result<(), ResizeError> {
-        let label = || self.label.clone();
+        let label = || self.label().clone();
         let maximum = MAX_UNITS as usize;
         if value == 0 {
             return Err(ResizeError::Zero { label: label(), setting });
@@ -141,6 +189,26 @@ impl Compartment {
 
     pub(crate) fn close(&self) {
         self.gate.close();
+    }
+
+    pub(crate) fn subscribe<F>(self: &Arc<Self>, handler: F) -> Subscription
+    where
+        F: Fn(&BulkheadEvent) + Send + Sync + 'static,
+    {
+        let Owner::Whole(whole) = &self.owner else { unreachable!("partitions tell no events") };
+        let panics: Weak<Self> = Arc::downgrade(self);
+        let origin = Origin {
+            label: whole.label.clone(),
+            waiting_room: self.waiting_room(),
+            panics: panics.clone(),
+        };
+        let number = whole.subscribers.add(&self.gate, origin.clone(), Arc::new(handler));
+        Subscription::new(move || {
+            let Some(compartment) = panics.upgrade() else { return };
+            if let Owner::Whole(whole) = &compartment.owner {
+                whole.subscribers.remove(&compartment.gate, origin, number);
+            }
+        })
     }
 
     pub(crate) fn wait_closed(&self) -> Drain<&Self> {
@@ -171,7 +239,7 @@ impl Home for &Compartment {
     }
 
     fn reject(&self, reason: RejectionReason) -> Rejection {
-        Rejection::new(self.label.clone(), reason, false)
+        Rejection::new(self.label().clone(), reason, self.part().is_some())
     }
 }
 
@@ -182,6 +250,11 @@ pub(crate) struct Tenant(Arc<Compartment>);
 impl Tenant {
     pub(crate) fn compartment(&self) -> &Compartment {
         &self.0
+    }
+
+    /// Takes over a pin of this partition.
+    pub(super) fn of_pinned(compartment: Arc<Compartment>) -> Self {
+        Self(compartment)
     }
 }
 
@@ -204,14 +277,29 @@ impl Home for Tenant {
     }
 }
 
+impl Drop for Tenant {
+    #[inline]
+    fn drop(&mut self) {
+        if let Owner::Part(part) = &self.0.owner {
+            part.unpin();
+        }
+    }
+}
+
+impl CountPanics for Compartment {
+    fn count_handler_panic(&self) {
+        self.gate.count_handler_panic();
+    }
+}
+
 impl fmt::Debug for Compartment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Compartment").field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("Compartment").field("label", self.label()).finish_non_exhaustive()
     }
 }
 
 /// A number that no other bulkhead of this process has.
-fn next_instance() -> u64 {
+pub(super) fn next_instance() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -78,7 +78,9 @@ fn is_transient(reason: &RejectionReason) -> bool {
         | RejectionReason::Closed
         | RejectionReason::CostExceedsCapacity { .. }
         | RejectionReason::InvalidCost
-        | RejectionReason::MissingKey => false,
+        | RejectionReason::MissingKey
+        | RejectionReason::InvalidLimits { .. }
+        | RejectionReason::LimitsPanicked => false,
     }
 }
 
@@ -185,6 +187,12 @@ pub enum ResizeError {
         /// The bulkhead.
         label: Arc<str>,
     },
+    /// There is no partition of this key.
+    #[non_exhaustive]
+    NoPartition {
+        /// The partitioned bulkhead.
+        label: Arc<str>,
+    },
 }
 
 impl fmt::Display for ResizeError {
@@ -202,6 +210,9 @@ impl fmt::Display for ResizeError {
                  in line"
             ),
             Self::Closed { label } => write!(f, "bulkhead \"{label}\" is closed"),
+            Self::NoPartition { label } => {
+                write!(f, "bulkhead \"{label}\" has no partition of this key")
+            }
         }
     }
 }

@@ -10,7 +10,13 @@ use super::{
     execute::{Execute, Guarded},
     slot::{Admission, Slot},
 };
-use crate::{observe::status::BulkheadStatus, sync::Arc};
+use crate::{
+    observe::{
+        event::{BulkheadEvent, Subscription},
+        status::BulkheadStatus,
+    },
+    sync::Arc,
+};
 
 /// A compartment with a bounded number of units in use, of which every operation needs its own
 /// number, and a bounded line of operations waiting.
@@ -165,6 +171,19 @@ impl WeightedBulkhead {
     /// or below the largest cost in the line, or the bulkhead is closed. Nothing has changed then.
     pub fn resize(&self, capacity: usize) -> Result<(), ResizeError> {
         self.compartment.resize("capacity", capacity)
+    }
+
+    /// Has `handler` told of everything that happens from now on, until the subscription is dropped.
+    ///
+    /// The handler runs on the thread that caused the change, outside every lock, and may call back
+    /// into the bulkhead. A thread delivers its events in their order, those caused inside a handler
+    /// after it; between threads only [`sequence`](BulkheadEvent::sequence) orders them. A panic of the
+    /// handler is caught and counted.
+    pub fn subscribe<F>(&self, handler: F) -> Subscription
+    where
+        F: Fn(&BulkheadEvent) + Send + Sync + 'static,
+    {
+        self.compartment.subscribe(handler)
     }
 
     /// Rejects everybody who waits, in the order of the line, and everybody who comes from now on.

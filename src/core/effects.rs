@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::line::Spare;
+use super::{arena::Spare, line::Place, section::Rare};
 use crate::sync::Arc;
 
 /// What happened to a bulkhead or to one of its operations.
@@ -60,8 +60,12 @@ pub(crate) struct Change {
 
 /// Who is told of changes, as a gate holds it: everybody subscribed at one instant.
 pub(crate) trait Audience: Send + Sync + std::fmt::Debug {
-    /// Tells of `changes`, which are in causal order.
-    fn tell(self: Arc<Self>, changes: Vec<Change>);
+    /// Takes `changes`, which are in causal order, to be told before any that this thread causes
+    /// later.
+    fn post(self: Arc<Self>, changes: Vec<Change>);
+
+    /// Tells what this thread has posted and not told yet.
+    fn deliver(&self);
 }
 
 /// A shared audience.
@@ -74,7 +78,9 @@ pub(crate) struct Effects {
     first: Option<Waker>,
     rest: Vec<Waker>,
     news: Option<(SharedAudience, Vec<Change>)>,
-    spare: Option<Spare>,
+    /// Freed last, by being dropped.
+    pub(super) spare_line: Option<Spare<Place>>,
+    pub(super) spare_rare: Option<Box<Rare>>,
 }
 
 impl Effects {
@@ -93,21 +99,22 @@ impl Effects {
         }
     }
 
-    pub(super) fn free(&mut self, spare: Option<Spare>) {
-        self.spare = spare;
-    }
-
     /// Wakes and tells. A waker that panics does not keep the others from being woken.
     pub(crate) fn carry_out(self) {
-        let Self { first, rest, news, spare } = self;
+        let Self { first, rest, news, spare_line: _spare_line, spare_rare: _spare_rare } = self;
+        // Posted before anybody is woken, because a waker may run its task on the spot, and what that
+        // causes comes later. Delivered after, because a handler may take its time.
+        let audience = news.map(|(audience, changes)| {
+            audience.clone().post(changes);
+            audience
+        });
         for waker in first.into_iter().chain(rest) {
             // The panic has been reported by its hook. Passing it on would abort the process where
             // this runs in a drop, and would hide the waiters behind this one.
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
-        if let Some((audience, changes)) = news {
-            audience.tell(changes);
+        if let Some(audience) = audience {
+            audience.deliver();
         }
-        drop(spare);
     }
 }

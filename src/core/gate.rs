@@ -28,6 +28,18 @@ pub(crate) struct Gate {
     pub(super) state: Mutex<State>,
 }
 
+/// What kind of operations a gate sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GateKind {
+    /// Operations with a cost of 1.
+    Plain,
+    /// Operations with costs.
+    Weighted,
+    /// Operations with a cost of 1, at one gate among very many: it gives up its line whenever
+    /// nobody is in it.
+    Partition,
+}
+
 /// An operation at the gate.
 #[derive(Debug)]
 pub(crate) struct Arrival {
@@ -83,14 +95,18 @@ pub(crate) enum ResizeRefusal {
 }
 
 impl Gate {
-    /// `weighted` where operations may have a cost other than 1.
-    pub(crate) fn new(capacity: u32, room: u32, weighted: bool) -> Self {
+    pub(crate) fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
+        let slow = kind == GateKind::Weighted;
         Self {
-            word: AtomicU64::new(Word::new(capacity, weighted).bits()),
+            word: AtomicU64::new(Word::new(capacity, slow).bits()),
             floor: AtomicU32::new(capacity),
             room,
-            state: Mutex::new(State::new(capacity, weighted)),
+            state: Mutex::new(State::new(capacity, kind)),
         }
+    }
+
+    pub(crate) fn room(&self) -> u32 {
+        self.room
     }
 
     /// The fast path: admits `cost` units if that takes no lock. `false` says nothing: [`arrive`]
@@ -351,6 +367,16 @@ impl Gate {
         Section::enter(self).state.rare().counts.bypassed += 1;
     }
 
+    /// Counts an operation that came after the close, where the gate does not see it itself.
+    pub(crate) fn count_closed(&self) {
+        Section::enter(self).state.rare().counts.closed_before_queue += 1;
+    }
+
+    /// Counts a handler that panicked.
+    pub(crate) fn count_handler_panic(&self) {
+        Section::enter(self).state.rare().counts.handler_panics += 1;
+    }
+
     /// One instant of the gate.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Section::enter(self).snapshot()
@@ -430,6 +456,7 @@ fn vacate(section: &mut Section<'_>, line: LineOf, ticket: Ticket) -> (Stage, Wa
     let line = line(section.state.rare());
     let left = line.vacate(ticket);
     let spare = line.trim();
-    section.effects.free(spare);
+    section.effects.spare_line = spare;
+    section.effects.spare_rare = section.state.take_needless();
     left
 }

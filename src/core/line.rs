@@ -1,30 +1,23 @@
 //! The waiting line: a pure FIFO of operations with costs.
 //!
-//! It owns the places and their order. It takes no lock, reads no clock, calls no waker and decides
-//! nothing about who is admitted: the gate does, and carries wakers out of its lock before they are
-//! woken or dropped.
-//!
-//! Places are threaded through chunks of a fixed size, so that joining, leaving from anywhere and
-//! advancing the head are O(1), and growing never moves a place: a line of a million grows as
-//! smoothly as one of ten. The chunks of a burst are given back once nobody holds a place.
+//! It owns the order of the waiters and what has become of each. It takes no lock, reads no clock,
+//! calls no waker and decides nothing about who is admitted: the gate does, and carries wakers out of
+//! its lock before they are woken or dropped.
 //!
 //! Invariants, verified after every step in the tests:
 //!
-//! 1. Following `next` from `head` visits exactly `len` places, all `Waiting`, and ends at `tail`;
-//!    `prev` mirrors `next`.
+//! 1. The places in the list are exactly those that are `Waiting`, in the order of their arrival.
 //! 2. `units` is the sum of their costs.
-//! 3. A place is in the line, or out of it and still held (`Admitted`, `Closed`), or vacant and in the
-//!    free list; `held` counts those that are not vacant.
+//! 3. A place that was called (`Admitted`, `Closed`) stays taken until its holder vacates it.
 
-use std::{mem, task::Waker};
+use std::task::Waker;
 
 use tokio::time::Instant;
 
-/// Places in a chunk. The first chunk starts small and doubles up to this.
-const CHUNK: usize = 1024;
+use super::arena::{Arena, Linked, Links, List, Spare};
 
-/// The end of a list.
-const NONE: u32 = u32::MAX;
+/// Places in a chunk: 48 KiB of them.
+const CHUNK: usize = 1024;
 
 /// A place in the line, valid from `join` until `vacate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +31,6 @@ pub(crate) enum Stage {
     Admitted,
     /// Out of the line because the gate closed.
     Closed,
-    Vacant,
 }
 
 /// Who waits: what it needs, since when, and whom to wake.
@@ -50,37 +42,33 @@ pub(crate) struct Waiter {
 }
 
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     waiter: Waiter,
-    prev: u32,
-    /// The place behind this one; in a vacant place, the next vacant one.
-    next: u32,
+    links: Links,
     stage: Stage,
 }
 
-/// Memory that a burst leaves behind, to be freed outside the lock.
-#[derive(Debug, Default)]
-pub(crate) struct Spare(#[expect(dead_code, reason = "held for its drop")] Vec<Vec<Place>>);
+impl Linked for Place {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Line {
-    chunks: Vec<Vec<Place>>,
-    head: u32,
-    tail: u32,
-    vacant: u32,
-    len: u32,
-    held: u32,
+    places: Arena<Place, CHUNK>,
+    waiting: List,
     units: u64,
 }
 
 impl Line {
     pub(crate) const fn new() -> Self {
-        Self { chunks: Vec::new(), head: NONE, tail: NONE, vacant: NONE, len: 0, held: 0, units: 0 }
+        Self { places: Arena::new(), waiting: List::new(), units: 0 }
     }
 
     /// How many wait.
     pub(crate) fn len(&self) -> u32 {
-        self.len
+        self.waiting.len()
     }
 
     /// What they need together.
@@ -88,127 +76,74 @@ impl Line {
         self.units
     }
 
-    /// The cost of the waiter at the head.
-    pub(crate) fn head_cost(&self) -> Option<u32> {
-        (self.head != NONE).then(|| self.place(self.head).waiter.cost)
+    /// Whether nobody holds a place, waiting or called.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.places.len() == 0
     }
 
-    /// The largest cost in the line. Looks at every waiter.
+    /// The cost of the waiter at the head.
+    pub(crate) fn head_cost(&self) -> Option<u32> {
+        self.waiting.head().map(|at| self.places.at(at).waiter.cost)
+    }
+
+    /// The largest cost in the line. Looks at every place.
     pub(crate) fn largest_cost(&self) -> Option<u32> {
-        let next = |&at: &u32| Some(self.place(at).next).filter(|&at| at != NONE);
-        std::iter::successors(Some(self.head).filter(|&at| at != NONE), next)
-            .map(|at| self.place(at).waiter.cost)
+        (0..self.places.end())
+            .filter_map(|at| self.places.find(at))
+            .filter(|place| place.stage == Stage::Waiting)
+            .map(|place| place.waiter.cost)
             .max()
     }
 
     /// Joins at the tail.
     pub(crate) fn join(&mut self, waiter: Waiter) -> Ticket {
         self.units += u64::from(waiter.cost);
-        self.len += 1;
-        self.held += 1;
-        let behind = self.tail;
-        let at = self.occupy(Place { waiter, prev: behind, next: NONE, stage: Stage::Waiting });
-        match behind {
-            NONE => self.head = at,
-            _ => self.place_mut(behind).next = at,
-        }
-        self.tail = at;
+        let place = Place { waiter, links: Links::NONE, stage: Stage::Waiting };
+        let at = self.places.insert(place);
+        self.waiting.push(&mut self.places, at);
         Ticket(at)
     }
 
     /// Takes the head out of the line. Its holder finds `stage` in its place; the waiter's waker
     /// leaves with the answer.
     pub(crate) fn advance(&mut self, stage: Stage) -> Option<Waiter> {
-        debug_assert!(matches!(stage, Stage::Admitted | Stage::Closed));
-        let at = self.head;
-        if at == NONE {
-            return None;
-        }
-        self.unlink(at);
-        let place = self.place_mut(at);
+        let at = self.waiting.head()?;
+        self.waiting.unlink(&mut self.places, at);
+        let place = self.places.at_mut(at);
         place.stage = stage;
         let Waiter { cost, since, ref mut waker } = place.waiter;
+        self.units -= u64::from(cost);
         Some(Waiter { cost, since, waker: waker.take() })
     }
 
     /// What has become of this place.
     pub(crate) fn stage(&self, ticket: Ticket) -> Stage {
-        self.place(ticket.0).stage
+        self.places.at(ticket.0).stage
     }
 
     /// Whether the waiter at this place would be woken by an equal of `waker`.
     pub(crate) fn wakes(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.place(ticket.0).waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker))
+        self.places.at(ticket.0).waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
     /// Has this place wake `waker` from now on. Returns the waker it replaces.
     pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
-        self.place_mut(ticket.0).waiter.waker.replace(waker)
+        self.places.at_mut(ticket.0).waiter.waker.replace(waker)
     }
 
     /// Gives up a place, from wherever it stands, and says what had become of it.
     pub(crate) fn vacate(&mut self, ticket: Ticket) -> (Stage, Waiter) {
-        let Ticket(at) = ticket;
-        let stage = self.place(at).stage;
-        debug_assert_ne!(stage, Stage::Vacant, "a ticket is given up once");
-        if stage == Stage::Waiting {
-            self.unlink(at);
+        if self.stage(ticket) == Stage::Waiting {
+            self.waiting.unlink(&mut self.places, ticket.0);
+            self.units -= u64::from(self.places.at(ticket.0).waiter.cost);
         }
-        self.held -= 1;
-        let vacant = mem::replace(&mut self.vacant, at);
-        let place = self.place_mut(at);
-        place.stage = Stage::Vacant;
-        place.next = vacant;
-        let Waiter { cost, since, ref mut waker } = place.waiter;
-        (stage, Waiter { cost, since, waker: waker.take() })
+        let Place { waiter, stage, .. } = self.places.remove(ticket.0);
+        (stage, waiter)
     }
 
-    /// Takes out the memory that is no longer needed, once nobody holds a place of a long line.
-    pub(crate) fn trim(&mut self) -> Option<Spare> {
-        if self.held > 0 || self.chunks.len() < 2 {
-            return None;
-        }
-        self.vacant = NONE;
-        self.chunks[0].clear();
-        Some(Spare(self.chunks.split_off(1)))
-    }
-
-    /// Puts a place into a vacant slot of a chunk.
-    fn occupy(&mut self, place: Place) -> u32 {
-        if self.vacant != NONE {
-            let at = self.vacant;
-            self.vacant = mem::replace(self.place_mut(at), place).next;
-            return at;
-        }
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            let capacity = if self.chunks.is_empty() { 4 } else { CHUNK };
-            self.chunks.push(Vec::with_capacity(capacity));
-        }
-        let last = self.chunks.len() - 1;
-        self.chunks[last].push(place);
-        (last * CHUNK + self.chunks[last].len() - 1) as u32
-    }
-
-    fn unlink(&mut self, at: u32) {
-        let Place { prev, next, ref waiter, .. } = *self.place(at);
-        self.units -= u64::from(waiter.cost);
-        self.len -= 1;
-        match prev {
-            NONE => self.head = next,
-            _ => self.place_mut(prev).next = next,
-        }
-        match next {
-            NONE => self.tail = prev,
-            _ => self.place_mut(next).prev = prev,
-        }
-    }
-
-    fn place(&self, at: u32) -> &Place {
-        &self.chunks[at as usize / CHUNK][at as usize % CHUNK]
-    }
-
-    fn place_mut(&mut self, at: u32) -> &mut Place {
-        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+    /// Takes out the memory that a burst leaves behind, once nobody holds a place.
+    pub(crate) fn trim(&mut self) -> Option<Spare<Place>> {
+        self.places.trim()
     }
 }
 
@@ -222,26 +157,6 @@ mod tests {
 
     fn waiter(cost: u32) -> Waiter {
         Waiter { cost, since: Instant::now(), waker: None }
-    }
-
-    impl Line {
-        /// The line from head to tail, with every invariant of the module verified on the way.
-        fn verified(&self) -> Vec<u32> {
-            let mut seen = Vec::new();
-            let (mut at, mut prev) = (self.head, NONE);
-            while at != NONE {
-                let place = self.place(at);
-                assert_eq!((place.prev, place.stage), (prev, Stage::Waiting));
-                seen.push(at);
-                (prev, at) = (at, place.next);
-            }
-            assert_eq!((prev, seen.len()), (self.tail, self.len as usize));
-            let costs = seen.iter().map(|&at| u64::from(self.place(at).waiter.cost));
-            assert_eq!(costs.sum::<u64>(), self.units);
-            let places = self.chunks.iter().flatten();
-            assert_eq!(places.filter(|p| p.stage != Stage::Vacant).count(), self.held as usize);
-            seen
-        }
     }
 
     proptest! {
@@ -276,7 +191,9 @@ mod tests {
                     _ => {}
                 }
                 let order: Vec<u32> = model.iter().map(|(ticket, _)| ticket.0).collect();
-                prop_assert_eq!(line.verified(), order);
+                prop_assert_eq!(line.waiting.verified(&mut line.places), order);
+                prop_assert_eq!(line.units, model.iter().map(|&(_, cost)| u64::from(cost)).sum::<u64>());
+                prop_assert_eq!(line.places.len() as usize, model.len() + called.len());
                 prop_assert_eq!(line.largest_cost(), model.iter().map(|&(_, cost)| cost).max());
             }
         }
@@ -286,20 +203,20 @@ mod tests {
     fn a_long_line_gives_its_memory_back_once_nobody_holds_a_place() {
         let mut line = Line::new();
         let tickets: Vec<_> = (0..3 * CHUNK as u32).map(|_| line.join(waiter(1))).collect();
-        assert_eq!(line.chunks.len(), 3);
+        assert_eq!(line.places.end() as usize, 3 * CHUNK);
         assert!(line.trim().is_none(), "places are held");
         line.advance(Stage::Admitted).unwrap();
         for ticket in tickets {
             line.vacate(ticket);
         }
         assert!(line.trim().is_some());
-        assert_eq!((line.chunks.len(), line.verified().len()), (1, 0));
+        assert_eq!((line.places.end(), line.is_abandoned()), (0, true));
         let ticket = line.join(waiter(2));
-        assert_eq!((line.stage(ticket), line.verified().len()), (Stage::Waiting, 1));
+        assert_eq!((line.stage(ticket), line.len()), (Stage::Waiting, 1));
     }
 
     #[test]
     fn a_place_and_its_bookkeeping_stay_small() {
-        assert!(mem::size_of::<Place>() <= 64, "{}", mem::size_of::<Place>());
+        assert!(size_of::<Place>() <= 64, "{}", size_of::<Place>());
     }
 }

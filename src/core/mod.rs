@@ -44,6 +44,7 @@
 //! makes every field of a snapshot belong to the same instant.
 
 pub(crate) mod admission;
+pub(crate) mod arena;
 pub(crate) mod effects;
 pub(crate) mod gate;
 mod line;

@@ -58,6 +58,16 @@ pub enum RejectionReason {
     },
     /// The request has no key.
     MissingKey,
+    /// `limits_for` gave limits for a new key that cannot be.
+    #[non_exhaustive]
+    InvalidLimits {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: usize,
+    },
+    /// `limits_for` panicked for a new key.
+    LimitsPanicked,
 }
 
 impl fmt::Display for RejectionReason {
@@ -81,6 +91,10 @@ impl fmt::Display for RejectionReason {
                  in use"
             ),
             Self::MissingKey => f.write_str("the request has no key"),
+            Self::InvalidLimits { setting, value } => {
+                write!(f, "limits_for gave {setting} {value} for a new key, which cannot be")
+            }
+            Self::LimitsPanicked => f.write_str("limits_for panicked for a new key"),
         }
     }
 }

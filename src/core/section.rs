@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     effects::{Change, Effects, EventKind, SharedAudience},
-    gate::Gate,
+    gate::{Gate, GateKind},
     line::{Line, Stage},
     tally::{Counts, Peaks, RareCounts, Snapshot, Totals, Units},
     word::Word,
@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) debt: u32,
     pub(super) is_closed: bool,
     is_drained: bool,
+    /// Whether `rare` is given up whenever there is no need of it.
+    is_frugal: bool,
     sequence: u64,
     /// Admissions moved out of the word. Resizes count in the word too and are taken off here, so
     /// this may pass below zero and back.
@@ -45,16 +47,17 @@ pub(super) struct Rare {
 }
 
 impl State {
-    pub(super) fn new(capacity: u32, weighted: bool) -> Self {
+    pub(super) fn new(capacity: u32, kind: GateKind) -> Self {
         Self {
             capacity,
             debt: 0,
             is_closed: false,
             is_drained: false,
+            is_frugal: kind == GateKind::Partition,
             sequence: 0,
             folded: 0,
             counts: Counts::default(),
-            units: weighted.then(Box::default),
+            units: (kind == GateKind::Weighted).then(Box::default),
             rare: None,
         }
     }
@@ -76,6 +79,18 @@ impl State {
                 counts: RareCounts::default(),
             })
         })
+    }
+
+    /// Takes out what a frugal gate has no need of any more.
+    pub(super) fn take_needless(&mut self) -> Option<Box<Rare>> {
+        let is_needless = |rare: &mut Box<Rare>| {
+            let Rare { line, drains, audience, counts } = &**rare;
+            line.is_abandoned()
+                && drains.is_abandoned()
+                && audience.is_none()
+                && *counts == RareCounts::default()
+        };
+        if self.is_frugal { self.rare.take_if(is_needless) } else { None }
     }
 
     fn audience(&self) -> Option<&SharedAudience> {
@@ -185,8 +200,7 @@ impl<'a> Section<'a> {
         }
         if let Some(waited) = waited {
             state.counts.admitted_from_queue += 1;
-            state.counts.wait_time += waited;
-            state.counts.longest_wait = state.counts.longest_wait.max(waited);
+            state.counts.count_wait(waited);
         }
         let used = self.used();
         if used > self.state.counts.peak_used {
@@ -325,7 +339,7 @@ impl<'a> Section<'a> {
                 in_flight: units.peak_in_flight as usize,
                 waiting: counts.peak_waiting as usize,
                 waiting_units: units.peak_waiting as usize,
-                wait: counts.longest_wait,
+                wait: Duration::from_nanos(counts.longest_wait_nanos),
             },
         }
     }

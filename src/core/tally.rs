@@ -56,6 +56,36 @@ pub struct Totals {
     pub wait_time: Duration,
 }
 
+/// A function of all counters of two totals.
+macro_rules! each_total {
+    ($one:expr, $other:expr, $op:expr, $op_time:expr; $($counter:ident)*) => {
+        Totals {
+            $($counter: $op($one.$counter, $other.$counter),)*
+            wait_time: $op_time($one.wait_time, $other.wait_time),
+        }
+    };
+    ($one:expr, $other:expr, $op:expr, $op_time:expr) => {
+        each_total! { $one, $other, $op, $op_time;
+            admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
+            abandoned_units queued queued_units saturated expired expired_before_queue cancelled
+            closed_before_queue closed_while_waiting oversized bypassed finished finished_units
+            handler_panics
+        }
+    };
+}
+
+impl Totals {
+    /// These totals and those of other operations.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        each_total!(self, other, u64::wrapping_add, Duration::saturating_add)
+    }
+
+    /// These totals less earlier ones of the same counters.
+    pub(crate) fn minus(&self, earlier: &Self) -> Self {
+        each_total!(self, earlier, u64::wrapping_sub, Duration::saturating_sub)
+    }
+}
+
 /// The highest values ever seen by a bulkhead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,9 +126,17 @@ pub(super) struct Counts {
     pub(super) expired_before_queue: u64,
     pub(super) cancelled: u64,
     pub(super) wait_time: Duration,
-    pub(super) longest_wait: Duration,
+    pub(super) longest_wait_nanos: u64,
     pub(super) peak_used: u32,
     pub(super) peak_waiting: u32,
+}
+
+impl Counts {
+    pub(super) fn count_wait(&mut self, waited: Duration) {
+        self.wait_time = self.wait_time.saturating_add(waited);
+        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.longest_wait_nanos = self.longest_wait_nanos.max(nanos);
+    }
 }
 
 /// What a weighted gate counts besides. In a plain gate each of these equals its count in operations.
@@ -114,7 +152,7 @@ pub(super) struct Units {
 }
 
 /// What most gates never count.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RareCounts {
     pub(super) closed_before_queue: u64,
     pub(super) closed_while_waiting: u64,

@@ -15,14 +15,11 @@ use crate::bulkhead::error::Rejection;
 /// use std::error::Error;
 /// use bulklink::{BulkheadError, Rejection};
 ///
-/// fn rejection(error: &(dyn Error + 'static)) -> Option<&Rejection> {
-///     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
-/// }
-///
 /// # let payments = bulklink::Bulkhead::builder("payments").parallelism(1).build()?;
 /// # let slot = payments.slot_now()?;
 /// let error: BulkheadError<std::io::Error> = payments.slot_now().unwrap_err().into();
-/// assert_eq!(rejection(&error).unwrap().label(), "payments");
+/// let rejection = error.source().and_then(|source| source.downcast_ref::<Rejection>());
+/// assert_eq!(rejection.map(Rejection::label), Some("payments"));
 /// # drop(slot);
 /// # Ok::<(), Box<dyn Error>>(())
 /// ```

@@ -127,6 +127,15 @@ where
     }
 }
 
+/// How the wait for a call of `S` ends.
+type TurnOf<S, Req, R> = Turn<
+    <S as Service<Req>>::Future,
+    Result<
+        <S as Service<Req>>::Response,
+        <R as Reject<Req, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Error,
+    >,
+>;
+
 /// A wait with the request in hand.
 pub trait PollTurn<S, Req, R>
 where
@@ -134,10 +143,7 @@ where
     R: Reject<Req, S::Response, S::Error>,
 {
     /// Waits for the turn of the request.
-    fn poll_turn(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Turn<S::Future, Result<S::Response, R::Error>>>;
+    fn poll_turn(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TurnOf<S, Req, R>>;
 }
 
 /// The wait of those who have waited before: there is none.
@@ -149,10 +155,7 @@ where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
 {
-    fn poll_turn(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Turn<S::Future, Result<S::Response, R::Error>>> {
+    fn poll_turn(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TurnOf<S, Req, R>> {
         match *self {}
     }
 }
@@ -191,10 +194,7 @@ where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
 {
-    fn poll_turn(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Turn<S::Future, Result<S::Response, R::Error>>> {
+    fn poll_turn(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TurnOf<S, Req, R>> {
         const TAKEN: &str = "`ResponseFuture` polled after completion";
         let mut this = self.project();
         if let Some(queued) = this.queued.as_mut().as_pin_mut() {

@@ -161,7 +161,9 @@ fn answer(rejection: &Rejection) -> (StatusCode, u8) {
             (StatusCode::PAYLOAD_TOO_LARGE, grpc::RESOURCE_EXHAUSTED)
         }
         RejectionReason::MissingKey => (StatusCode::BAD_REQUEST, grpc::INVALID_ARGUMENT),
-        RejectionReason::InvalidCost => (StatusCode::INTERNAL_SERVER_ERROR, grpc::INTERNAL),
+        RejectionReason::InvalidCost
+        | RejectionReason::InvalidLimits { .. }
+        | RejectionReason::LimitsPanicked => (StatusCode::INTERNAL_SERVER_ERROR, grpc::INTERNAL),
     }
 }
 

@@ -112,32 +112,3 @@ pub(super) fn check_order(
     }
     Ok(())
 }
-
-impl Totals {
-    /// These totals less earlier ones of the same counters.
-    pub(super) fn minus(&self, earlier: &Self) -> Self {
-        Self {
-            admitted: self.admitted - earlier.admitted,
-            admitted_units: self.admitted_units - earlier.admitted_units,
-            admitted_from_queue: self.admitted_from_queue - earlier.admitted_from_queue,
-            admitted_from_queue_units: self.admitted_from_queue_units
-                - earlier.admitted_from_queue_units,
-            abandoned: self.abandoned - earlier.abandoned,
-            abandoned_units: self.abandoned_units - earlier.abandoned_units,
-            queued: self.queued - earlier.queued,
-            queued_units: self.queued_units - earlier.queued_units,
-            saturated: self.saturated - earlier.saturated,
-            expired: self.expired - earlier.expired,
-            expired_before_queue: self.expired_before_queue - earlier.expired_before_queue,
-            cancelled: self.cancelled - earlier.cancelled,
-            closed_before_queue: self.closed_before_queue - earlier.closed_before_queue,
-            closed_while_waiting: self.closed_while_waiting - earlier.closed_while_waiting,
-            oversized: self.oversized - earlier.oversized,
-            bypassed: self.bypassed - earlier.bypassed,
-            finished: self.finished - earlier.finished,
-            finished_units: self.finished_units - earlier.finished_units,
-            handler_panics: self.handler_panics - earlier.handler_panics,
-            wait_time: self.wait_time - earlier.wait_time,
-        }
-    }
-}

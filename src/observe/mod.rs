@@ -3,5 +3,7 @@
 //! It owns statuses, intervals, events and reports. It reads the engine's snapshots and changes
 //! nothing.
 
+pub(crate) mod event;
 pub(crate) mod interval;
+pub(crate) mod partitions;
 pub(crate) mod status;

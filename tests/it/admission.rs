@@ -62,7 +62,7 @@ fn a_released_slot_goes_to_the_head_of_the_line_before_any_newcomer() {
     let slot = assert_ready_ok!(first.poll());
     assert_pending!(second.poll());
     drop(slot);
-    assert_ready_ok!(second.poll());
+    drop(assert_ready_ok!(second.poll()));
     let totals = payments.status().totals;
     assert_eq!((totals.queued, totals.admitted_from_queue, totals.finished), (2, 2, 3));
 }

@@ -1,0 +1,129 @@
+//! `PartitionedBulkheadBuilder`.
+
+use std::{fmt, hash::Hash, time::Duration};
+
+use super::{
+    PartitionedBulkhead,
+    limits::{Choose, Limits, LimitsSource, PartitionLimits},
+    shelf::{Shelf, ShelfSettings},
+};
+use crate::bulkhead::{
+    builder::{Settings, at_least_one, not_zero},
+    error::ConfigError,
+};
+
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Settings of a [`PartitionedBulkhead`], checked by [`build`](Self::build).
+///
+/// # Examples
+///
+/// ```
+/// use bulklink::{PartitionLimits, PartitionedBulkhead};
+///
+/// let customers = PartitionedBulkhead::<String>::builder("customers")
+///     .parallelism(3)
+///     .waiting_room(10)
+///     .max_partitions(1_000)
+///     .limits_for(|name| match name.as_str() {
+///         "gold" => PartitionLimits::new(20).waiting_room(100),
+///         _ => PartitionLimits::new(3).waiting_room(10),
+///     })
+///     .build()?;
+/// assert_eq!(customers.max_partitions(), 1_000);
+/// # Ok::<(), bulklink::ConfigError>(())
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct PartitionedBulkheadBuilder<K> {
+    settings: Settings,
+    max_partitions: Option<usize>,
+    idle_timeout: Duration,
+    limits_for: Option<Choose<K>>,
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K> {
+    pub(super) fn new(label: &str) -> Self {
+        Self {
+            settings: Settings::new(label),
+            max_partitions: None,
+            idle_timeout: IDLE_TIMEOUT,
+            limits_for: None,
+        }
+    }
+
+    /// How many operations may run at once in a partition, at least 1 and at most
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY). Required.
+    pub fn parallelism(mut self, operations: usize) -> Self {
+        self.settings.capacity = Some(operations);
+        self
+    }
+
+    /// How many operations may wait in a partition. Default 0.
+    pub fn waiting_room(mut self, operations: usize) -> Self {
+        self.settings.waiting_room = operations;
+        self
+    }
+
+    /// The longest time one operation may wait, longer than zero. Default none.
+    pub fn wait_limit(mut self, limit: Duration) -> Self {
+        self.settings.wait_limit = Some(limit);
+        self
+    }
+
+    /// How many partitions may be retained, at least 1. Required.
+    pub fn max_partitions(mut self, partitions: usize) -> Self {
+        self.max_partitions = Some(partitions);
+        self
+    }
+
+    /// How long a partition is retained idle, longer than zero. Default 300 seconds.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Chooses the limits of each key when its partition is made. Limits that cannot be, and a panic,
+    /// reject the operation and concern no other key. May be called more than once for one key, by
+    /// operations that find it new at the same time.
+    pub fn limits_for<F>(mut self, choose: F) -> Self
+    where
+        F: Fn(&K) -> PartitionLimits + Send + Sync + 'static,
+    {
+        self.limits_for = Some(Box::new(choose));
+        self
+    }
+
+    /// Builds the bulkhead.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the setting that is missing, zero or too large, and its value; or says
+    /// that the label is empty once trimmed.
+    pub fn build(self) -> Result<PartitionedBulkhead<K>, ConfigError> {
+        let checked = self.settings.checked("parallelism")?;
+        let label = checked.label;
+        let max_partitions = self.max_partitions.ok_or_else(|| ConfigError::Missing {
+            label: label.clone(),
+            setting: "max_partitions",
+        })?;
+        let max_partitions = at_least_one(&label, "max_partitions", max_partitions)? as usize;
+        not_zero(&label, "idle_timeout", Some(self.idle_timeout))?;
+        let limits = LimitsSource {
+            default: Limits { parallelism: checked.capacity, waiting_room: checked.waiting_room },
+            chosen: self.limits_for,
+        };
+        let settings = ShelfSettings { max_partitions, idle_timeout: self.idle_timeout };
+        let shelf = Shelf::new(label, checked.wait_limit, settings, limits);
+        Ok(PartitionedBulkhead { shelf })
+    }
+}
+
+impl<K> fmt::Debug for PartitionedBulkheadBuilder<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartitionedBulkheadBuilder")
+            .field("settings", &self.settings)
+            .field("max_partitions", &self.max_partitions)
+            .field("idle_timeout", &self.idle_timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,212 @@
+//! Storage with stable places, and lists threaded through it: what lines and shelves are made of.
+//!
+//! It owns places by number and their links, in safe code. Storage grows in chunks of a fixed size, so
+//! that growing never moves what is stored and a million places grow as smoothly as ten. Everything is
+//! O(1).
+
+use std::mem;
+
+/// The end of a list.
+const NONE: u32 = u32::MAX;
+
+/// Places of `T`, in chunks of `CHUNK`. The first chunk starts small and doubles up to that.
+#[derive(Debug)]
+pub(crate) struct Arena<T, const CHUNK: usize> {
+    chunks: Vec<Vec<Slot<T>>>,
+    /// The first of the vacant slots, which are linked.
+    vacant: u32,
+    len: u32,
+}
+
+#[derive(Debug)]
+enum Slot<T> {
+    Taken(T),
+    Vacant { next: u32 },
+}
+
+/// Chunks that an arena has no use for, to be freed by dropping them.
+#[derive(Debug)]
+pub(crate) struct Spare<T>(#[expect(dead_code, reason = "held for its drop")] Vec<Vec<Slot<T>>>);
+
+impl<T, const CHUNK: usize> Arena<T, CHUNK> {
+    pub(crate) const fn new() -> Self {
+        Self { chunks: Vec::new(), vacant: NONE, len: 0 }
+    }
+
+    /// How many places are taken.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// One more than the highest place ever taken since the arena was last empty.
+    pub(crate) fn end(&self) -> u32 {
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len()) as u32
+    }
+
+    /// Takes a place for `value`.
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        self.insert_with(|_| value)
+    }
+
+    /// Takes a place for what `make` makes of its number.
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(u32) -> T) -> u32 {
+        let at = if self.vacant != NONE { self.vacant } else { self.end() };
+        let taken = Slot::Taken(make(at));
+        self.len += 1;
+        if at == self.vacant {
+            if let Slot::Vacant { next } = mem::replace(self.slot_mut(at), taken) {
+                self.vacant = next;
+            }
+            return at;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            let capacity = if self.chunks.is_empty() { CHUNK.min(4) } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(capacity));
+        }
+        let last = self.chunks.len() - 1;
+        self.chunks[last].push(taken);
+        at
+    }
+
+    /// Gives up a place that is taken.
+    pub(crate) fn remove(&mut self, at: u32) -> T {
+        let vacant = Slot::Vacant { next: self.vacant };
+        match mem::replace(self.slot_mut(at), vacant) {
+            Slot::Taken(value) => {
+                self.vacant = at;
+                self.len -= 1;
+                value
+            }
+            Slot::Vacant { .. } => unreachable!("place {at} is given up once"),
+        }
+    }
+
+    /// What is at this place, if it is taken.
+    pub(crate) fn find(&self, at: u32) -> Option<&T> {
+        match self.chunks.get(at as usize / CHUNK)?.get(at as usize % CHUNK)? {
+            Slot::Taken(value) => Some(value),
+            Slot::Vacant { .. } => None,
+        }
+    }
+
+    /// What is at a place that is taken.
+    pub(crate) fn at(&self, at: u32) -> &T {
+        self.find(at).expect("a place is used while it is taken")
+    }
+
+    /// What is at a place that is taken.
+    pub(crate) fn at_mut(&mut self, at: u32) -> &mut T {
+        match self.slot_mut(at) {
+            Slot::Taken(value) => value,
+            Slot::Vacant { .. } => unreachable!("place {at} is used while it is taken"),
+        }
+    }
+
+    /// Takes out all chunks but the first, once no place is taken.
+    pub(crate) fn trim(&mut self) -> Option<Spare<T>> {
+        if self.len > 0 || self.chunks.len() < 2 {
+            return None;
+        }
+        self.vacant = NONE;
+        self.chunks[0].clear();
+        Some(Spare(self.chunks.split_off(1)))
+    }
+
+    fn slot_mut(&mut self, at: u32) -> &mut Slot<T> {
+        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+    }
+}
+
+/// The neighbours of a place in a list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Links {
+    prev: u32,
+    next: u32,
+}
+
+impl Links {
+    pub(crate) const NONE: Self = Self { prev: NONE, next: NONE };
+}
+
+/// Something that can be in one list at a time.
+pub(crate) trait Linked {
+    fn links(&mut self) -> &mut Links;
+}
+
+/// A doubly linked list through the places of an arena.
+///
+/// Invariant: following `next` from `head` visits `len` places and ends at `tail`, and `prev` mirrors
+/// `next`.
+#[derive(Debug)]
+pub(crate) struct List {
+    head: u32,
+    tail: u32,
+    len: u32,
+}
+
+impl List {
+    pub(crate) const fn new() -> Self {
+        Self { head: NONE, tail: NONE, len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn head(&self) -> Option<u32> {
+        (self.head != NONE).then_some(self.head)
+    }
+
+    /// Appends a place that is in no list.
+    pub(crate) fn push<T: Linked, const CHUNK: usize>(
+        &mut self,
+        arena: &mut Arena<T, CHUNK>,
+        at: u32,
+    ) {
+        *arena.at_mut(at).links() = Links { prev: self.tail, next: NONE };
+        match self.tail {
+            NONE => self.head = at,
+            tail => arena.at_mut(tail).links().next = at,
+        }
+        self.tail = at;
+        self.len += 1;
+    }
+
+    /// Takes a place out of this list, from wherever it stands.
+    pub(crate) fn unlink<T: Linked, const CHUNK: usize>(
+        &mut self,
+        arena: &mut Arena<T, CHUNK>,
+        at: u32,
+    ) {
+        let Links { prev, next } = mem::replace(arena.at_mut(at).links(), Links::NONE);
+        match prev {
+            NONE => self.head = next,
+            _ => arena.at_mut(prev).links().next = next,
+        }
+        match next {
+            NONE => self.tail = prev,
+            _ => arena.at_mut(next).links().prev = prev,
+        }
+        self.len -= 1;
+    }
+}
+
+#[cfg(all(test, not(bulklink_loom)))]
+impl List {
+    /// The places from head to tail, with the invariant verified on the way.
+    pub(crate) fn verified<T: Linked, const CHUNK: usize>(
+        &self,
+        arena: &mut Arena<T, CHUNK>,
+    ) -> Vec<u32> {
+        let mut seen = Vec::new();
+        let (mut at, mut before) = (self.head, NONE);
+        while at != NONE {
+            let Links { prev, next } = *arena.at_mut(at).links();
+            assert_eq!(prev, before);
+            seen.push(at);
+            (before, at) = (at, next);
+        }
+        assert_eq!((before, seen.len()), (self.tail, self.len as usize));
+        seen
+    }
+}
