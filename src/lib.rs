@@ -5,6 +5,7 @@ mod bulkhead;
 mod core;
 mod middleware;
 mod observe;
+mod registry;
 mod sync;
 
 pub use crate::core::{
@@ -39,5 +40,7 @@ pub use observe::{
     event::{BulkheadEvent, Subscription},
     interval::{BulkheadInterval, IntervalError},
     partitions::{PartitionedInterval, PartitionedStatus},
+    report::{CapacityFinding, CapacityReport, FindingCode, Severity},
     status::BulkheadStatus,
 };
+pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, RegistryStatus};

@@ -14,6 +14,7 @@ use crate::{
     core::MAX_UNITS,
     observe::{
         event::{BulkheadEvent, Subscription},
+        report::CapacityReport,
         status::BulkheadStatus,
     },
     sync::Arc,
@@ -177,6 +178,12 @@ impl Bulkhead {
     #[must_use]
     pub fn status(&self) -> BulkheadStatus {
         self.compartment.status()
+    }
+
+    /// What the status of this instant says of the sizes that were chosen.
+    #[must_use]
+    pub fn capacity_report(&self) -> CapacityReport {
+        CapacityReport::new(self.status())
     }
 
     /// Sets how many operations may run at once. Growing admits from the line, in order, before this

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     observe::{
         event::{BulkheadEvent, Subscription},
+        report::CapacityReport,
         status::BulkheadStatus,
     },
     sync::Arc,
@@ -159,6 +160,12 @@ impl WeightedBulkhead {
     #[must_use]
     pub fn status(&self) -> BulkheadStatus {
         self.compartment.status()
+    }
+
+    /// What the status of this instant says of the sizes that were chosen.
+    #[must_use]
+    pub fn capacity_report(&self) -> CapacityReport {
+        CapacityReport::new(self.status())
     }
 
     /// Sets how many units may be in use at once. Growing admits from the line, in order, before this

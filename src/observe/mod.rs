@@ -6,4 +6,5 @@
 pub(crate) mod event;
 pub(crate) mod interval;
 pub(crate) mod partitions;
+pub(crate) mod report;
 pub(crate) mod status;

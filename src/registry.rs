@@ -1,0 +1,422 @@
+//! `BulkheadRegistry`: bulkheads of all kinds under unique labels, so that any router in any module
+//! layers the same compartment.
+//!
+//! It owns who is registered, in the order of creation. It has no rules of admission of its own.
+
+use std::{any::Any, error::Error, fmt, future::Future, hash::Hash, pin::Pin};
+
+use crate::{
+    bulkhead::{
+        builder::{BulkheadBuilder, WeightedBulkheadBuilder},
+        error::ConfigError,
+        partitioned::{PartitionedBulkhead, PartitionedBulkheadBuilder},
+        plain::Bulkhead,
+        weighted::WeightedBulkhead,
+    },
+    core::{
+        admission::{Drain, Home},
+        gate::{Gate, GateKind},
+        reason::RejectionReason,
+    },
+    observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},
+    sync::{Arc, Mutex},
+};
+
+/// Bulkheads of all kinds under unique labels. A handle is cheap to clone, and every clone is the same
+/// registry.
+///
+/// # Examples
+///
+/// ```
+/// use bulklink::{Bulkhead, BulkheadRegistry};
+///
+/// let registry = BulkheadRegistry::new();
+/// let payments = registry.create(Bulkhead::builder("payments").parallelism(10))?;
+/// assert_eq!(registry.get::<Bulkhead>("payments")?.parallelism(), 10);
+/// let error = registry.create(Bulkhead::builder("payments").parallelism(5)).unwrap_err();
+/// assert_eq!(error.to_string(), "label \"payments\" is taken");
+/// # Ok::<(), bulklink::RegistryError>(())
+/// ```
+#[derive(Clone)]
+pub struct BulkheadRegistry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    members: Mutex<Members>,
+    /// A gate that nobody passes: its close says that `close_all` has closed everybody.
+    closing: Gate,
+}
+
+#[derive(Default)]
+struct Members {
+    is_closed: bool,
+    in_order: Vec<Arc<dyn Member>>,
+}
+
+impl BulkheadRegistry {
+    /// An empty registry.
+    #[must_use]
+    pub fn new() -> Self {
+        let closing = Gate::new(1, 0, GateKind::Plain);
+        Self { shared: Arc::new(Shared { members: Mutex::default(), closing }) }
+    }
+
+    /// Builds a bulkhead and registers it.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] if a setting cannot be, the label is taken or the registry is closed.
+    pub fn create<B: BuildBulkhead>(&self, builder: B) -> Result<B::Bulkhead, RegistryError> {
+        let bulkhead = builder.build_bulkhead()?;
+        self.register(&bulkhead)?;
+        Ok(bulkhead)
+    }
+
+    /// Registers a bulkhead under its own label.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] if the label is taken or the registry is closed.
+    pub fn register<T: Registrable>(&self, bulkhead: &T) -> Result<(), RegistryError> {
+        let label: Arc<str> = bulkhead.label().into();
+        // Made before the lock is taken, and where it is not wanted, dropped after.
+        let member: Arc<dyn Member> = Arc::new(bulkhead.clone());
+        let mut members = self.shared.members.lock();
+        if members.is_closed {
+            return Err(RegistryError::Closed { label });
+        }
+        if members.find(&label).is_some() {
+            return Err(RegistryError::LabelTaken { label });
+        }
+        members.in_order.push(member);
+        Ok(())
+    }
+
+    /// The bulkhead with this label, as the kind it is.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] if the label is unknown, or that of another kind.
+    pub fn get<T: Registrable>(&self, label: &str) -> Result<T, RegistryError> {
+        let member = self.member(label)?;
+        let found: Option<&T> = member.as_any().downcast_ref();
+        found.cloned().ok_or_else(|| RegistryError::WrongKind {
+            label: label.into(),
+            expected: T::KIND,
+            actual: member.kind(),
+        })
+    }
+
+    /// The labels, in the order of registration.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        self.members().iter().map(|member| member.label().to_owned()).collect()
+    }
+
+    /// How many bulkheads are registered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.members.lock().in_order.len()
+    }
+
+    /// Whether no bulkhead is registered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a bulkhead with this label is registered.
+    #[must_use]
+    pub fn contains(&self, label: &str) -> bool {
+        self.shared.members.lock().find(label).is_some()
+    }
+
+    /// Whether [`close_all`](Self::close_all) was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.members.lock().is_closed
+    }
+
+    /// The status of every bulkhead, in the order of registration, each of an instant of its own.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<RegistryStatus> {
+        self.members().iter().map(|member| member.status()).collect()
+    }
+
+    /// The capacity report of every plain and weighted bulkhead, in the order of registration.
+    #[must_use]
+    pub fn capacity_reports(&self) -> Vec<CapacityReport> {
+        let status = |member: &Arc<dyn Member>| match member.status() {
+            RegistryStatus::Bulkhead(status) => Some(status),
+            RegistryStatus::Partitioned(_) => None,
+        };
+        self.members().iter().filter_map(status).map(CapacityReport::new).collect()
+    }
+
+    /// Closes a bulkhead, waits until nothing runs in it, and forgets it. Until then its label stays
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] if the label is unknown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, dropping it leaves the bulkhead closed and registered. May be called again.
+    pub async fn remove(&self, label: &str) -> Result<(), RegistryError> {
+        let member = self.member(label)?;
+        member.close();
+        member.wait_closed().await;
+        let mut members = self.shared.members.lock();
+        let same = members.in_order.iter().position(|other| Arc::ptr_eq(other, &member));
+        let removed = same.map(|at| members.in_order.remove(at));
+        drop(members);
+        drop(removed);
+        Ok(())
+    }
+
+    /// Closes every bulkhead and the registry, which takes no more of them. Final; closing again does
+    /// nothing.
+    pub fn close_all(&self) {
+        self.shared.members.lock().is_closed = true;
+        for member in self.members() {
+            member.close();
+        }
+        self.shared.closing.close();
+    }
+
+    /// Waits until the registry is closed and nothing runs in any of its bulkheads. Any number may
+    /// wait, also before anybody closes it.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn wait_closed(&self) {
+        Drain::new(&*self.shared).await;
+        for member in self.members() {
+            member.wait_closed().await;
+        }
+    }
+
+    /// Closes everything and waits until nothing runs.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, dropping it leaves everything closed. May be called again.
+    pub async fn close_and_wait(&self) {
+        self.close_all();
+        self.wait_closed().await;
+    }
+
+    fn member(&self, label: &str) -> Result<Arc<dyn Member>, RegistryError> {
+        let member = self.shared.members.lock().find(label).cloned();
+        member.ok_or_else(|| RegistryError::UnknownLabel { label: label.into() })
+    }
+
+    fn members(&self) -> Vec<Arc<dyn Member>> {
+        self.shared.members.lock().in_order.clone()
+    }
+}
+
+impl Default for BulkheadRegistry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for BulkheadRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BulkheadRegistry")
+            .field("labels", &self.labels())
+            .field("is_closed", &self.is_closed())
+            .finish()
+    }
+}
+
+impl Members {
+    fn find(&self, label: &str) -> Option<&Arc<dyn Member>> {
+        self.in_order.iter().find(|member| member.label() == label)
+    }
+}
+
+/// Nobody is ever admitted or rejected here: only the close is waited for.
+impl Home for &Shared {
+    type Rejection = RejectionReason;
+
+    fn gate(&self) -> &Gate {
+        &self.closing
+    }
+
+    fn reject(&self, reason: RejectionReason) -> RejectionReason {
+        reason
+    }
+}
+
+/// The status of a registered bulkhead.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RegistryStatus {
+    /// Of a plain or weighted bulkhead.
+    Bulkhead(BulkheadStatus),
+    /// Of a partitioned bulkhead.
+    Partitioned(PartitionedStatus),
+}
+
+impl RegistryStatus {
+    /// The bulkhead's name.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Bulkhead(status) => &status.label,
+            Self::Partitioned(status) => &status.label,
+        }
+    }
+}
+
+/// What a registry cannot do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// A setting of the new bulkhead cannot be.
+    Config(ConfigError),
+    /// Another bulkhead has this label, or had it and has not drained yet.
+    #[non_exhaustive]
+    LabelTaken {
+        /// The label.
+        label: Arc<str>,
+    },
+    /// No bulkhead has this label.
+    #[non_exhaustive]
+    UnknownLabel {
+        /// The label.
+        label: Arc<str>,
+    },
+    /// The bulkhead with this label is of another kind.
+    #[non_exhaustive]
+    WrongKind {
+        /// The label.
+        label: Arc<str>,
+        /// The kind that was asked for.
+        expected: &'static str,
+        /// The kind that it is.
+        actual: &'static str,
+    },
+    /// The registry is closed and takes no bulkhead.
+    #[non_exhaustive]
+    Closed {
+        /// The label of the bulkhead.
+        label: Arc<str>,
+    },
+}
+
+impl fmt::Display for RegistryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(_) => f.write_str("the bulkhead could not be built"),
+            Self::LabelTaken { label } => write!(f, "label \"{label}\" is taken"),
+            Self::UnknownLabel { label } => write!(f, "no bulkhead is registered as \"{label}\""),
+            Self::WrongKind { label, expected, actual } => {
+                write!(f, "\"{label}\" is a {actual}, not a {expected}")
+            }
+            Self::Closed { label } => {
+                write!(f, "the registry is closed and does not take \"{label}\"")
+            }
+        }
+    }
+}
+
+impl Error for RegistryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Config(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ConfigError> for RegistryError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+/// A builder of a bulkhead, of whatever kind.
+pub trait BuildBulkhead {
+    /// The bulkhead.
+    type Bulkhead: Registrable;
+
+    /// Builds it.
+    #[doc(hidden)]
+    fn build_bulkhead(self) -> Result<Self::Bulkhead, ConfigError>;
+}
+
+/// A bulkhead that can be registered.
+pub trait Registrable: Clone + Send + Sync + 'static + Member {
+    /// The name of its type.
+    #[doc(hidden)]
+    const KIND: &'static str;
+}
+
+/// A registered bulkhead, of whatever kind.
+#[doc(hidden)]
+pub trait Member: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+
+    fn kind(&self) -> &'static str;
+
+    fn label(&self) -> &str;
+
+    fn status(&self) -> RegistryStatus;
+
+    fn close(&self);
+
+    fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// Each kind of bulkhead is a member alike; they differ in their bounds, name and status.
+macro_rules! registrable {
+    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident) => {
+        impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? BuildBulkhead for $builder $(<$key>)? {
+            type Bulkhead = $kind $(<$key>)?;
+
+            fn build_bulkhead(self) -> Result<Self::Bulkhead, ConfigError> {
+                self.build()
+            }
+        }
+
+        impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? Registrable for $kind $(<$key>)? {
+            const KIND: &'static str = stringify!($kind);
+        }
+
+        impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? Member for $kind $(<$key>)? {
+            fn as_any(&self) -> &dyn Any {
+                self
+            }
+
+            fn kind(&self) -> &'static str {
+                Self::KIND
+            }
+
+            fn label(&self) -> &str {
+                self.label()
+            }
+
+            fn status(&self) -> RegistryStatus {
+                RegistryStatus::$status(self.status())
+            }
+
+            fn close(&self) {
+                self.close();
+            }
+
+            fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+                Box::pin(self.wait_closed())
+            }
+        }
+    };
+}
+
+registrable!(Bulkhead, BulkheadBuilder, Bulkhead);
+registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead);
+registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned);
