@@ -24,13 +24,15 @@ pub use bulkhead::{
     weighted::WeightedBulkhead,
 };
 pub use middleware::{
-    admit::{FixedCost, Plain, Weighted},
+    admit::{FixedCost, FixedKey, KeyFrom, Partitioned, Plain, Weighted},
     deadline::{DeadlineExtension, DeadlineSource, GrpcTimeout, HeaderTimeout, NoDeadline},
     error::BulkheadError,
-    extract::{ContentLengthCost, CostExtractor},
+    extract::{
+        ContentLengthCost, CostExtractor, ExtensionKey, HeaderKey, KeyExtractor, MissingKey,
+    },
     future::ResponseFuture,
-    hold::UntilResponse,
-    layer::{AdmissionLayer, BulkheadLayer, WeightedBulkheadLayer},
+    hold::{HeldBody, UntilBodyEnd, UntilResponse},
+    layer::{AdmissionLayer, BulkheadLayer, PartitionedBulkheadLayer, WeightedBulkheadLayer},
     place::{InReadiness, NoBypass, PerRequest},
     reject::{IntoError, IntoResponse, OnReject},
     service::AdmissionService,

@@ -3,9 +3,18 @@
 //! It owns the ways to a compartment and a cost, with the request or without it. It admits nobody:
 //! the service does.
 
-use super::{extract::CostExtractor, shared::Shared};
-use crate::bulkhead::{
-    compartment::Tenant, error::Rejection, plain::Bulkhead, weighted::WeightedBulkhead,
+use std::{fmt, hash::Hash};
+
+use super::{
+    extract::{CostExtractor, KeyExtractor, MissingKey},
+    shared::Shared,
+};
+use crate::{
+    bulkhead::{
+        compartment::Tenant, error::Rejection, partitioned::PartitionedBulkhead, plain::Bulkhead,
+        weighted::WeightedBulkhead,
+    },
+    core::reason::RejectionReason,
 };
 
 /// The compartment to ask at, and for how many units.
@@ -105,5 +114,102 @@ impl<Request> AdmitSeen<Request> for Weighted<FixedCost> {
 impl<Request, X: CostExtractor<Request>> AdmitSeen<Request> for Weighted<Shared<X>> {
     fn way(&self, request: &Request) -> Result<Way, Rejection> {
         Ok(Way::Through(self.at(self.cost.cost(request))))
+    }
+}
+
+/// The same key for every request.
+#[derive(Clone)]
+pub struct FixedKey<K>(pub(super) K);
+
+/// A key that is read off the request.
+pub struct KeyFrom<K, X> {
+    pub(super) extractor: Shared<X>,
+    pub(super) missing: MissingKey<K>,
+}
+
+impl<K: Clone, X> Clone for KeyFrom<K, X> {
+    fn clone(&self) -> Self {
+        Self { extractor: self.extractor.clone(), missing: self.missing.clone() }
+    }
+}
+
+impl<K> fmt::Debug for FixedKey<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FixedKey(..)")
+    }
+}
+
+impl<K, X> fmt::Debug for KeyFrom<K, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFrom")
+            .field("extractor", &self.extractor)
+            .field("missing", &self.missing)
+            .finish()
+    }
+}
+
+/// A slot of the partition of a key.
+pub struct Partitioned<K, X> {
+    pub(super) bulkhead: PartitionedBulkhead<K>,
+    pub(super) key: X,
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static, X> Partitioned<K, X> {
+    #[inline]
+    fn at(&self, key: &K) -> Result<Door, Rejection> {
+        self.bulkhead.enter(key).map(|tenant| Door { tenant, cost: 1 })
+    }
+}
+
+impl<K, X: Clone> Clone for Partitioned<K, X> {
+    fn clone(&self) -> Self {
+        Self { bulkhead: self.bulkhead.clone(), key: self.key.clone() }
+    }
+}
+
+impl<K, X: fmt::Debug> fmt::Debug for Partitioned<K, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Partitioned")
+            .field("bulkhead", &self.bulkhead)
+            .field("key", &self.key)
+            .finish()
+    }
+}
+
+impl<K, X> Admit for Partitioned<K, X> {
+    fn count_bypass(&self) {
+        self.bulkhead.family().count_bypass();
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitUnseen for Partitioned<K, FixedKey<K>> {
+    fn door(&self) -> Result<Door, Rejection> {
+        self.at(&self.key.0)
+    }
+}
+
+impl<Request, K> AdmitSeen<Request> for Partitioned<K, FixedKey<K>>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+{
+    fn way(&self, _: &Request) -> Result<Way, Rejection> {
+        self.door().map(Way::Through)
+    }
+}
+
+impl<Request, K, X> AdmitSeen<Request> for Partitioned<K, KeyFrom<K, X>>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    X: KeyExtractor<Request, K>,
+{
+    fn way(&self, request: &Request) -> Result<Way, Rejection> {
+        let key = self.key.extractor.key(request);
+        match (&key, &self.key.missing) {
+            (Some(key), _) | (None, MissingKey::Use(key)) => self.at(key).map(Way::Through),
+            (None, MissingKey::Bypass) => Ok(Way::Past),
+            (None, MissingKey::Reject) => {
+                Err(self.bulkhead.family().reject(RejectionReason::MissingKey))
+            }
+        }
     }
 }

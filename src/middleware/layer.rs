@@ -5,14 +5,17 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use tower_layer::Layer;
 
 use super::{
-    admit::{FixedCost, Plain, Weighted},
-    hold::UntilResponse,
+    admit::{FixedCost, FixedKey, KeyFrom, Partitioned, Plain, Weighted},
+    extract::MissingKey,
+    hold::{UntilBodyEnd, UntilResponse},
     place::{InReadiness, PerRequest, Place},
     reject::{IntoError, IntoResponse, OnReject, Rejecter},
     service::AdmissionService,
     shared::Shared,
 };
-use crate::bulkhead::{error::Rejection, plain::Bulkhead, weighted::WeightedBulkhead};
+use crate::bulkhead::{
+    error::Rejection, partitioned::PartitionedBulkhead, plain::Bulkhead, weighted::WeightedBulkhead,
+};
 
 /// Puts a [`Bulkhead`] in front of a service.
 ///
@@ -64,6 +67,41 @@ pub type WeightedBulkheadLayer<
     H = UntilResponse,
 > = AdmissionLayer<Weighted<C>, M, R, H>;
 
+/// Puts a [`PartitionedBulkhead`] in front of a service.
+///
+/// With a [`fixed`](AdmissionLayer::fixed) key, requests wait as in a [`BulkheadLayer`]; with a key
+/// extracted from the request, in the response future.
+///
+/// # Examples
+///
+/// ```
+/// use axum::{Router, body::Body, http::Request, routing::post};
+/// use bulklink::{HeaderKey, PartitionedBulkhead, PartitionedBulkheadLayer};
+///
+/// let customers = PartitionedBulkhead::<u64>::builder("customers")
+///     .parallelism(3)
+///     .max_partitions(1_000)
+///     .build()?;
+/// let app: Router = Router::new()
+///     .route("/orders", post(|| async { "ordered" }))
+///     .layer(PartitionedBulkheadLayer::new(&customers, HeaderKey::new("x-customer-id")));
+///
+/// #[derive(Clone)]
+/// struct Tenant { id: u64 }
+/// let layer = PartitionedBulkheadLayer::new(&customers, |req: &Request<Body>| {
+///     Some(req.extensions().get::<Tenant>()?.id)
+/// });
+/// let app: Router = Router::new().layer(layer);
+/// # Ok::<(), bulklink::ConfigError>(())
+/// ```
+pub type PartitionedBulkheadLayer<
+    K,
+    X = FixedKey<K>,
+    M = InReadiness,
+    R = IntoResponse,
+    H = UntilResponse,
+> = AdmissionLayer<Partitioned<K, X>, M, R, H>;
+
 /// Puts a compartment in front of a service: what [`BulkheadLayer`] and its siblings are names of.
 ///
 /// `A` is what is asked for, `M` where the wait happens, `R` what a rejection becomes and `H` how long
@@ -104,6 +142,31 @@ impl<X> AdmissionLayer<Weighted<Shared<X>>, PerRequest> {
     pub fn new(bulkhead: &WeightedBulkhead, cost: X) -> Self {
         let cost = Shared::new(cost);
         Self::with(Weighted { bulkhead: bulkhead.clone(), cost }, InReadiness.per_request())
+    }
+}
+
+impl<K> AdmissionLayer<Partitioned<K, FixedKey<K>>> {
+    /// The layer of the partition of `key`: this stack serves one key.
+    pub fn fixed(bulkhead: &PartitionedBulkhead<K>, key: K) -> Self {
+        Self::with(Partitioned { bulkhead: bulkhead.clone(), key: FixedKey(key) }, InReadiness)
+    }
+}
+
+impl<K, X> AdmissionLayer<Partitioned<K, KeyFrom<K, X>>, PerRequest> {
+    /// The layer of this bulkhead in which `key` extracts the key of a request: a closure
+    /// `|request: &Request| -> Option<K>`, a [`HeaderKey`](crate::HeaderKey) or an
+    /// [`ExtensionKey`](crate::ExtensionKey).
+    pub fn new(bulkhead: &PartitionedBulkhead<K>, key: X) -> Self {
+        let key = KeyFrom { extractor: Shared::new(key), missing: MissingKey::Reject };
+        Self::with(Partitioned { bulkhead: bulkhead.clone(), key }, InReadiness.per_request())
+    }
+}
+
+impl<K, X, M, R, H> AdmissionLayer<Partitioned<K, KeyFrom<K, X>>, M, R, H> {
+    /// What becomes of a request without a key. Default [`MissingKey::Reject`].
+    pub fn missing_key(mut self, missing: MissingKey<K>) -> Self {
+        self.admit.key.missing = missing;
+        self
     }
 }
 
@@ -186,6 +249,13 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
     pub fn retry_after(mut self, hint: Duration) -> Self {
         self.reject.retry_after = Some(hint);
         self
+    }
+
+    /// Holds the slot until the response's body has ended or is dropped, instead of giving it back with
+    /// the response: for streams and server-sent events.
+    pub fn hold_body(self) -> AdmissionLayer<A, M, R, UntilBodyEnd> {
+        let Self { admit, place, reject, .. } = self;
+        AdmissionLayer { admit, place, reject, hold: PhantomData }
     }
 
     fn with_reject<S>(self, mapping: S) -> AdmissionLayer<A, M, S, H> {

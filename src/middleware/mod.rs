@@ -17,6 +17,7 @@ pub(crate) mod future;
 pub(crate) mod hold;
 pub(crate) mod layer;
 pub(crate) mod place;
+pub(crate) mod registry;
 pub(crate) mod reject;
 pub(crate) mod service;
 pub(crate) mod shared;

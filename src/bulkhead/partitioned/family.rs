@@ -34,6 +34,10 @@ impl Family {
         self.wait_limit
     }
 
+    pub(crate) fn count_bypass(&self) {
+        self.lobby.count_bypass();
+    }
+
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
         Rejection::new(self.label.clone(), reason, true)
     }

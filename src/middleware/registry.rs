@@ -1,0 +1,69 @@
+//! Layers straight from a registry.
+
+use std::hash::Hash;
+
+use super::{
+    admit::{KeyFrom, Partitioned, Weighted},
+    layer::{AdmissionLayer, BulkheadLayer, PartitionedBulkheadLayer, WeightedBulkheadLayer},
+    place::PerRequest,
+    shared::Shared,
+};
+use crate::{
+    bulkhead::{partitioned::PartitionedBulkhead, plain::Bulkhead, weighted::WeightedBulkhead},
+    registry::{BulkheadRegistry, RegistryError},
+};
+
+impl BulkheadRegistry {
+    /// The layer of the plain bulkhead with this label.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] if the label is unknown, or that of another kind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use bulklink::{Bulkhead, BulkheadRegistry};
+    /// # let registry = BulkheadRegistry::new();
+    /// registry.create(Bulkhead::builder("payments").parallelism(10))?;
+    /// let app: Router =
+    ///     Router::new().route("/pay", post(|| async { "paid" })).layer(registry.layer("payments")?);
+    /// # Ok::<(), bulklink::RegistryError>(())
+    /// ```
+    pub fn layer(&self, label: &str) -> Result<BulkheadLayer, RegistryError> {
+        self.get::<Bulkhead>(label).map(|bulkhead| BulkheadLayer::new(&bulkhead))
+    }
+
+    /// The layer of the weighted bulkhead with this label, in which a request costs what `cost` says.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] if the label is unknown, or that of another kind.
+    pub fn weighted_layer<X>(
+        &self,
+        label: &str,
+        cost: X,
+    ) -> Result<WeightedBulkheadLayer<Shared<X>, PerRequest>, RegistryError> {
+        let bulkhead = self.get::<WeightedBulkhead>(label)?;
+        Ok(AdmissionLayer::<Weighted<Shared<X>>, PerRequest>::new(&bulkhead, cost))
+    }
+
+    /// The layer of the partitioned bulkhead with this label, in which `key` extracts the key of a
+    /// request.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] if the label is unknown, or that of another kind.
+    pub fn partitioned_layer<K, X>(
+        &self,
+        label: &str,
+        key: X,
+    ) -> Result<PartitionedBulkheadLayer<K, KeyFrom<K, X>, PerRequest>, RegistryError>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+    {
+        let bulkhead = self.get::<PartitionedBulkhead<K>>(label)?;
+        Ok(AdmissionLayer::<Partitioned<K, KeyFrom<K, X>>, PerRequest>::new(&bulkhead, key))
+    }
+}
