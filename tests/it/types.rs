@@ -1,0 +1,149 @@
+//! What every public type is to the compiler, and what it says of itself.
+
+use std::{
+    error::Error,
+    fmt::Debug,
+    future::{Pending, Ready, ready},
+    hash::Hash,
+    rc::Rc,
+    time::Duration,
+};
+
+use bulklink::{
+    Admission, Bulkhead, BulkheadBuilder, BulkheadInterval, BulkheadStatus, ConfigError, Deadline,
+    Execute, Guarded, IntervalError, Peaks, Rejection, RejectionReason, ResizeError, Slot, Totals,
+};
+use tokio_test::{assert_pending, assert_ready_ok, task};
+
+use crate::support::bulkhead;
+
+const fn shared<T: Send + Sync + Debug>() {}
+const fn value<T: Clone + PartialEq + Send + Sync + Debug + 'static>() {}
+const fn error<T: Error + Clone + PartialEq + Send + Sync + 'static>() {}
+const fn key<T: Copy + Ord + Hash + Send + Sync + Debug + 'static>() {}
+const fn sent<T: Send + 'static>() {}
+const fn debug<T: Debug>() {}
+
+const _: () = {
+    const fn handle<T: Clone + Send + Sync + Debug + 'static>() {}
+    handle::<Bulkhead>();
+    handle::<BulkheadBuilder>();
+    const fn owned<T: Send + Sync + Debug + 'static>() {}
+    owned::<Slot>();
+    sent::<Admission>();
+    shared::<Admission>();
+    shared::<Execute<'static, Ready<()>>>();
+    sent::<Execute<'static, Ready<()>>>();
+    shared::<Guarded<fn(u32) -> Ready<u32>, u32, Ready<u32>>>();
+    sent::<Guarded<fn(u32) -> Ready<u32>, u32, Ready<u32>>>();
+    // What is inside has to be nothing but what it is.
+    debug::<Execute<'static, Pending<Rc<()>>>>();
+    debug::<Guarded<fn(u32) -> Pending<Rc<()>>, Rc<()>, Pending<Rc<()>>>>();
+    error::<Rejection>();
+    error::<ConfigError>();
+    error::<ResizeError>();
+    error::<IntervalError>();
+    value::<RejectionReason>();
+    value::<BulkheadStatus>();
+    value::<BulkheadInterval>();
+    value::<Totals>();
+    value::<Peaks>();
+    key::<Deadline>();
+};
+
+/// The futures of the methods that are `async fn` can be sent, too.
+#[test]
+fn the_waits_for_the_close_can_be_sent() {
+    fn sends<T: Send>(_: &T) {}
+    let payments = bulkhead(1, 0);
+    sends(&payments.wait_closed());
+    sends(&payments.close_and_wait());
+    sends(&payments.guard(|order: u32| ready(order)));
+}
+
+#[track_caller]
+fn says(value: &dyn Debug, words: &[&str]) {
+    let text = format!("{value:?}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in {text}");
+    }
+}
+
+#[test]
+fn a_handle_shows_what_its_bulkhead_is_and_does() {
+    let payments = Bulkhead::builder("payments").parallelism(11).waiting_room(22);
+    says(&payments, &["BulkheadBuilder", "payments", "11", "22"]);
+    let payments = payments.wait_limit(Duration::from_secs(33)).build().unwrap();
+    let _slots = (payments.slot_now().unwrap(), payments.slot_now().unwrap());
+    says(
+        &payments,
+        &[
+            "Bulkhead {",
+            "label: \"payments\"",
+            "capacity: 11",
+            "used: 2",
+            "waiting: 0",
+            "waiting_room: 22",
+            "wait_limit: Some(33s)",
+            "is_closed: false",
+        ],
+    );
+}
+
+#[test]
+fn a_slot_and_a_wait_show_where_they_stand() {
+    let payments = bulkhead(1, 2);
+    let mut wait = task::spawn(payments.slot());
+    says(&wait, &["Admission", "not arrived"]);
+    let slot = assert_ready_ok!(wait.poll());
+    says(&slot, &["Slot", "payments", "cost: 1"]);
+    says(&wait, &["done"]);
+    let mut queued = task::spawn(payments.slot());
+    assert_pending!(queued.poll());
+    says(&queued, &["queued"]);
+    drop(slot);
+    drop(assert_ready_ok!(queued.poll()));
+    says(&queued, &["done"]);
+}
+
+#[test]
+fn an_execute_and_a_guarded_call_show_where_they_stand() {
+    let payments = bulkhead(1, 2);
+    let guarded = payments.guard(|answer: tokio::sync::oneshot::Receiver<()>| answer);
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let mut execute = task::spawn(payments.execute(answered));
+    let (call_answer, call_answered) = tokio::sync::oneshot::channel();
+    let mut call = task::spawn(guarded(call_answered));
+    says(&execute, &["Execute", "not arrived"]);
+    says(&call, &["Guarded", "not arrived"]);
+    assert_pending!(execute.poll());
+    assert_pending!(call.poll());
+    says(&execute, &["running"]);
+    says(&call, &["queued"]);
+    answer.send(()).unwrap();
+    assert_ready_ok!(execute.poll()).unwrap();
+    says(&execute, &["done"]);
+    assert_pending!(call.poll());
+    says(&call, &["running"]);
+    call_answer.send(()).unwrap();
+    assert_ready_ok!(call.poll()).unwrap();
+    says(&call, &["done"]);
+}
+
+#[test]
+fn values_and_errors_show_their_numbers() {
+    let payments = bulkhead(1, 7);
+    let _slot = payments.slot_now().unwrap();
+    let before = payments.status();
+    says(&before, &["BulkheadStatus", "payments", "in_flight: 1", "waiting_room: 7", "totals"]);
+    says(&before.totals, &["Totals", "admitted: 1", "wait_time: 0ns"]);
+    says(&before.peaks, &["Peaks", "used: 1"]);
+    says(&payments.status().since(&before).unwrap(), &["BulkheadInterval", "start", "end"]);
+    says(&before.since(&payments.status()).unwrap_err(), &["ReverseOrder", "earlier_sequence"]);
+    let rejection = payments.slot_now().unwrap_err();
+    says(&rejection, &["Rejection", "payments", "Saturated", "waiting_room: 7"]);
+    says(&payments.resize(0).unwrap_err(), &["Zero", "parallelism"]);
+    let error = Bulkhead::builder("payments").build().unwrap_err();
+    says(&error, &["Missing", "payments", "parallelism"]);
+    says(&Deadline::after(Duration::from_secs(1)), &["Deadline"]);
+}
