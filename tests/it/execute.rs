@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     future::{Future, pending, ready},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
     sync::{
@@ -261,4 +262,17 @@ fn an_execute_that_is_done_holds_no_slot_and_does_not_run_again() {
     assert_eq!(checked_status(&payments).totals.admitted, 2);
     drop(done);
     assert_eq!(checked_status(&payments).in_flight, 1);
+}
+
+#[test]
+fn rejected_work_is_not_run_without_a_slot_when_it_is_polled_again() {
+    let payments = bulkhead(1, 0);
+    let _slot = payments.slot_now().unwrap();
+    let runs = Cell::new(0);
+    let work = async { runs.set(runs.get() + 1) };
+    let mut rejected = task::spawn(payments.execute(work));
+    assert_ready_err!(rejected.poll());
+    let again = catch_unwind(AssertUnwindSafe(|| rejected.poll().is_ready()));
+    assert_eq!(runs.get(), 0, "it ran beside the slot that is taken");
+    assert!(again.is_err(), "a future that is polled after its end panics");
 }
