@@ -1,7 +1,8 @@
 //! The one door to locks, atomics and `Arc`: `parking_lot` and `std`, or loom's doubles of locks and
 //! atomics when the models run (`--cfg bulklink_loom`, see `.ci/loom`).
 //!
-//! It owns no policy. Nothing else in the crate names these types by another path.
+//! It owns no policy but two small ones: how numbers are given out, and how code of others is kept
+//! from unwinding into ours. Nothing else in the crate names these types by another path.
 
 #[cfg(not(all(test, bulklink_loom)))]
 mod primitives {
@@ -31,3 +32,17 @@ mod primitives {
 
 pub(crate) use primitives::*;
 pub(crate) use std::sync::{Arc, Weak};
+
+/// A number that nothing else in this process has.
+pub(crate) fn unique_number() -> u64 {
+    // `std`'s also in models, where an atomic cannot be static: it orders nothing.
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Runs code of others and says whether it panicked. Its hook has reported the panic by then.
+pub(crate) fn panics(code: impl FnOnce()) -> bool {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(code));
+    // A payload may panic in its own drop, so it has none.
+    outcome.map_err(std::mem::forget).is_err()
+}

@@ -3,12 +3,7 @@
 //! It owns everything that plain and weighted bulkheads have in common, which is all but the names
 //! and types of their methods.
 
-use std::{
-    fmt,
-    future::Future,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{fmt, future::Future, time::Duration};
 
 use super::{
     deadline::Deadline,
@@ -28,7 +23,7 @@ use crate::{
         event::{BulkheadEvent, CountPanics, Origin, Subscribers, Subscription},
         status::BulkheadStatus,
     },
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, unique_number},
 };
 
 /// One gate, as all its handles share it, and whose it is.
@@ -69,7 +64,7 @@ impl Compartment {
         wait_limit: Option<Duration>,
     ) -> Self {
         let kind = if weighted { GateKind::Weighted } else { GateKind::Plain };
-        let instance = next_instance();
+        let instance = unique_number();
         let whole = Whole { label, instance, wait_limit, subscribers: Subscribers::default() };
         Self { gate: Gate::new(capacity, waiting_room, kind), owner: Owner::Whole(Box::new(whole)) }
     }
@@ -296,10 +291,4 @@ impl fmt::Debug for Compartment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Compartment").field("label", self.label()).finish_non_exhaustive()
     }
-}
-
-/// A number that no other bulkhead of this process has.
-pub(super) fn next_instance() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -21,6 +21,10 @@ pin_project! {
     /// The future within is not polled before it is admitted, and is dropped before its slot is
     /// given back.
     ///
+    /// # Panics
+    ///
+    /// When polled again after it has resolved.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it drops the future within and gives everything back.
@@ -57,6 +61,10 @@ pin_project! {
     /// [`Rejection`].
     ///
     /// The function is not called before the call is admitted.
+    ///
+    /// # Panics
+    ///
+    /// When polled again after it has resolved.
     ///
     /// # Cancel safety
     ///

@@ -52,6 +52,10 @@ pin_project! {
     ///
     /// The operation arrives when this is first polled, and not before.
     ///
+    /// # Panics
+    ///
+    /// When polled again after it has resolved.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it leaves the line at once, from wherever it stands in it. If it had been admitted

@@ -344,6 +344,8 @@ impl<H: Home, F: Future> Future for Run<H, F> {
             match ready!(wait.poll(cx)) {
                 Ok(permit) => this.stage.set(RunStage::Running { permit: permit.start() }),
                 Err(rejection) => {
+                    // The work goes too, so that a poll too many finds none to run without a slot.
+                    this.work.set(None);
                     this.stage.set(RunStage::Done);
                     return Poll::Ready(Err(rejection));
                 }

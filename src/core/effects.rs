@@ -4,13 +4,12 @@
 //! called the gate carries them out after unlocking.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     task::Waker,
     time::{Duration, SystemTime},
 };
 
 use super::{arena::Spare, line::Place, section::Rare};
-use crate::sync::Arc;
+use crate::sync::{Arc, panics};
 
 /// What happened to a bulkhead or to one of its operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +76,8 @@ pub(crate) type SharedAudience = Arc<dyn Audience>;
 pub(crate) struct Effects {
     first: Option<Waker>,
     rest: Vec<Waker>,
+    /// Dropped without being woken.
+    retired: Option<Waker>,
     news: Option<(SharedAudience, Vec<Change>)>,
     /// Freed last, by being dropped.
     pub(super) spare_line: Option<Spare<Place>>,
@@ -92,6 +93,12 @@ impl Effects {
         }
     }
 
+    /// A waker that nobody needs any more.
+    pub(super) fn retire(&mut self, waker: Option<Waker>) {
+        debug_assert!(self.retired.is_none(), "a section retires one waker");
+        self.retired = waker;
+    }
+
     pub(super) fn tell(&mut self, audience: &SharedAudience, change: Change) {
         match &mut self.news {
             Some((_, changes)) => changes.push(change),
@@ -101,7 +108,8 @@ impl Effects {
 
     /// Wakes and tells. A waker that panics does not keep the others from being woken.
     pub(crate) fn carry_out(self) {
-        let Self { first, rest, news, spare_line: _spare_line, spare_rare: _spare_rare } = self;
+        let Self { first, rest, retired, news, spare_line: _spare_line, spare_rare: _spare_rare } =
+            self;
         // Posted before anybody is woken, because a waker may run its task on the spot, and what that
         // causes comes later. Delivered after, because a handler may take its time.
         let audience = news.map(|(audience, changes)| {
@@ -109,9 +117,12 @@ impl Effects {
             audience
         });
         for waker in first.into_iter().chain(rest) {
-            // The panic has been reported by its hook. Passing it on would abort the process where
-            // this runs in a drop, and would hide the waiters behind this one.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            // Passing a panic on would abort the process where this runs in a drop, and hide the
+            // waiters behind this one.
+            panics(|| waker.wake());
+        }
+        if let Some(waker) = retired {
+            panics(|| drop(waker));
         }
         if let Some(audience) = audience {
             audience.deliver();

@@ -232,7 +232,6 @@ impl Gate {
             _ => Err(RejectionReason::Closed),
         };
         section.settle().carry_out();
-        drop(waiter.waker);
         outcome
     }
 
@@ -253,7 +252,6 @@ impl Gate {
             _ => {}
         }
         section.settle().carry_out();
-        drop(waiter.waker);
     }
 
     /// Sets the capacity, which lies within bounds.
@@ -320,9 +318,8 @@ impl Gate {
     /// Leaves those who wait for the drain.
     pub(crate) fn leave_drain(&self, ticket: Ticket) {
         let mut section = Section::enter(self);
-        let left = vacate(&mut section, |rare| &mut rare.drains, ticket);
+        vacate(&mut section, |rare| &mut rare.drains, ticket);
         section.settle().carry_out();
-        drop(left);
     }
 
     /// What has become of a place in either line. One that was called is given up; in one that still
@@ -340,17 +337,14 @@ impl Gate {
             let place = line(section.state.rare());
             if place.stage(ticket) == Stage::Waiting {
                 let replaced = place.set_waker(ticket, own_waker);
-                drop(section);
-                drop(replaced);
-                return Stage::Waiting;
+                section.effects.retire(replaced);
             }
         }
         let stage = line(section.state.rare()).stage(ticket);
         if stage != Stage::Waiting {
-            let left = vacate(&mut section, line, ticket);
-            section.settle().carry_out();
-            drop(left);
+            vacate(&mut section, line, ticket);
         }
+        section.settle().carry_out();
         stage
     }
 
@@ -451,11 +445,13 @@ fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
     ticket
 }
 
-/// Gives up a place, and with the last one the memory that the line no longer needs.
+/// Gives up a place, and with the last one the memory that the line no longer needs. The waker is
+/// retired with the section.
 fn vacate(section: &mut Section<'_>, line: LineOf, ticket: Ticket) -> (Stage, Waiter) {
     let line = line(section.state.rare());
-    let left = line.vacate(ticket);
+    let mut left = line.vacate(ticket);
     let spare = line.trim();
+    section.effects.retire(left.1.waker.take());
     section.effects.spare_line = spare;
     section.effects.spare_rare = section.state.take_needless();
     left

@@ -23,6 +23,10 @@ use crate::{
 pin_project! {
     /// The response of a service behind a bulkhead.
     ///
+    /// # Panics
+    ///
+    /// When polled again after it has resolved.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it leaves the line or drops the inner future, and gives the slot back.

@@ -8,7 +8,6 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, SystemTime},
 };
 
@@ -17,7 +16,7 @@ use crate::{
         effects::{Audience, Change, EventKind, SharedAudience},
         gate::Gate,
     },
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, Weak, panics},
 };
 
 /// Something that happened to a bulkhead, with the state it left behind.
@@ -162,13 +161,10 @@ impl Listeners {
         for change in changes {
             let event = BulkheadEvent::new(change, &self.origin);
             for handler in &self.handlers {
-                let told = catch_unwind(AssertUnwindSafe(|| handler(&event)));
-                if let Err(payload) = told {
+                if panics(|| handler(&event)) {
                     if let Some(bulkhead) = self.origin.panics.upgrade() {
                         bulkhead.count_handler_panic();
                     }
-                    // What a handler panicked with may panic in its own drop.
-                    let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! Limits of a partition: the same for every key, or what the user says for each.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::fmt;
 
-use crate::core::{MAX_UNITS, reason::RejectionReason};
+use crate::{
+    core::{MAX_UNITS, reason::RejectionReason},
+    sync::panics,
+};
 
 /// What one key may have: the answer of `limits_for`.
 ///
@@ -73,9 +73,11 @@ impl<K> LimitsSource<K> {
     pub(super) fn limits(&self, key: &K) -> Result<Limits, RejectionReason> {
         match &self.chosen {
             None => Ok(self.default),
-            Some(choose) => catch_unwind(AssertUnwindSafe(|| choose(key)))
-                .map_err(|_| RejectionReason::LimitsPanicked)?
-                .try_into(),
+            Some(choose) => {
+                let mut chosen = None;
+                panics(|| chosen = Some(choose(key)));
+                chosen.ok_or(RejectionReason::LimitsPanicked)?.try_into()
+            }
         }
     }
 }

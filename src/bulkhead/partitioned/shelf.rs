@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     bulkhead::{
-        compartment::{Compartment, Tenant, next_instance},
+        compartment::{Compartment, Tenant},
         error::Rejection,
     },
     core::{
@@ -30,7 +30,7 @@ use crate::{
         reason::RejectionReason,
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
-    sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Weak},
+    sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Weak, unique_number},
 };
 
 /// How many overdue partitions one creation removes: more than one, so that they go faster than new
@@ -85,7 +85,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
             Self {
                 family: Arc::new(Family { label, wait_limit, lobby, keeper }),
                 settings,
-                instance: next_instance(),
+                instance: unique_number(),
                 limits,
                 hasher: RandomState::new(),
                 shards: (0..shards).map(|_| Shard::new()).collect(),
@@ -155,7 +155,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     fn insert(&self, hash: u32, key: K, limits: Limits) -> Tenant {
         self.shard(hash).insert(hash, key, |at| {
             let (family, pins) = (self.family.clone(), AtomicU32::new(1));
-            let part = Part { family, instance: next_instance(), pins, at, hash };
+            let part = Part { family, instance: unique_number(), pins, at, hash };
             Arc::new(Compartment::partition(limits, part))
         })
     }
