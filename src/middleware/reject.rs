@@ -176,7 +176,7 @@ fn write_http<T>(rejection: &Rejection, response: &mut Response<T>) {
 
 /// Whole seconds, of which a fraction counts as one: to come too early is to be rejected again.
 fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 /// Codes of the gRPC status, from its [specification].
