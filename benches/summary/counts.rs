@@ -1,0 +1,123 @@
+//! Targets 13 to 18: growth and memory, counted.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Waker},
+};
+
+use bulklink::{
+    BulkheadLayer, PartitionedBulkhead, PartitionedBulkheadLayer, WeightedBulkhead,
+    WeightedBulkheadLayer,
+};
+use tower::{Layer, Service, ServiceExt};
+
+use crate::{
+    alloc::allocations,
+    cases::{bulkhead, current_thread, layer::Echo},
+    growth::{self, LineCost},
+};
+
+/// Something counted, and the most that it may be.
+pub(crate) struct Count {
+    pub(crate) number: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) counted: f64,
+    pub(crate) at_most: f64,
+}
+
+impl Count {
+    pub(crate) fn verdict(&self) -> &'static str {
+        if self.counted <= self.at_most { "ok" } else { "MISSED" }
+    }
+}
+
+const FEW: usize = 1_000;
+const MANY: usize = 1_000_000;
+
+pub(crate) fn all() -> Vec<Count> {
+    let count = |number, what, counted, at_most| Count { number, what, counted, at_most };
+    let (few, many) = (median_line(FEW, 31), median_line(MANY, 3));
+    let few_kept = median((0..31).map(|_| growth::shelf(FEW).evict).collect());
+    let many_kept = growth::shelf(MANY);
+    vec![
+        count("13", "joining: a million waiters against a thousand", many.join / few.join, 3.0),
+        count("13", "leaving from anywhere: the same", many.leave / few.leave, 3.0),
+        count("13", "admitting: the same", many.admit / few.admit, 3.0),
+        count("14", "bytes a waiter, of a million", many.bytes, 96.0),
+        count("14", "bytes a waiter, of a thousand", few.bytes, 96.0),
+        count("15", "allocations: 1,000 immediate admissions and rejections", immediate(), 0.0),
+        count("16", "bytes an idle partition, of a million", many_kept.bytes, 256.0),
+        count(
+            "17",
+            "evicting: a million partitions against a thousand",
+            many_kept.evict / few_kept,
+            3.0,
+        ),
+        count("18", "allocations: one queued poll_ready", queued_poll_ready(), 1.0),
+    ]
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn median_line(waiters: usize, rounds: usize) -> LineCost {
+    let costs: Vec<LineCost> = (0..rounds).map(|_| growth::line(waiters)).collect();
+    let of = |part: fn(&LineCost) -> f64| median(costs.iter().map(part).collect());
+    LineCost {
+        join: of(|cost| cost.join),
+        leave: of(|cost| cost.leave),
+        admit: of(|cost| cost.admit),
+        bytes: of(|cost| cost.bytes),
+    }
+}
+
+/// Allocations of a thousand admissions and a thousand rejections, direct and through each layer.
+fn immediate() -> f64 {
+    let plain = bulkhead(1, 0, None);
+    let weighted = WeightedBulkhead::builder("bench").capacity(4).build().expect("valid settings");
+    let keyed = PartitionedBulkhead::<u64>::builder("bench").parallelism(1).max_partitions(1);
+    let keyed = keyed.build().expect("valid settings");
+    let plain_service = BulkheadLayer::new(&plain).into_error().layer(Echo);
+    let weighted_service = WeightedBulkheadLayer::fixed(&weighted, 4).into_error().layer(Echo);
+    let keyed_service = PartitionedBulkheadLayer::fixed(&keyed, 7).into_error().layer(Echo);
+    let runtime = current_thread();
+    let all = |admits: bool| {
+        for _ in 0..1_000 {
+            assert_eq!(plain.slot_now().is_ok(), admits);
+            assert_eq!(weighted.slot_now(4).is_ok(), admits);
+            assert_eq!(keyed.slot_now(&7).is_ok(), admits);
+            runtime.block_on(async {
+                assert_eq!(plain.execute(async {}).await.is_ok(), admits);
+                assert_eq!(plain_service.clone().oneshot(7).await.is_ok(), admits);
+                assert_eq!(weighted_service.clone().oneshot(7).await.is_ok(), admits);
+                assert_eq!(keyed_service.clone().oneshot(7).await.is_ok(), admits);
+            });
+        }
+    };
+    // The first time makes the partition, and whatever a thread makes once.
+    all(true);
+    let (admitting, ()) = allocations(|| all(true));
+    let _held = (plain.slot_now(), weighted.slot_now(4), keyed.slot_now(&7));
+    all(false);
+    let (rejecting, ()) = allocations(|| all(false));
+    (admitting + rejecting) as f64
+}
+
+/// Allocations of a `poll_ready` that is queued, once the line has had somebody in it before.
+fn queued_poll_ready() -> f64 {
+    let bulkhead = bulkhead(1, 10, None);
+    let _held = bulkhead.slot_now();
+    let mut service = BulkheadLayer::new(&bulkhead).into_error().layer(Echo);
+    let mut queue = || {
+        let mut waiting = service.clone();
+        let mut cx = Context::from_waker(Waker::noop());
+        let poll = Service::<u64>::poll_ready(&mut waiting, &mut cx);
+        assert!(poll.is_pending());
+    };
+    queue();
+    let (count, ()) = allocations(queue);
+    let _ = poll_fn(|cx| Service::<u64>::poll_ready(&mut service, cx));
+    count as f64
+}

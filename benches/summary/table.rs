@@ -1,0 +1,93 @@
+//! The table on the terminal, and the same as JSON.
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{counts::Count, targets::Outcome};
+
+pub(crate) fn print_progress(outcome: &Outcome) {
+    eprintln!("measured {} {}", outcome.number, outcome.work);
+}
+
+pub(crate) fn print(measured: &[Outcome], counted: &[Count], physical_limit: f64) {
+    println!(
+        "\n|   # | work | peer | ours ns | peer ns | ratio | middle half | of fastest | at most | |\n\
+         |----:|------|------|--------:|--------:|------:|:-----------:|-----------:|--------:|-|"
+    );
+    for outcome in measured {
+        let Outcome { number, work, peer, at_most, measured } = outcome;
+        let limit = at_most.map_or(String::from("-"), |limit| format!("{limit:.2}"));
+        println!(
+            "| {number:>3} | {work} | {peer} | {:.1} | {:.1} | {:.2} | {:.2}..{:.2} | {:.2} | {limit} | {} |",
+            measured.ours,
+            measured.peers,
+            measured.ratio,
+            measured.spread.0,
+            measured.spread.1,
+            measured.ratio_of_fastest,
+            outcome.verdict(),
+        );
+    }
+    println!("\nphysical limit, one compare-exchange and one fetch-sub: {physical_limit:.1} ns");
+    if !counted.is_empty() {
+        println!("\n|   # | what | counted | at most | |\n|----:|------|--------:|--------:|-|");
+    }
+    for count in counted {
+        let Count { number, what, counted, at_most } = count;
+        println!("| {number:>3} | {what} | {counted:.2} | {at_most} | {} |", count.verdict());
+    }
+}
+
+pub(crate) fn write_json(
+    measured: &[Outcome],
+    counted: &[Count],
+    physical_limit: f64,
+) -> io::Result<PathBuf> {
+    let mut json = format!("{{\n  \"physical_limit_ns\": {physical_limit:.3},\n  \"targets\": [\n");
+    let rows: Vec<String> = measured.iter().map(row).collect();
+    json.push_str(&rows.join(",\n"));
+    json.push_str("\n  ],\n  \"counts\": [\n");
+    let rows: Vec<String> = counted.iter().map(count_row).collect();
+    json.push_str(&rows.join(",\n"));
+    json.push_str("\n  ]\n}\n");
+    // The bench lies in `<target>/release/deps`.
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(3).unwrap_or(Path::new("target"));
+    let path = target.join("bench/summary.json");
+    fs::create_dir_all(target.join("bench"))?;
+    fs::write(&path, json)?;
+    Ok(path)
+}
+
+fn row(outcome: &Outcome) -> String {
+    let Outcome { number, work, peer, at_most, measured } = outcome;
+    let mut row =
+        format!("    {{\"target\": \"{number}\", \"work\": \"{work}\", \"peer\": \"{peer}\"");
+    let mut field = |name, value: f64| {
+        // Writing to a string does not fail.
+        let _ = write!(row, ", \"{name}\": {value:.4}");
+    };
+    field("ours_ns", measured.ours);
+    field("peer_ns", measured.peers);
+    field("ratio", measured.ratio);
+    field("ratio_lower_quartile", measured.spread.0);
+    field("ratio_upper_quartile", measured.spread.1);
+    field("ratio_of_fastest", measured.ratio_of_fastest);
+    if let Some(at_most) = at_most {
+        field("at_most", *at_most);
+        let _ = write!(row, ", \"ok\": {}", outcome.verdict() == "ok");
+    }
+    row + "}"
+}
+
+fn count_row(count: &Count) -> String {
+    let Count { number, what, counted, at_most } = count;
+    let ok = count.verdict() == "ok";
+    format!(
+        "    {{\"target\": \"{number}\", \"what\": \"{what}\", \"counted\": {counted:.4}, \
+         \"at_most\": {at_most}, \"ok\": {ok}}}"
+    )
+}
