@@ -100,6 +100,7 @@ impl Compartment {
         self.gate.room() as usize
     }
 
+    #[inline]
     pub(crate) fn wait_limit(&self) -> Option<Duration> {
         match &self.owner {
             Owner::Whole(whole) => whole.wait_limit,
@@ -115,6 +116,7 @@ impl Compartment {
         self.gate.is_closed()
     }
 
+    #[inline]
     pub(crate) fn terms(&self, cost: usize, ask: Ask) -> Terms {
         let terms = Terms { cost, waits: true, wait_limit: self.wait_limit(), deadline: None };
         match ask {
@@ -128,14 +130,17 @@ impl Compartment {
         }
     }
 
+    #[inline]
     pub(crate) fn slot(self: &Arc<Self>, cost: usize, ask: Ask) -> Admission {
         Admission::new(Wait::new(self.into(), self.terms(cost, ask)))
     }
 
+    #[inline]
     pub(crate) fn slot_now(self: &Arc<Self>, cost: usize) -> Result<Slot, Rejection> {
         admit_now(self.into(), &self.terms(cost, Ask::Now)).map(Slot::new)
     }
 
+    #[inline]
     pub(crate) fn run<F: Future>(&self, cost: usize, ask: Ask, work: F) -> Run<&Self, F> {
         Run::new(self, self.terms(cost, ask), work)
     }
@@ -243,6 +248,7 @@ impl Home for &Compartment {
 pub(crate) struct Tenant(Arc<Compartment>);
 
 impl Tenant {
+    #[inline]
     pub(crate) fn compartment(&self) -> &Compartment {
         &self.0
     }
@@ -254,6 +260,7 @@ impl Tenant {
 }
 
 impl From<&Arc<Compartment>> for Tenant {
+    #[inline]
     fn from(compartment: &Arc<Compartment>) -> Self {
         Self(compartment.clone())
     }

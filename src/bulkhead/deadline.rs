@@ -53,6 +53,7 @@ impl Deadline {
         self.0 <= Instant::now()
     }
 
+    #[inline]
     pub(crate) fn instant(&self) -> Instant {
         self.0
     }

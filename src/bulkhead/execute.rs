@@ -36,6 +36,7 @@ pin_project! {
 }
 
 impl<'a, F> Execute<'a, F> {
+    #[inline]
     pub(crate) fn new(run: Run<&'a Compartment, F>) -> Self {
         Self { run }
     }

@@ -70,6 +70,7 @@ impl Bulkhead {
         Self { compartment }
     }
 
+    #[inline]
     pub(crate) fn compartment(&self) -> &Arc<Compartment> {
         &self.compartment
     }
@@ -88,6 +89,7 @@ impl Bulkhead {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the line at once, and nothing is lost.
+    #[inline]
     pub fn slot(&self) -> Admission {
         self.compartment.slot(1, Ask::Patiently)
     }
@@ -97,17 +99,20 @@ impl Bulkhead {
     /// # Errors
     ///
     /// A [`Rejection`] if there is no free slot, somebody waits for one, or the bulkhead is closed.
+    #[inline]
     pub fn slot_now(&self) -> Result<Slot, Rejection> {
         self.compartment.slot_now(1)
     }
 
     /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
+    #[inline]
     pub fn slot_within(&self, limit: Duration) -> Admission {
         self.compartment.slot(1, Ask::Within(limit))
     }
 
     /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
     /// rejected even if a slot is free.
+    #[inline]
     pub fn slot_before(&self, deadline: impl Into<Deadline>) -> Admission {
         self.compartment.slot(1, Ask::Before(deadline.into()))
     }
@@ -122,21 +127,25 @@ impl Bulkhead {
     /// # Cancel safety
     ///
     /// Dropping the future drops `work` and gives its slot back.
+    #[inline]
     pub fn execute<F: Future>(&self, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(1, Ask::Patiently, work))
     }
 
     /// As [`execute`](Self::execute), if a slot is free when it is first polled.
+    #[inline]
     pub fn execute_now<F: Future>(&self, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(1, Ask::Now, work))
     }
 
     /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
+    #[inline]
     pub fn execute_within<F: Future>(&self, limit: Duration, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(1, Ask::Within(limit), work))
     }
 
     /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
+    #[inline]
     pub fn execute_before<F: Future>(
         &self,
         deadline: impl Into<Deadline>,

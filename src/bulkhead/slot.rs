@@ -33,6 +33,7 @@ pub struct Slot {
 }
 
 impl Slot {
+    #[inline]
     pub(crate) fn new(permit: Permit<Tenant>) -> Self {
         Self { permit: permit.start() }
     }
@@ -68,6 +69,7 @@ pin_project! {
 }
 
 impl Admission {
+    #[inline]
     pub(crate) fn new(wait: Wait<Tenant>) -> Self {
         Self { wait }
     }

@@ -77,6 +77,7 @@ impl WeightedBulkhead {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the line at once, and nothing is lost.
+    #[inline]
     pub fn slot(&self, cost: usize) -> Admission {
         self.compartment.slot(cost, Ask::Patiently)
     }
@@ -87,17 +88,20 @@ impl WeightedBulkhead {
     ///
     /// A [`Rejection`] if the cost is 0 or above the capacity, too few units are free, somebody waits
     /// for them, or the bulkhead is closed.
+    #[inline]
     pub fn slot_now(&self, cost: usize) -> Result<Slot, Rejection> {
         self.compartment.slot_now(cost)
     }
 
     /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
+    #[inline]
     pub fn slot_within(&self, limit: Duration, cost: usize) -> Admission {
         self.compartment.slot(cost, Ask::Within(limit))
     }
 
     /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
     /// rejected even if its units are free.
+    #[inline]
     pub fn slot_before(&self, deadline: impl Into<Deadline>, cost: usize) -> Admission {
         self.compartment.slot(cost, Ask::Before(deadline.into()))
     }
@@ -112,16 +116,19 @@ impl WeightedBulkhead {
     /// # Cancel safety
     ///
     /// Dropping the future drops `work` and gives its units back.
+    #[inline]
     pub fn execute<F: Future>(&self, cost: usize, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(cost, Ask::Patiently, work))
     }
 
     /// As [`execute`](Self::execute), if the units are free when it is first polled.
+    #[inline]
     pub fn execute_now<F: Future>(&self, cost: usize, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(cost, Ask::Now, work))
     }
 
     /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
+    #[inline]
     pub fn execute_within<F: Future>(
         &self,
         limit: Duration,
@@ -132,6 +139,7 @@ impl WeightedBulkhead {
     }
 
     /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
+    #[inline]
     pub fn execute_before<F: Future>(
         &self,
         deadline: impl Into<Deadline>,

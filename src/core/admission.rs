@@ -41,6 +41,7 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    #[inline]
     fn expired(&self) -> Option<Expiry> {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             Some(Expiry::Deadline)
@@ -71,6 +72,7 @@ pub(crate) struct Permit<H: Home> {
 
 impl<H: Home> Permit<H> {
     /// The work begins: from now on the units count as released when they come back, not abandoned.
+    #[inline]
     pub(crate) fn start(mut self) -> Self {
         self.started = true;
         self
@@ -107,51 +109,63 @@ pub(crate) enum Entry<H: Home> {
 #[inline]
 pub(crate) fn admit_now<H: Home>(home: H, terms: &Terms) -> Result<Permit<H>, H::Rejection> {
     debug_assert!(!terms.waits);
-    match arrive(home, terms, Waker::noop())? {
-        Entry::Admitted(permit) => Ok(permit),
-        Entry::Queued(_) => unreachable!("an operation that does not wait was queued"),
-    }
+    admit_fast(home, terms).or_else(|undecided| undecided.admit_now(terms))
 }
 
-/// Arrives at the gate. A waiter is woken through `waker`.
+/// Admits an operation if that takes no lock.
+///
+/// Apart from the rest of an arrival, because what that may come to is large: a permit that shared its
+/// memory would be copied with it.
 #[inline]
-pub(crate) fn arrive<H: Home>(
-    home: H,
-    terms: &Terms,
-    waker: &Waker,
-) -> Result<Entry<H>, H::Rejection> {
+pub(crate) fn admit_fast<H: Home>(home: H, terms: &Terms) -> Result<Permit<H>, Undecided<H>> {
     let expired = terms.expired();
     let cost = u32::try_from(terms.cost).unwrap_or(u32::MAX);
     if expired.is_none() && home.gate().admit_fast(cost) {
-        return Ok(Entry::Admitted(Permit { home, cost, started: false }));
+        return Ok(Permit { home, cost, started: false });
     }
-    arrive_slow(home, terms, expired, waker)
+    Err(Undecided { home, expired })
 }
 
-#[cold]
-fn arrive_slow<H: Home>(
+/// An operation that the fast path did not admit, which says nothing yet.
+#[derive(Debug)]
+pub(crate) struct Undecided<H> {
     home: H,
-    terms: &Terms,
     expired: Option<Expiry>,
-    waker: &Waker,
-) -> Result<Entry<H>, H::Rejection> {
-    let cost = terms.cost as u32;
-    let mut prepare = terms.waits && !home.gate().seems_free(terms.cost);
-    loop {
-        let since = Instant::now();
-        let patience = match (terms.waits, prepare) {
-            (false, _) => Patience::None,
-            (true, false) => Patience::Unprepared,
-            (true, true) => Patience::Prepared(Some(waker.clone()), since),
-        };
-        match home.gate().arrive(Arrival { cost: terms.cost, expired, patience }) {
-            Arrived::Admitted => return Ok(Entry::Admitted(Permit { home, cost, started: false })),
-            Arrived::Refused(reason) => return Err(home.reject(reason)),
-            Arrived::MustPrepare => prepare = true,
-            Arrived::Waits(ticket) => {
-                let place = Place { home: Some(home), ticket, cost };
-                return Ok(Entry::Queued(Queued { place, end: terms.end(since), timer: None }));
+}
+
+impl<H: Home> Undecided<H> {
+    /// Arrives at the gate. A waiter is woken through `waker`.
+    #[cold]
+    pub(crate) fn arrive(self, terms: &Terms, waker: &Waker) -> Result<Entry<H>, H::Rejection> {
+        let Self { home, expired } = self;
+        let cost = terms.cost as u32;
+        let mut prepare = terms.waits && !home.gate().seems_free(terms.cost);
+        loop {
+            let since = Instant::now();
+            let patience = match (terms.waits, prepare) {
+                (false, _) => Patience::None,
+                (true, false) => Patience::Unprepared,
+                (true, true) => Patience::Prepared(Some(waker.clone()), since),
+            };
+            match home.gate().arrive(Arrival { cost: terms.cost, expired, patience }) {
+                Arrived::Admitted => {
+                    return Ok(Entry::Admitted(Permit { home, cost, started: false }));
+                }
+                Arrived::Refused(reason) => return Err(home.reject(reason)),
+                Arrived::MustPrepare => prepare = true,
+                Arrived::Waits(ticket) => {
+                    let place = Place { home: Some(home), ticket, cost };
+                    return Ok(Entry::Queued(Queued { place, end: terms.end(since), timer: None }));
+                }
             }
+        }
+    }
+
+    #[cold]
+    fn admit_now(self, terms: &Terms) -> Result<Permit<H>, H::Rejection> {
+        match self.arrive(terms, Waker::noop())? {
+            Entry::Admitted(permit) => Ok(permit),
+            Entry::Queued(_) => unreachable!("an operation that does not wait was queued"),
         }
     }
 }
@@ -256,12 +270,31 @@ pin_project! {
 }
 
 impl<H: Home> Wait<H> {
+    #[inline]
     pub(crate) fn new(home: H, terms: Terms) -> Self {
         Self::Before { home: Some(home), terms }
     }
-}
 
-impl<H: Home> Wait<H> {
+    #[cold]
+    fn arrive(
+        mut self: Pin<&mut Self>,
+        undecided: Undecided<H>,
+        terms: &Terms,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Permit<H>, H::Rejection>> {
+        match undecided.arrive(terms, cx.waker()) {
+            Ok(Entry::Admitted(permit)) => Poll::Ready(Ok(permit)),
+            Err(rejection) => Poll::Ready(Err(rejection)),
+            Ok(Entry::Queued(queued)) => {
+                self.set(Self::Queued { queued });
+                match self.project() {
+                    WaitStage::Queued { queued } => queued.poll_joined(cx),
+                    WaitStage::Before { .. } => unreachable!("the wait was queued"),
+                }
+            }
+        }
+    }
+
     /// Where the wait stands, in a word.
     pub(crate) fn stage(&self) -> &'static str {
         match self {
@@ -283,15 +316,11 @@ impl<H: Home> Future for Wait<H> {
             WaitStage::Before { home, terms } => (home, terms),
         };
         let home = home.take().expect("`Admission` polled after completion");
-        match arrive(home, terms, cx.waker()) {
-            Ok(Entry::Admitted(permit)) => Poll::Ready(Ok(permit)),
-            Err(rejection) => Poll::Ready(Err(rejection)),
-            Ok(Entry::Queued(queued)) => {
-                self.set(Self::Queued { queued });
-                match self.project() {
-                    WaitStage::Queued { queued } => queued.poll_joined(cx),
-                    WaitStage::Before { .. } => unreachable!("the wait was queued"),
-                }
+        match admit_fast(home, terms) {
+            Ok(permit) => Poll::Ready(Ok(permit)),
+            Err(undecided) => {
+                let terms = *terms;
+                self.arrive(undecided, &terms, cx)
             }
         }
     }
@@ -320,6 +349,7 @@ pin_project! {
 }
 
 impl<H: Home, F> Run<H, F> {
+    #[inline]
     pub(crate) fn new(home: H, terms: Terms, work: F) -> Self {
         Self { work: Some(work), stage: RunStage::Waiting { wait: Wait::new(home, terms) } }
     }

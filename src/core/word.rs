@@ -34,14 +34,17 @@ impl Word {
         Self(u64::from(free)).with_slow(slow)
     }
 
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
+    #[inline]
     pub(crate) fn bits(self) -> u64 {
         self.0
     }
 
+    #[inline]
     pub(crate) fn free(self) -> u32 {
         (self.0 & FREE) as u32
     }
@@ -51,6 +54,7 @@ impl Word {
         ((self.0 & ADMISSIONS) >> 32) as u32
     }
 
+    #[inline]
     pub(crate) fn is_slow(self) -> bool {
         self.0 & SLOW != 0
     }

@@ -29,7 +29,7 @@ use crate::{
         error::Rejection,
     },
     core::{
-        admission::{Entry, Home, Permit, Queued, Terms, admit_now, arrive},
+        admission::{Entry, Home, Permit, Queued, Terms, Undecided, admit_fast, admit_now},
         reason::RejectionReason,
     },
 };
@@ -125,22 +125,47 @@ impl Seat {
                 let since = *since;
                 ready!(queued.as_mut().poll(cx)).map(|permit| (permit, since.elapsed()))
             }
-            Self::Empty | Self::Rejected(_) => match enter(admit, cx) {
-                Ok(Entry::Admitted(permit)) => Ok((permit, Duration::ZERO)),
+            Self::Empty | Self::Rejected(_) => match admit.door() {
                 Err(rejection) => Err(rejection),
-                Ok(Entry::Queued(queued)) => {
-                    let since = Instant::now();
-                    let mut queued = Box::pin(queued);
-                    match queued.as_mut().poll_joined(cx) {
-                        Poll::Ready(outcome) => outcome.map(|permit| (permit, since.elapsed())),
-                        Poll::Pending => {
-                            *self = Self::Queued(queued, since);
-                            return Poll::Pending;
-                        }
+                Ok(Door { tenant, cost }) => {
+                    let terms = tenant.compartment().terms(cost, Ask::Patiently);
+                    match admit_fast(tenant, &terms) {
+                        Ok(permit) => Ok((permit, Duration::ZERO)),
+                        Err(undecided) => return self.poll_arrival(undecided, &terms, cx),
                     }
                 }
             },
         };
+        self.sit(outcome)
+    }
+
+    #[cold]
+    fn poll_arrival(
+        &mut self,
+        undecided: Undecided<Tenant>,
+        terms: &Terms,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let outcome = match undecided.arrive(terms, cx.waker()) {
+            Ok(Entry::Admitted(permit)) => Ok((permit, Duration::ZERO)),
+            Err(rejection) => Err(rejection),
+            Ok(Entry::Queued(queued)) => {
+                let since = Instant::now();
+                let mut queued = Box::pin(queued);
+                match queued.as_mut().poll_joined(cx) {
+                    Poll::Ready(outcome) => outcome.map(|permit| (permit, since.elapsed())),
+                    Poll::Pending => {
+                        *self = Self::Queued(queued, since);
+                        return Poll::Pending;
+                    }
+                }
+            }
+        };
+        self.sit(outcome)
+    }
+
+    #[inline]
+    fn sit(&mut self, outcome: Result<(Permit<Tenant>, Duration), Rejection>) -> Poll<()> {
         *self = match outcome {
             Ok((permit, waited)) => Self::Admitted(permit, waited),
             Err(rejection) => Self::Rejected(rejection),
@@ -177,12 +202,6 @@ impl Seat {
         }
         Ok(permit)
     }
-}
-
-fn enter<A: AdmitUnseen>(admit: &A, cx: &mut Context<'_>) -> Result<Entry<Tenant>, Rejection> {
-    let Door { tenant, cost } = admit.door()?;
-    let terms = tenant.compartment().terms(cost, Ask::Patiently);
-    arrive(tenant, &terms, cx.waker())
 }
 
 #[cold]
@@ -227,7 +246,10 @@ where
                 let terms = tenant.compartment().terms(cost, Ask::Patiently);
                 let terms = Terms { deadline: deadline.map(|at| at.instant()), ..terms };
                 // There is no task to wake yet: the future brings it with its first poll.
-                arrive(tenant, &terms, Waker::noop()).map(Some)
+                match admit_fast(tenant, &terms) {
+                    Ok(permit) => Ok(Some(Entry::Admitted(permit))),
+                    Err(undecided) => undecided.arrive(&terms, Waker::noop()).map(Some),
+                }
             }
         });
         match entry {
