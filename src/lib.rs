@@ -118,3 +118,8 @@ pub use observe::{
     status::BulkheadStatus,
 };
 pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, RegistryStatus};
+
+/// The README's examples, compiled and run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
