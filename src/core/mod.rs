@@ -48,6 +48,8 @@ pub(crate) mod arena;
 pub(crate) mod effects;
 pub(crate) mod gate;
 mod line;
+#[cfg(all(test, bulklink_loom))]
+mod models;
 pub(crate) mod reason;
 mod section;
 pub(crate) mod tally;

@@ -1,0 +1,293 @@
+//! Models of the engine: small programs of a few threads, run in every order of their steps, up to a
+//! bound of preemptions, and with every value that a load may see.
+//!
+//! The models of one promise each stand in files by subject. `programs` makes programs at random and
+//! holds what they return against `reference`, which does one thing after another. `.ci/loom` runs
+//! them all.
+//!
+//! A model never blocks on anything but the engine's lock and the wakers it hands out, so a wake-up
+//! that is lost shows as a deadlock.
+
+mod closing;
+mod entering;
+mod hand;
+mod history;
+mod looking;
+mod programs;
+mod reference;
+mod resizing;
+mod waiting;
+mod weighted;
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Mutex as Ledger,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use loom::{
+    model::Builder,
+    sync::{Condvar, Mutex},
+    thread::{self, JoinHandle},
+};
+use tokio::time::Instant;
+
+use super::{
+    admission::{Home, Permit, Terms, Wait, admit_now},
+    effects::{Audience, Change, EventKind, SharedAudience},
+    gate::{Arrival, Arrived, Gate, Patience},
+    line::Ticket,
+    reason::RejectionReason,
+    tally::Snapshot,
+    word::Word,
+};
+use crate::sync::Arc;
+
+/// Runs `model` in every order with at most `preemptions` switches away from a thread that could have
+/// gone on, and says how many orders that were.
+fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let schedules = explore_some(preemptions, None, model);
+    let test = std::thread::current();
+    println!("{}: {schedules} schedules", test.name().unwrap_or("model"));
+}
+
+/// The same, with an end to it: at most about `most` orders.
+fn explore_some(
+    preemptions: usize,
+    most: Option<usize>,
+    model: impl Fn() + Send + Sync + 'static,
+) -> usize {
+    let mut builder = Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.max_branches = builder.max_branches.max(10_000);
+    if let Some(most) = most {
+        // The bound is looked at once in so many orders.
+        builder.checkpoint_interval = most;
+        builder.max_permutations = Some(most);
+    }
+    let schedules = Arc::new(AtomicUsize::new(0));
+    let counted = schedules.clone();
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    schedules.load(Ordering::Relaxed)
+}
+
+/// A gate with several holders.
+#[derive(Clone, Debug)]
+struct Shared(Arc<Gate>);
+
+impl Home for Shared {
+    type Rejection = RejectionReason;
+
+    fn gate(&self) -> &Gate {
+        &self.0
+    }
+
+    fn reject(&self, reason: RejectionReason) -> RejectionReason {
+        reason
+    }
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Gate;
+
+    fn deref(&self) -> &Gate {
+        &self.0
+    }
+}
+
+type Admission = Result<Permit<Shared>, RejectionReason>;
+
+impl Shared {
+    fn plain(capacity: u32, room: u32) -> Self {
+        Self(Arc::new(Gate::new(capacity, room, false)))
+    }
+
+    fn weighted(capacity: u32, room: u32) -> Self {
+        Self(Arc::new(Gate::new(capacity, room, true)))
+    }
+
+    /// A plain gate that has admitted and released this many operations in its time.
+    fn aged(capacity: u32, room: u32, admissions: u32) -> Self {
+        let mut gate = Gate::new(capacity, room, false);
+        gate.word = crate::sync::AtomicU64::new(Word::new(capacity, false).aged(admissions).bits());
+        Self(Arc::new(gate))
+    }
+
+    /// Admits work that starts at once, or rejects it.
+    fn now(&self, cost: usize) -> Admission {
+        admit_now(self.clone(), &terms(cost, false)).map(Permit::start)
+    }
+
+    fn wait(&self, cost: usize) -> Wait<Shared> {
+        Wait::new(self.clone(), terms(cost, true))
+    }
+
+    /// Waits on this thread for as long as it takes; the work starts at once.
+    fn enter(&self, cost: usize) -> Admission {
+        block_on(self.wait(cost)).map(Permit::start)
+    }
+
+    /// Takes a place in the line of a gate that is full.
+    fn join(&self, cost: usize, waker: &Waker) -> Ticket {
+        let patience = Patience::Prepared(Some(waker.clone()), Instant::now());
+        match self.arrive(Arrival { cost, expired: None, patience }) {
+            Arrived::Waits(ticket) => ticket,
+            other => panic!("a full gate with room made of an arrival: {other:?}"),
+        }
+    }
+
+    /// The invariants of [`core`](crate::core) that a holder of the lock can see, whatever runs beside
+    /// it: of one reading of the word while it is fast, of the word itself while it is slow.
+    fn assert_settled(&self) {
+        let state = self.state.lock();
+        let word = Word::from_bits(self.word.load(crate::sync::Ordering::Acquire));
+        let free = word.free();
+        assert!(state.debt == 0 || free == 0, "a debt is owed while {free} units are free");
+        assert!(free <= state.capacity + state.debt);
+        let rare = state.rare.as_ref();
+        let waiting = rare.map_or(0, |rare| rare.line.len());
+        if let Some(head) = rare.and_then(|rare| rare.line.head_cost()) {
+            assert!(head > free, "the head of the line fits: {head} of {free}");
+        }
+        let audience = rare.is_some_and(|rare| rare.audience.is_some());
+        let slow = waiting > 0 || state.is_closed || state.units.is_some() || state.debt > 0;
+        assert_eq!(word.is_slow(), slow || audience, "slow exactly where it must be");
+        assert!(!state.is_closed || waiting == 0, "nobody waits at a closed gate");
+        let used = state.capacity - free + state.debt;
+        assert!(used <= state.counts.peak_used, "{used} units used, above the peak");
+        let floor = state.capacity.saturating_sub(state.counts.peak_used);
+        assert_eq!(self.floor.load(crate::sync::Ordering::Relaxed), floor);
+    }
+
+    /// A snapshot whose identities hold.
+    fn look_around(&self) -> Snapshot {
+        let seen = self.snapshot();
+        assert_identities(&seen);
+        seen
+    }
+}
+
+fn terms(cost: usize, waits: bool) -> Terms {
+    Terms { cost, waits, wait_limit: None, deadline: None }
+}
+
+/// What holds in every snapshot.
+fn assert_identities(seen: &Snapshot) {
+    let totals = &seen.totals;
+    assert_eq!(totals.admitted, u64::from(seen.in_flight) + totals.finished + totals.abandoned);
+    assert_eq!(
+        totals.admitted_units,
+        u64::from(seen.used) + totals.finished_units + totals.abandoned_units
+    );
+    assert_eq!(
+        totals.queued,
+        u64::from(seen.waiting)
+            + totals.admitted_from_queue
+            + totals.expired
+            + totals.cancelled
+            + totals.closed_while_waiting
+    );
+    assert!(totals.finished <= totals.admitted, "a count fell below zero");
+    assert!(totals.finished_units <= totals.admitted_units, "a count fell below zero");
+    assert!(totals.admitted_from_queue <= totals.admitted);
+    assert!(seen.peaks.used >= seen.used as usize);
+    assert!(seen.peaks.in_flight >= seen.in_flight as usize);
+    assert!(seen.peaks.waiting >= seen.waiting as usize);
+    assert!(seen.peaks.waiting_units as u64 >= seen.waiting_units);
+    assert!(seen.waiting == 0 || !seen.is_closed);
+}
+
+/// Starts a thread of a model with its own hold on the gate.
+fn beside<T: 'static>(gate: &Shared, run: impl FnOnce(&Shared) -> T + 'static) -> JoinHandle<T> {
+    let gate = gate.clone();
+    thread::spawn(move || run(&gate))
+}
+
+fn ended<T>(thread: JoinHandle<T>) -> T {
+    thread.join().expect("a thread of a model that panics ends the model")
+}
+
+/// Wakes a thread that blocks.
+struct Bell {
+    rung: Mutex<bool>,
+    rings: Condvar,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.rung.lock().expect("not poisoned") = true;
+        self.rings.notify_one();
+    }
+}
+
+/// Polls until it is ready, and only when it has been woken.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let bell = Arc::new(Bell { rung: Mutex::new(false), rings: Condvar::new() });
+    let waker = Waker::from(bell.clone());
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        let mut rung = bell.rung.lock().expect("not poisoned");
+        while !*rung {
+            rung = bell.rings.wait(rung).expect("not poisoned");
+        }
+        *rung = false;
+    }
+}
+
+/// Remembers that it was woken, for models that look only once all is over.
+#[derive(Default)]
+struct Mark(AtomicBool);
+
+impl Mark {
+    fn new() -> (Arc<Self>, Waker) {
+        let mark = Arc::new(Self::default());
+        (mark.clone(), mark.into())
+    }
+
+    fn was_woken(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Mark {
+    fn wake(self: Arc<Self>) {
+        assert!(!self.0.swap(true, Ordering::Relaxed), "a waker is woken once");
+    }
+}
+
+/// Writes down what it is told, and by which thread.
+#[derive(Debug, Default)]
+struct Recorder(Ledger<Vec<(thread::ThreadId, Change)>>);
+
+impl Audience for Recorder {
+    fn tell(self: Arc<Self>, changes: Vec<Change>) {
+        let teller = thread::current().id();
+        let mut told = self.0.lock().expect("not poisoned");
+        told.extend(changes.into_iter().map(|change| (teller, change)));
+    }
+}
+
+impl Recorder {
+    /// What was told, in the order of the sequence, after making sure that each thread told in that
+    /// order too.
+    fn changes(&self) -> Vec<Change> {
+        let told = self.0.lock().expect("not poisoned");
+        for (at, (teller, change)) in told.iter().enumerate() {
+            let earlier = told[..at].iter().filter(|(other, _)| other == teller);
+            assert!(earlier.last().is_none_or(|(_, other)| other.sequence < change.sequence));
+        }
+        let mut changes: Vec<_> = told.iter().map(|(_, change)| change.clone()).collect();
+        changes.sort_by_key(|change| change.sequence);
+        changes
+    }
+}
