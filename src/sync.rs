@@ -13,7 +13,63 @@ mod primitives {
 #[cfg(all(test, bulklink_loom))]
 mod primitives {
     pub(crate) use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    pub(crate) use loom::sync::atomic::Ordering;
+
+    /// Loom's atomic, every access to which conflicts with every other.
+    ///
+    /// Loom leaves out orders that differ in accesses without conflict, and remembers one access to
+    /// compare the next with. Where two threads load before one of them exchanges, it has forgotten the
+    /// first load by then, and leaves out the order in which the exchange comes before it. The turn is
+    /// an exchange that each access makes first: loads conflict too and none is forgotten. It is
+    /// relaxed, so it orders no memory and keeps no load from an old value.
+    macro_rules! atomic {
+        ($name:ident, $value:ty) => {
+            #[derive(Debug)]
+            pub(crate) struct $name {
+                turn: loom::sync::atomic::AtomicUsize,
+                value: loom::sync::atomic::$name,
+            }
+
+            impl $name {
+                pub(crate) fn new(value: $value) -> Self {
+                    let turn = loom::sync::atomic::AtomicUsize::new(0);
+                    Self { turn, value: loom::sync::atomic::$name::new(value) }
+                }
+
+                fn take_turn(&self) -> &loom::sync::atomic::$name {
+                    self.turn.fetch_add(1, Ordering::Relaxed);
+                    &self.value
+                }
+
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    self.take_turn().load(order)
+                }
+
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    self.take_turn().store(value, order);
+                }
+            }
+        };
+    }
+
+    atomic!(AtomicU32, u32);
+    atomic!(AtomicU64, u64);
+
+    impl AtomicU64 {
+        pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+            self.take_turn().fetch_or(bits, order)
+        }
+
+        pub(crate) fn compare_exchange_weak(
+            &self,
+            current: u64,
+            new: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            self.take_turn().compare_exchange_weak(current, new, success, failure)
+        }
+    }
 
     /// Loom's mutex with the signature of `parking_lot`'s, which knows no poisoning.
     #[derive(Debug)]
