@@ -28,7 +28,7 @@ fn nobody_waits_at_a_closed_gate() {
 /// Once `close` has returned nobody is admitted, by the fast path neither.
 #[test]
 fn nobody_is_admitted_after_the_close() {
-    explore(3, || {
+    explore(2, || {
         let gate = Shared::plain(2, 1);
         drop(gate.now(1));
         let arriving = beside(&gate, |gate| gate.now(1).map(drop));

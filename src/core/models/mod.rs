@@ -63,7 +63,7 @@ fn explore_some(
 ) -> usize {
     let mut builder = Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
-    builder.max_branches = builder.max_branches.max(10_000);
+    builder.max_branches = builder.max_branches.max(1_000);
     if let Some(most) = most {
         // The bound is looked at once in so many orders.
         builder.checkpoint_interval = most;

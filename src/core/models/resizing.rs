@@ -6,7 +6,7 @@ use super::*;
 /// that come back.
 #[test]
 fn a_shrink_takes_its_units_from_whoever_has_them() {
-    explore(3, || {
+    explore(2, || {
         let gate = Shared::plain(2, 0);
         let held = gate.now(1);
         let releasing = thread::spawn(move || drop(held));
@@ -66,7 +66,7 @@ fn a_grow_does_not_miss_who_joins_beside_it() {
 /// A grow beside releases and fast admissions leaves every unit where it belongs.
 #[test]
 fn a_grow_neither_makes_nor_loses_units() {
-    explore(3, || {
+    explore(2, || {
         let gate = Shared::plain(1, 0);
         drop(gate.now(1));
         let come_and_go = beside(&gate, |gate| gate.now(1).map(drop).is_ok());
@@ -143,7 +143,7 @@ fn resizes_beside_each_other_happen_one_after_the_other() {
 #[test]
 fn the_count_of_admissions_survives_its_fold() {
     const AGE: u32 = (1 << 30) - 1;
-    explore(3, || {
+    explore(2, || {
         let gate = Shared::aged(2, 0, AGE);
         let threads = [(), ()].map(|()| {
             beside(&gate, |gate| {
