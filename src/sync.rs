@@ -30,6 +30,7 @@ mod primitives {
                 value: loom::sync::atomic::$name,
             }
 
+            #[allow(dead_code, reason = "the two widths are used in different ways")]
             impl $name {
                 pub(crate) fn new(value: $value) -> Self {
                     let turn = loom::sync::atomic::AtomicUsize::new(0);
@@ -48,6 +49,28 @@ mod primitives {
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
                     self.take_turn().store(value, order);
                 }
+
+                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.take_turn().fetch_add(value, order)
+                }
+
+                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.take_turn().fetch_sub(value, order)
+                }
+
+                pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    self.take_turn().fetch_or(value, order)
+                }
+
+                pub(crate) fn compare_exchange_weak(
+                    &self,
+                    from: $value,
+                    to: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.take_turn().compare_exchange_weak(from, to, success, failure)
+                }
             }
         };
     }
@@ -55,24 +78,8 @@ mod primitives {
     atomic!(AtomicU32, u32);
     atomic!(AtomicU64, u64);
 
-    impl AtomicU64 {
-        pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
-            self.take_turn().fetch_or(bits, order)
-        }
-
-        pub(crate) fn compare_exchange_weak(
-            &self,
-            current: u64,
-            new: u64,
-            success: Ordering,
-            failure: Ordering,
-        ) -> Result<u64, u64> {
-            self.take_turn().compare_exchange_weak(current, new, success, failure)
-        }
-    }
-
     /// Loom's mutex with the signature of `parking_lot`'s, which knows no poisoning.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {

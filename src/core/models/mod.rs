@@ -39,7 +39,7 @@ use tokio::time::Instant;
 use super::{
     admission::{Home, Permit, Terms, Wait, admit_now},
     effects::{Audience, Change, EventKind, SharedAudience},
-    gate::{Arrival, Arrived, Gate, Patience},
+    gate::{Arrival, Arrived, Gate, GateKind, Patience},
     line::Ticket,
     reason::RejectionReason,
     tally::Snapshot,
@@ -105,17 +105,21 @@ impl std::ops::Deref for Shared {
 type Admission = Result<Permit<Shared>, RejectionReason>;
 
 impl Shared {
+    fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
+        Self(Arc::new(Gate::new(capacity, room, kind)))
+    }
+
     fn plain(capacity: u32, room: u32) -> Self {
-        Self(Arc::new(Gate::new(capacity, room, false)))
+        Self::new(capacity, room, GateKind::Plain)
     }
 
     fn weighted(capacity: u32, room: u32) -> Self {
-        Self(Arc::new(Gate::new(capacity, room, true)))
+        Self::new(capacity, room, GateKind::Weighted)
     }
 
-    /// A plain gate that has admitted and released this many operations in its time.
-    fn aged(capacity: u32, room: u32, admissions: u32) -> Self {
-        let mut gate = Gate::new(capacity, room, false);
+    /// A gate that has admitted and released this many operations of one unit in its time.
+    fn aged(capacity: u32, room: u32, kind: GateKind, admissions: u32) -> Self {
+        let mut gate = Gate::new(capacity, room, kind);
         gate.word = crate::sync::AtomicU64::new(Word::new(capacity, false).aged(admissions).bits());
         Self(Arc::new(gate))
     }
@@ -270,11 +274,14 @@ impl Wake for Mark {
 struct Recorder(Ledger<Vec<(thread::ThreadId, Change)>>);
 
 impl Audience for Recorder {
-    fn tell(self: Arc<Self>, changes: Vec<Change>) {
+    fn post(self: Arc<Self>, changes: Vec<Change>) {
         let teller = thread::current().id();
         let mut told = self.0.lock().expect("not poisoned");
         told.extend(changes.into_iter().map(|change| (teller, change)));
     }
+
+    /// Handlers have models of their own: here all is told as it is posted.
+    fn deliver(&self) {}
 }
 
 impl Recorder {

@@ -60,7 +60,7 @@ struct Kind {
 struct Program {
     capacity: usize,
     room: usize,
-    weighted: bool,
+    kind: GateKind,
     age: u32,
     timed: bool,
     /// Carried out before the threads begin, each step by the hand of a thread.
@@ -96,16 +96,22 @@ impl Program {
         let age =
             if !kind.weighted && dice.one_in(6) { (1 << 30) - 1 - dice.roll(3) as u32 } else { 0 };
         let timed = dice.one_in(2);
-        Self { capacity, room, weighted: kind.weighted, age, timed, prologue, threads }
+        let kind = match kind.weighted {
+            true => GateKind::Weighted,
+            // One at random, since they promise the same.
+            false if dice.one_in(3) => GateKind::Partition,
+            false => GateKind::Plain,
+        };
+        Self { capacity, room, kind, age, timed, prologue, threads }
     }
 
     /// Carries it out in the order that the model is in, and says what it did.
     fn run(&self) -> History {
         let (capacity, room) = (self.capacity as u32, self.room as u32);
         let site = Site {
-            gate: match self.weighted {
-                true => Shared::weighted(capacity, room),
-                false => Shared::aged(capacity, room, self.age),
+            gate: match self.kind {
+                GateKind::Weighted => Shared::weighted(capacity, room),
+                kind => Shared::aged(capacity, room, kind, self.age),
             },
             recorder: Arc::default(),
             clock: self.timed.then(Arc::default),
@@ -141,7 +147,8 @@ impl Program {
 
     fn explore(self, preemptions: usize) -> usize {
         let age = u64::from(self.age);
-        let start = Reference::new(self.capacity, self.room, self.weighted, age);
+        let weighted = self.kind == GateKind::Weighted;
+        let start = Reference::new(self.capacity, self.room, weighted, age);
         let explained = Ledger::new(HashSet::new());
         explore_some(preemptions, Some(MOST_SCHEDULES), move || {
             let history = self.run();

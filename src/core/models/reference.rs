@@ -1,5 +1,4 @@
-//! The rules, one thing after another: a queue and plain integers, with nothing of the engine in it but
-//! the types that carry totals and peaks.
+//! The rules, one thing after another: a queue and plain integers, and nothing of the engine.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -144,7 +144,7 @@ fn resizes_beside_each_other_happen_one_after_the_other() {
 fn the_count_of_admissions_survives_its_fold() {
     const AGE: u32 = (1 << 30) - 1;
     explore(2, || {
-        let gate = Shared::aged(2, 0, AGE);
+        let gate = Shared::aged(2, 0, GateKind::Plain, AGE);
         let threads = [(), ()].map(|()| {
             beside(&gate, |gate| {
                 drop(gate.now(1).expect("a unit for each"));
@@ -167,7 +167,7 @@ fn the_count_of_admissions_survives_its_fold() {
 fn a_resize_is_not_counted_as_an_admission() {
     const AGE: u32 = (1 << 30) - 1;
     explore(3, || {
-        let gate = Shared::aged(2, 0, AGE);
+        let gate = Shared::aged(2, 0, GateKind::Plain, AGE);
         let arriving = beside(&gate, |gate| {
             drop(gate.now(1));
             gate.look_around().totals.admitted

@@ -200,3 +200,25 @@ fn everybody_who_waits_ends_exactly_once() {
         assert!(gate.admit_fast(1), "the fast path is open again");
     });
 }
+
+/// A gate that gives up its line whenever nobody is in it keeps what the next waiter needs.
+#[test]
+fn a_frugal_gate_gives_up_its_line_only_when_nobody_is_in_it() {
+    explore(3, || {
+        let gate = Shared::new(1, 2, GateKind::Partition);
+        let held = gate.now(1);
+        let (_, waker) = Mark::new();
+        let leaving = gate.join(1, &waker);
+        let releasing = thread::spawn(move || drop(held));
+        let waiting = beside(&gate, |gate| gate.enter(1).map(drop));
+        gate.cancel(leaving);
+        gate.assert_settled();
+        ended(releasing);
+        assert_eq!(ended(waiting), Ok(()));
+        let seen = gate.look_around();
+        assert_eq!((seen.used, seen.waiting), (0, 0));
+        assert_eq!(seen.totals.cancelled + seen.totals.abandoned, 1);
+        assert!(gate.state.lock().rare.is_none(), "nobody needs it");
+        gate.assert_settled();
+    });
+}
