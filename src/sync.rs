@@ -93,6 +93,21 @@ mod primitives {
     }
 }
 
+/// What models need besides: threads, locks and data that they explore, and `std`'s locks and
+/// numbers for what a model writes down of itself.
+#[cfg(all(test, bulklink_loom))]
+pub(crate) mod models {
+    pub(crate) use loom::{
+        model::Builder,
+        sync::{Condvar, Mutex, atomic::AtomicUsize as Datum},
+        thread::{self, JoinHandle, ThreadId},
+    };
+    pub(crate) use std::sync::{
+        Mutex as Ledger,
+        atomic::{AtomicBool as Flag, AtomicUsize as Number},
+    };
+}
+
 pub(crate) use primitives::*;
 pub(crate) use std::sync::{Arc, Weak};
 

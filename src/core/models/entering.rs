@@ -1,8 +1,6 @@
 //! Admission against admission, release and joining.
 
-use loom::sync::atomic::{AtomicUsize as Datum, Ordering::Relaxed};
-
-use super::*;
+use super::{Ordering::Relaxed, *};
 
 /// A unit that is released beside an arrival is either taken by it or free afterwards.
 #[test]
@@ -29,7 +27,7 @@ fn a_unit_is_released_to_the_newcomer_or_to_the_next_and_never_to_both() {
 fn never_more_than_the_capacity_run() {
     explore(2, || {
         let gate = Shared::plain(1, 0);
-        let inside = Arc::new(AtomicUsize::new(0));
+        let inside = Arc::new(Number::new(0));
         let threads = [(), (), ()].map(|()| {
             let inside = inside.clone();
             beside(&gate, move |gate| {

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use loom::sync::atomic::AtomicUsize as Clock;
-
 use super::{
     super::gate::Expiry,
     history::{Act, Event, Outcome, Record, Refusal},
@@ -42,7 +40,7 @@ pub(super) struct Site {
     pub(super) recorder: Arc<Recorder>,
     /// Where the program is to notice what ended before what began. It also orders memory, so only
     /// some programs have it.
-    pub(super) clock: Option<Arc<Clock>>,
+    pub(super) clock: Option<Arc<Datum>>,
 }
 
 /// A thread, with what it holds and has done.
@@ -69,7 +67,7 @@ impl Hand {
         // Acquire: what ended before this began is what this thread can know of.
         let began = site.clock.as_ref().map_or(0, |clock| clock.load(Ordering::Acquire));
         let Some((act, outcome)) = self.carry_out(site, step) else { return };
-        let tick = |clock: &Arc<Clock>| clock.fetch_add(1, Ordering::AcqRel);
+        let tick = |clock: &Arc<Datum>| clock.fetch_add(1, Ordering::AcqRel);
         let ended = site.clock.as_ref().map_or(usize::MAX, tick);
         let events = self.told(&site.recorder);
         self.records.push(Record { act, outcome, events, began, ended });

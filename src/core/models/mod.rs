@@ -22,18 +22,9 @@ mod weighted;
 use std::{
     future::Future,
     pin::pin,
-    sync::{
-        Mutex as Ledger,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
     task::{Context, Poll, Wake, Waker},
 };
 
-use loom::{
-    model::Builder,
-    sync::{Condvar, Mutex},
-    thread::{self, JoinHandle},
-};
 use tokio::time::Instant;
 
 use super::{
@@ -45,7 +36,10 @@ use super::{
     tally::Snapshot,
     word::Word,
 };
-use crate::sync::Arc;
+use crate::sync::{
+    Arc, AtomicU64, Ordering,
+    models::{Builder, Condvar, Datum, Flag, JoinHandle, Ledger, Mutex, Number, ThreadId, thread},
+};
 
 /// Runs `model` in every order with at most `preemptions` switches away from a thread that could have
 /// gone on, and says how many orders that were.
@@ -69,7 +63,7 @@ fn explore_some(
         builder.checkpoint_interval = most;
         builder.max_permutations = Some(most);
     }
-    let schedules = Arc::new(AtomicUsize::new(0));
+    let schedules = Arc::new(Number::new(0));
     let counted = schedules.clone();
     builder.check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
@@ -120,7 +114,7 @@ impl Shared {
     /// A gate that has admitted and released this many operations of one unit in its time.
     fn aged(capacity: u32, room: u32, kind: GateKind, admissions: u32) -> Self {
         let mut gate = Gate::new(capacity, room, kind);
-        gate.word = crate::sync::AtomicU64::new(Word::new(capacity, false).aged(admissions).bits());
+        gate.word = AtomicU64::new(Word::new(capacity, false).aged(admissions).bits());
         Self(Arc::new(gate))
     }
 
@@ -151,7 +145,7 @@ impl Shared {
     /// it: of one reading of the word while it is fast, of the word itself while it is slow.
     fn assert_settled(&self) {
         let state = self.state.lock();
-        let word = Word::from_bits(self.word.load(crate::sync::Ordering::Acquire));
+        let word = Word::from_bits(self.word.load(Ordering::Acquire));
         let free = word.free();
         assert!(state.debt == 0 || free == 0, "a debt is owed while {free} units are free");
         assert!(free <= state.capacity + state.debt);
@@ -167,7 +161,7 @@ impl Shared {
         let used = state.capacity - free + state.debt;
         assert!(used <= state.counts.peak_used, "{used} units used, above the peak");
         let floor = state.capacity.saturating_sub(state.counts.peak_used);
-        assert_eq!(self.floor.load(crate::sync::Ordering::Relaxed), floor);
+        assert_eq!(self.floor.load(Ordering::Relaxed), floor);
     }
 
     /// A snapshot whose identities hold.
@@ -250,7 +244,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Remembers that it was woken, for models that look only once all is over.
 #[derive(Default)]
-struct Mark(AtomicBool);
+struct Mark(Flag);
 
 impl Mark {
     fn new() -> (Arc<Self>, Waker) {
@@ -271,7 +265,7 @@ impl Wake for Mark {
 
 /// Writes down what it is told, and by which thread.
 #[derive(Debug, Default)]
-struct Recorder(Ledger<Vec<(thread::ThreadId, Change)>>);
+struct Recorder(Ledger<Vec<(ThreadId, Change)>>);
 
 impl Audience for Recorder {
     fn post(self: Arc<Self>, changes: Vec<Change>) {
@@ -290,8 +284,8 @@ impl Recorder {
     fn changes(&self) -> Vec<Change> {
         let told = self.0.lock().expect("not poisoned");
         for (at, (teller, change)) in told.iter().enumerate() {
-            let earlier = told[..at].iter().filter(|(other, _)| other == teller);
-            assert!(earlier.last().is_none_or(|(_, other)| other.sequence < change.sequence));
+            let earlier = told[..at].iter().rev().find(|(other, _)| other == teller);
+            assert!(earlier.is_none_or(|(_, other)| other.sequence < change.sequence));
         }
         let mut changes: Vec<_> = told.iter().map(|(_, change)| change.clone()).collect();
         changes.sort_by_key(|change| change.sequence);

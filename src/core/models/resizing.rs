@@ -156,7 +156,7 @@ fn the_count_of_admissions_survives_its_fold() {
         threads.into_iter().for_each(ended);
         let seen = gate.look_around();
         assert_eq!((seen.totals.admitted, seen.used), (u64::from(AGE) + 4, 0));
-        let word = Word::from_bits(gate.word.load(crate::sync::Ordering::Relaxed));
+        let word = Word::from_bits(gate.word.load(Ordering::Relaxed));
         assert!(word.admissions() < 4, "folded once");
         gate.assert_settled();
     });
