@@ -221,7 +221,7 @@ fn programs_of_two_threads_follow_from_the_rules() {
         weighted: false,
         subscribed: false,
         preemptions: 3,
-        programs: 200,
+        programs: 80,
     });
 }
 
@@ -233,7 +233,7 @@ fn programs_of_three_threads_follow_from_the_rules() {
         weighted: false,
         subscribed: false,
         preemptions: 2,
-        programs: 200,
+        programs: 60,
     });
 }
 
@@ -245,7 +245,7 @@ fn weighted_programs_follow_from_the_rules() {
         weighted: true,
         subscribed: false,
         preemptions: 2,
-        programs: 100,
+        programs: 60,
     });
 }
 
@@ -257,7 +257,7 @@ fn events_of_programs_follow_from_the_rules() {
         weighted: false,
         subscribed: true,
         preemptions: 2,
-        programs: 100,
+        programs: 60,
     });
 }
 
@@ -269,6 +269,6 @@ fn events_of_weighted_programs_follow_from_the_rules() {
         weighted: true,
         subscribed: true,
         preemptions: 3,
-        programs: 100,
+        programs: 60,
     });
 }
