@@ -18,3 +18,4 @@ mod status;
 mod support;
 mod types;
 mod wakers;
+mod tower;

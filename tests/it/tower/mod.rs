@@ -1,0 +1,4 @@
+//! The tower facade: layers, their services and response futures, alone and on real sockets.
+
+mod contracts;
+mod rows;
