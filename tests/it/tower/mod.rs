@@ -2,3 +2,5 @@
 
 mod contracts;
 mod rows;
+mod socket;
+mod sockets;
