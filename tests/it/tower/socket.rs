@@ -10,6 +10,7 @@ use std::{
 };
 
 use axum::{Router, body::Body};
+use bulklink::{Bulkhead, BulkheadStatus};
 use http::{Method, Request, Response};
 use hyper::{
     body::Incoming,
@@ -18,7 +19,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Notify, Semaphore},
     task::JoinHandle,
 };
 
@@ -121,6 +122,7 @@ impl Drop for Client {
 pub(super) struct Work(Arc<WorkState>);
 
 struct WorkState {
+    begun: Semaphore,
     ends: Semaphore,
     running: AtomicUsize,
     peak: AtomicUsize,
@@ -129,7 +131,8 @@ struct WorkState {
 impl Work {
     pub(super) fn new() -> Self {
         let (running, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(WorkState { ends: Semaphore::new(0), running, peak }))
+        let (begun, ends) = (Semaphore::new(0), Semaphore::new(0));
+        Self(Arc::new(WorkState { begun, ends, running, peak }))
     }
 
     /// A handler: it runs until `end` lets it go.
@@ -138,6 +141,11 @@ impl Work {
         self.0.ends.acquire().await.unwrap().forget();
         drop(running);
         "done"
+    }
+
+    /// Waits until so many more handlers have begun to run.
+    pub(super) async fn begun(&self, handlers: u32) {
+        in_time(self.0.begun.acquire_many(handlers)).await.unwrap().forget();
     }
 
     /// Lets so many handlers go, now or later.
@@ -157,6 +165,7 @@ impl<'a> Running<'a> {
     fn start(state: &'a WorkState) -> Self {
         let running = state.running.fetch_add(1, Ordering::SeqCst) + 1;
         state.peak.fetch_max(running, Ordering::SeqCst);
+        state.begun.add_permits(1);
         Self(state)
     }
 }
@@ -172,11 +181,15 @@ pub(super) async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
 
-/// Lets everything else run until `reached` says so.
-pub(super) async fn until(mut reached: impl FnMut() -> bool) {
+/// Waits for a state of the bulkhead that `reached` tells by its status. It looks whenever
+/// something has happened there.
+pub(super) async fn until(bulkhead: &Bulkhead, reached: impl Fn(&BulkheadStatus) -> bool) {
+    let happened = Arc::new(Notify::new());
+    let tell = happened.clone();
+    let _subscription = bulkhead.subscribe(move |_| tell.notify_one());
     in_time(async {
-        while !reached() {
-            tokio::task::yield_now().await;
+        while !reached(&bulkhead.status()) {
+            happened.notified().await;
         }
     })
     .await;

@@ -93,7 +93,7 @@ async fn methods_and_routers_share_one_bulkhead(protocol: Protocol) {
         let mut client = server.connect(protocol).await;
         answers.spawn(async move { client.send(method, path).await.status() });
     }
-    until(|| payments.status().totals.queued == 10).await;
+    until(&payments, |now| now.totals.queued == 10).await;
     for _ in 0..12 {
         work.end(1);
         assert_eq!(in_time(answers.join_next()).await.unwrap().unwrap(), StatusCode::OK);
@@ -127,19 +127,19 @@ async fn a_client_that_disconnects_in_line_leaves_it_at_once(protocol: Protocol)
     let server = Server::start(pay(&work).layer(BulkheadLayer::new(&payments))).await;
     let mut running = server.connect(protocol).await;
     let running = tokio::spawn(async move { running.get("/pay").await.status() });
-    until(|| payments.status().used == 1).await;
+    until(&payments, |now| now.used == 1).await;
 
     let mut gone = server.connect(protocol).await;
     let gone = tokio::spawn(async move { gone.get("/pay").await });
-    until(|| payments.status().waiting == 1).await;
+    until(&payments, |now| now.waiting == 1).await;
     gone.abort();
-    until(|| payments.status().waiting == 0).await;
+    until(&payments, |now| now.waiting == 0).await;
     let status = payments.status();
     assert_eq!((status.used, status.totals.cancelled), (1, 1));
 
     let mut next = server.connect(protocol).await;
     let next = tokio::spawn(async move { next.get("/pay").await.status() });
-    until(|| payments.status().waiting == 1).await;
+    until(&payments, |now| now.waiting == 1).await;
     work.end(2);
     assert_eq!(in_time(running).await.unwrap(), StatusCode::OK);
     assert_eq!(in_time(next).await.unwrap(), StatusCode::OK);
@@ -151,13 +151,13 @@ async fn a_client_that_disconnects_while_its_handler_runs_gives_the_slot_back(pr
     let server = Server::start(pay(&work).layer(BulkheadLayer::new(&payments))).await;
     let mut gone = server.connect(protocol).await;
     let gone = tokio::spawn(async move { gone.get("/pay").await });
-    until(|| work.peak() == 1).await;
+    work.begun(1).await;
     let mut next = server.connect(protocol).await;
     let next = tokio::spawn(async move { next.get("/pay").await.status() });
-    until(|| payments.status().waiting == 1).await;
+    until(&payments, |now| now.waiting == 1).await;
 
     gone.abort();
-    until(|| payments.status().totals.admitted_from_queue == 1).await;
+    until(&payments, |now| now.totals.admitted_from_queue == 1).await;
     work.end(1);
     assert_eq!(in_time(next).await.unwrap(), StatusCode::OK);
     let status = payments.status();
@@ -170,7 +170,7 @@ async fn closing_answers_those_in_line_and_lets_those_running_finish(protocol: P
     let mut clients = [server.connect(protocol).await, server.connect(protocol).await];
     let [running, waiting] = clients.each_mut();
     let close = async {
-        until(|| payments.status().waiting == 1).await;
+        until(&payments, |now| now.waiting == 1).await;
         let closed = payments.close_and_wait();
         work.end(1);
         in_time(closed).await;
