@@ -1,7 +1,10 @@
 //! The tower facade: layers, their services and response futures, alone and on real sockets.
 
+mod answers;
+mod bad_input;
 mod contracts;
 mod deadlines;
+mod placement;
 mod rejections;
 mod rows;
 mod socket;

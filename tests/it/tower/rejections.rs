@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use bulklink::{
-    Bulkhead, BulkheadLayer, Deadline, Rejection, WeightedBulkhead,
-    WeightedBulkheadLayer,
+    Bulkhead, BulkheadLayer, Deadline, Rejection, WeightedBulkhead, WeightedBulkheadLayer,
 };
 use http::{Request, StatusCode, header::RETRY_AFTER, request};
 
