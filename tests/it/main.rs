@@ -16,6 +16,6 @@ mod resize;
 mod snapshots;
 mod status;
 mod support;
+mod tower;
 mod types;
 mod wakers;
-mod tower;

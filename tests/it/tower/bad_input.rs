@@ -120,7 +120,6 @@ fn assert_panics<T>(action: impl FnOnce() -> T) {
 fn nanoseconds(text: &[u8]) -> Option<u128> {
     let (unit, digits) = text.split_last()?;
     let is_number = (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    let number = digits.iter().fold(0, |number, digit| number * 10 + u128::from(digit - b'0'));
     let unit = match unit {
         b'H' => 3_600_000_000_000,
         b'M' => 60_000_000_000,
@@ -130,7 +129,8 @@ fn nanoseconds(text: &[u8]) -> Option<u128> {
         b'n' => 1,
         _ => return None,
     };
-    is_number.then_some(number * unit)
+    let number = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
+    Some(number.parse::<u128>().ok()? * unit)
 }
 
 proptest! {

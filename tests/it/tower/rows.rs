@@ -4,7 +4,8 @@
 use std::{any::Any, convert::Infallible};
 
 use bulklink::{
-    Bulkhead, BulkheadError, BulkheadLayer, Totals, WeightedBulkhead, WeightedBulkheadLayer,
+    Bulkhead, BulkheadError, BulkheadLayer, PartitionedBulkhead, PartitionedBulkheadLayer, Totals,
+    WeightedBulkhead, WeightedBulkheadLayer,
 };
 use tower::{Layer, Service, util::BoxCloneService};
 
@@ -165,6 +166,46 @@ impl Row for PlainPerRequest {
 
 fn cost(_: &Request) -> usize {
     COST
+}
+
+/// Whose the operations are where they are somebody's.
+const CUSTOMER: &str = "a customer";
+
+macro_rules! partitioned_row {
+    ($row:ident, $layer:expr) => {
+        pub(super) struct $row(PartitionedBulkhead<&'static str>);
+
+        impl Row for $row {
+            fn new(running: usize, waiting: usize) -> Self {
+                let builder = PartitionedBulkhead::builder("row").parallelism(running);
+                Self(builder.waiting_room(waiting).max_partitions(2).build().unwrap())
+            }
+
+            fn over<S: Inner>(&self, inner: S) -> Guarded<S::Error> {
+                BoxCloneService::new($layer(&self.0).into_error().layer(inner))
+            }
+
+            fn occupy(&self) -> Box<dyn Any + Send> {
+                Box::new(self.0.slot_now(&CUSTOMER).unwrap())
+            }
+
+            fn close(&self) {
+                self.0.close();
+            }
+
+            fn look(&self) -> (usize, Option<usize>, usize, Totals) {
+                let status = self.0.status();
+                (status.in_flight, None, status.waiting, status.totals)
+            }
+        }
+    };
+}
+
+partitioned_row!(PartitionedFixed, |bulkhead| PartitionedBulkheadLayer::fixed(bulkhead, CUSTOMER));
+partitioned_row!(PartitionedByRequest, |bulkhead| PartitionedBulkheadLayer::new(bulkhead, key));
+
+fn key(_: &Request) -> Option<&'static str> {
+    Some(CUSTOMER)
 }
 
 /// An inner service that answers at once.

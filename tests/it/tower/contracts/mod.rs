@@ -44,8 +44,10 @@ macro_rules! table {
 table! {
     plain: Plain waits in readiness;
     weighted_fixed: WeightedFixed waits in readiness;
+    partitioned_fixed: PartitionedFixed waits in readiness;
     plain_per_request: PlainPerRequest waits in per_request;
     weighted_by_request: WeightedByRequest waits in per_request;
+    partitioned_by_request: PartitionedByRequest waits in per_request;
 }
 
 #[test]
