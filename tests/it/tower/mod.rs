@@ -4,6 +4,8 @@ mod answers;
 mod bad_input;
 mod contracts;
 mod deadlines;
+mod grpc;
+mod grpc_stub;
 mod placement;
 mod rejections;
 mod rows;
