@@ -2,6 +2,7 @@
 
 mod answers;
 mod bad_input;
+mod bodies;
 mod contracts;
 mod deadlines;
 mod grpc;
@@ -11,4 +12,5 @@ mod rejections;
 mod rows;
 mod socket;
 mod sockets;
+mod streams;
 mod web;
