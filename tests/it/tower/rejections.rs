@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bulklink::{
-    Bulkhead, BulkheadLayer, Deadline, Rejection, WeightedBulkhead, WeightedBulkheadLayer,
+    Bulkhead, BulkheadLayer, Deadline, HeaderKey, PartitionedBulkhead, PartitionedBulkheadLayer,
+    Rejection, WeightedBulkhead, WeightedBulkheadLayer,
 };
 use http::{Request, StatusCode, header::RETRY_AFTER, request};
 
@@ -102,6 +103,75 @@ async fn a_cost_of_zero_is_an_error_of_the_server() {
     assert_told(WeightedBulkheadLayer::fixed(&reports, 0), request, told()).await;
     let by_request = WeightedBulkheadLayer::new(&reports, |_: &Request<()>| 0);
     assert_told(by_request, request, told()).await;
+}
+
+fn customers(parallelism: usize, room: usize) -> PartitionedBulkhead<u64> {
+    let builder = PartitionedBulkhead::builder("customers").parallelism(parallelism);
+    let builder = builder.waiting_room(room).wait_limit(Duration::from_secs(3));
+    builder.max_partitions(1).build().unwrap()
+}
+
+async fn assert_told_by_both(
+    customers: &PartitionedBulkhead<u64>,
+    request: impl Fn() -> request::Builder,
+    told: impl Fn() -> Told,
+) {
+    let of_one = PartitionedBulkheadLayer::fixed(customers, 7);
+    assert_told(of_one.clone(), &request, told()).await;
+    assert_told(of_one.per_request(), &request, told()).await;
+    let by_header = PartitionedBulkheadLayer::new(customers, HeaderKey::new("x-customer"));
+    assert_told(by_header, || request().header("x-customer", "7"), told()).await;
+}
+
+#[tokio::test]
+async fn a_saturated_customer_has_made_too_many_requests() {
+    let customers = customers(1, 0);
+    let _slot = customers.slot_now(&7).unwrap();
+    let told = || Told { http: 429, grpc: 8, retry: true, reason: SATURATED };
+    assert_told_by_both(&customers, request, told).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_customer_at_its_wait_limit_has_made_too_many_requests() {
+    let customers = customers(1, 1);
+    let _slot = customers.slot_now(&7).unwrap();
+    let reason = "wait limit reached after 3s";
+    let told = || Told { http: 429, grpc: 8, retry: true, reason };
+    assert_told_by_both(&customers, request, told).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_customers_deadline_is_a_timeout() {
+    let customers = customers(1, 1);
+    let expired = || request().extension(Deadline::after(Duration::ZERO));
+    let reason = "deadline passed after waiting 0ns";
+    let told = || Told { http: 504, grpc: 4, retry: false, reason };
+    assert_told_by_both(&customers, expired, told).await;
+}
+
+#[tokio::test]
+async fn without_a_partition_the_service_is_unavailable() {
+    let customers = customers(1, 0);
+    let _slot = customers.slot_now(&8).unwrap();
+    let reason = "no partition for a new key: 1 of 1 partitions are in use";
+    let told = || Told { http: 503, grpc: 14, retry: true, reason };
+    assert_told_by_both(&customers, request, told).await;
+}
+
+#[tokio::test]
+async fn closed_partitions_are_unavailable() {
+    let customers = customers(1, 0);
+    customers.close();
+    let told = || Told { http: 503, grpc: 14, retry: false, reason: "closed" };
+    assert_told_by_both(&customers, request, told).await;
+}
+
+#[tokio::test]
+async fn a_missing_key_is_a_bad_request() {
+    let layer = PartitionedBulkheadLayer::new(&customers(1, 0), HeaderKey::new("x-customer"));
+    let reason = "the request has no key";
+    let told = Told { http: 400, grpc: 3, retry: false, reason };
+    assert_told(layer, request, told).await;
 }
 
 #[tokio::test]

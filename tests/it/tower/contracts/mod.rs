@@ -7,7 +7,7 @@
 mod companions;
 mod per_request;
 mod readiness;
-mod stage;
+pub(super) mod stage;
 
 macro_rules! cells {
     ($place:ident, $row:ident) => {

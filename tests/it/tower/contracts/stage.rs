@@ -40,7 +40,7 @@ pub(super) fn assert_panics<T>(action: impl FnOnce() -> T) {
 }
 
 /// Runs what needs a runtime; its time stands still unless nothing else is left to do.
-pub(super) fn in_paused_time<F: Future>(test: F) -> F::Output {
+pub(in crate::tower) fn in_paused_time<F: Future>(test: F) -> F::Output {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().start_paused(true).build().unwrap().block_on(test)
 }
