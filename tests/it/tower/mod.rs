@@ -17,4 +17,5 @@ mod shares;
 mod socket;
 mod sockets;
 mod streams;
+mod ui;
 mod web;

@@ -1,0 +1,79 @@
+//! What the compiler says to likely mistakes.
+//!
+//! Every program in `tests/ui` must fail to compile, and the compiler must say what the lines
+//! `//~ ..` in it say, in that order.
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+#[test]
+fn likely_mistakes_are_told_what_to_do() {
+    let compiler = Compiler::new();
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
+    let mut programs: Vec<_> = programs.read_dir().unwrap().map(|it| it.unwrap().path()).collect();
+    programs.sort();
+    assert!(!programs.is_empty());
+    for program in programs {
+        let source = fs::read_to_string(&program).unwrap();
+        let said = compiler.complaint(&program);
+        let mut rest = &*said;
+        let expected: Vec<_> =
+            source.lines().filter_map(|line| line.strip_prefix("//~ ")).collect();
+        assert!(!expected.is_empty(), "{} expects nothing", program.display());
+        for expected in expected {
+            let Some((_, after)) = rest.split_once(expected) else {
+                panic!("{} is not told {expected:?}:\n{said}", program.display());
+            };
+            rest = after;
+        }
+    }
+}
+
+/// The compiler with the libraries that this test is built with.
+struct Compiler {
+    libraries: HashMap<&'static str, PathBuf>,
+    scratch: TempDir,
+}
+
+impl Compiler {
+    /// Asks cargo for the libraries. All is built, since this test runs, so it only has to tell.
+    fn new() -> Self {
+        let executable = env::current_exe().unwrap();
+        let target = executable.ancestors().nth(3).unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["test", "--test", "it", "--no-run", "--offline", "--message-format=json"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", target);
+        let told = String::from_utf8(cargo.output().unwrap().stdout).unwrap();
+        let library = |name| {
+            let of_it = format!("/lib{name}-");
+            let paths = told.lines().flat_map(|line| line.split('"'));
+            let path = { paths }.rfind(|path| path.contains(&of_it) && path.ends_with(".rlib"));
+            (name, path.unwrap_or_else(|| panic!("cargo has not told of {name}")).into())
+        };
+        let libraries = ["axum", "bulklink", "http", "tower"].map(library).into();
+        Self { libraries, scratch: tempfile::tempdir().unwrap() }
+    }
+
+    /// What it says to a program that is wrong.
+    fn complaint(&self, program: &Path) -> String {
+        let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        rustc.args(["--edition=2024", "--crate-type=bin", "--emit=metadata"]).arg(program);
+        rustc.arg("--out-dir").arg(self.scratch.path());
+        for (name, path) in &self.libraries {
+            rustc.arg("--extern").arg(format!("{name}={}", path.display()));
+            rustc.arg("-L").arg(format!("dependency={}", path.parent().unwrap().display()));
+        }
+        let output = rustc.output().unwrap();
+        assert!(!output.status.success(), "{} compiles", program.display());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+}

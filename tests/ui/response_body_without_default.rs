@@ -1,0 +1,20 @@
+//! A response body that a rejection cannot be answered with.
+//~ `Page: Default` is not satisfied
+
+use bulklink::{Bulkhead, BulkheadLayer};
+use http::{Request, Response};
+use tower::{Layer, Service};
+
+struct Page(String);
+
+async fn page(_: Request<()>) -> Result<Response<Page>, String> {
+    Ok(Response::new(Page("hello".to_owned())))
+}
+
+fn serve(_: impl Service<Request<()>>) {}
+
+fn main() {
+    let pages = Bulkhead::builder("pages").parallelism(1).build().unwrap();
+    let layer = BulkheadLayer::new(&pages);
+    serve(layer.layer(tower::service_fn(page)));
+}
