@@ -162,3 +162,11 @@ async fn boxed_errors_pass_through_towers_own_middleware() {
     let chain = sources(&*error);
     assert!(chain.iter().any(|error| error.is::<Rejection>()), "{chain:?}");
 }
+
+#[tokio::test]
+async fn a_hint_beyond_all_seconds_is_survived() {
+    let (payments, _slot) = full();
+    let layer = BulkheadLayer::new(&payments).retry_after(Duration::MAX);
+    let response = answer(&layer, request()).await;
+    assert_eq!(response.headers()[RETRY_AFTER], u64::MAX.to_string());
+}
