@@ -53,9 +53,8 @@ pub(crate) fn write_json(
     let rows: Vec<String> = counted.iter().map(count_row).collect();
     json.push_str(&rows.join(",\n"));
     json.push_str("\n  ]\n}\n");
-    // The bench lies in `<target>/release/deps`.
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(3).unwrap_or(Path::new("target"));
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let path = target.join("bench/summary.json");
     fs::create_dir_all(target.join("bench"))?;
     fs::write(&path, json)?;

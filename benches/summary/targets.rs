@@ -55,9 +55,9 @@ pub(crate) fn physical_limit() -> f64 {
 /// The targets, and beside some of them what helps to read them.
 #[rustfmt::skip]
 pub(crate) fn all() -> Vec<Target> {
-    const MANY: usize = 101;
+    const MANY: usize = 401;
     // Two threads, or runtimes of them: what else runs here disturbs these most.
-    const MORE: usize = 151;
+    const MORE: usize = 601;
     let target = |number, work, at_most, rounds, ours, peers| {
         Target { number, work, at_most, rounds, ours, peers }
     };

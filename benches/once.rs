@@ -1,0 +1,48 @@
+//! One case by itself, for profilers and instruction counters: `--once NAME TIMES`.
+//!
+//! `benches/instructions.sh` counts with it. Without `--once` it lists the names.
+
+#[expect(dead_code, reason = "others use the rest")]
+mod cases;
+
+use std::{env, process::ExitCode};
+
+use self::cases::{Case, direct, handover, handover::On, layer, partition};
+
+type Make = fn() -> Case;
+
+const CASES: [(&str, Make); 15] = [
+    ("slot_now", direct::slot_now),
+    ("execute", direct::execute),
+    ("layer", layer::plain),
+    ("layer_per_request", layer::per_request),
+    ("partition_hit", || partition::hit(100)),
+    ("weighted_slot_now_4", direct::weighted_slot_now),
+    ("rejected_slot_now", direct::rejected_slot_now),
+    ("rejected_layer", layer::plain_rejection),
+    ("handover", || handover::execute(On::CurrentThread, None)),
+    ("tokio_try_acquire_owned", direct::tokio_try_acquire_owned),
+    ("tokio_acquire", direct::tokio_acquire),
+    ("tower_concurrency_limit", layer::concurrency_limit),
+    ("tower_stack_rejection", layer::tower_stack_rejection),
+    ("dashmap_hit", || partition::dashmap_hit(100)),
+    ("tokio_handover", || handover::tokio_acquire(On::CurrentThread)),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ["--once", name, times] = arguments[..] else {
+        CASES.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    };
+    let case = CASES.iter().find(|(known, _)| *known == name);
+    let (Some((_, make)), Ok(times)) = (case, times.parse()) else {
+        eprintln!("no case `{name}`, or `{times}` is not a number");
+        return ExitCode::FAILURE;
+    };
+    let elapsed = make().run(times);
+    println!("{name}: {:.1} ns", elapsed.as_nanos() as f64 / times as f64);
+    ExitCode::SUCCESS
+}
