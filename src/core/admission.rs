@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
+    MAX_UNITS,
     gate::{Arrival, Arrived, Expiry, Gate, Patience},
     line::Ticket,
     reason::RejectionReason,
@@ -66,15 +67,39 @@ impl Terms {
 #[derive(Debug)]
 pub(crate) struct Permit<H: Home> {
     home: H,
-    cost: u32,
-    started: bool,
+    stake: Stake,
+}
+
+/// A cost, and in its top bit, which no cost has, whether the work has begun. Two fields in one, because
+/// a permit of two words travels in registers, and one of three through memory.
+#[derive(Clone, Copy, Debug)]
+struct Stake(u32);
+
+impl Stake {
+    const STARTED: u32 = MAX_UNITS + 1;
+
+    #[inline]
+    fn cost(self) -> u32 {
+        self.0 & MAX_UNITS
+    }
+
+    #[inline]
+    fn has_started(self) -> bool {
+        self.0 & Self::STARTED != 0
+    }
 }
 
 impl<H: Home> Permit<H> {
+    /// Units that a gate has just admitted.
+    #[inline]
+    fn new(home: H, cost: u32) -> Self {
+        Self { home, stake: Stake(cost) }
+    }
+
     /// The work begins: from now on the units count as released when they come back, not abandoned.
     #[inline]
     pub(crate) fn start(mut self) -> Self {
-        self.started = true;
+        self.stake.0 |= Stake::STARTED;
         self
     }
 
@@ -83,17 +108,17 @@ impl<H: Home> Permit<H> {
     }
 
     pub(crate) fn cost(&self) -> u32 {
-        self.cost
+        self.stake.cost()
     }
 }
 
 impl<H: Home> Drop for Permit<H> {
     #[inline]
     fn drop(&mut self) {
-        if self.started {
-            self.home.gate().release(self.cost);
+        if self.stake.has_started() {
+            self.home.gate().release(self.stake.cost());
         } else {
-            self.home.gate().abandon(self.cost);
+            self.home.gate().abandon(self.stake.cost());
         }
     }
 }
@@ -121,7 +146,7 @@ pub(crate) fn admit_fast<H: Home>(home: H, terms: &Terms) -> Result<Permit<H>, U
     let expired = terms.expired();
     let cost = u32::try_from(terms.cost).unwrap_or(u32::MAX);
     if expired.is_none() && home.gate().admit_fast(cost) {
-        return Ok(Permit { home, cost, started: false });
+        return Ok(Permit::new(home, cost));
     }
     Err(Undecided { home, expired })
 }
@@ -149,7 +174,7 @@ impl<H: Home> Undecided<H> {
             };
             match home.gate().arrive(Arrival { cost: terms.cost, expired, patience }) {
                 Arrived::Admitted => {
-                    return Ok(Entry::Admitted(Permit { home, cost, started: false }));
+                    return Ok(Entry::Admitted(Permit::new(home, cost)));
                 }
                 Arrived::Refused(reason) => return Err(home.reject(reason)),
                 Arrived::MustPrepare => prepare = true,
@@ -197,7 +222,7 @@ impl<H: Home> Place<H> {
     fn settle(&mut self, outcome: Result<(), RejectionReason>) -> Result<Permit<H>, H::Rejection> {
         let home = self.home.take().expect("a place has one outcome");
         match outcome {
-            Ok(()) => Ok(Permit { home, cost: self.cost, started: false }),
+            Ok(()) => Ok(Permit::new(home, self.cost)),
             Err(reason) => Err(home.reject(reason)),
         }
     }

@@ -66,6 +66,7 @@ where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
 {
+    #[inline]
     pub(super) fn running(future: S::Future, held: Held) -> Self {
         Self { state: State::Running { future, held }, hold: PhantomData }
     }
@@ -74,6 +75,7 @@ where
         Self { state: State::Answered { answer: Some(answer) }, hold: PhantomData }
     }
 
+    #[inline]
     pub(super) fn waiting(wait: W) -> Self {
         Self { state: State::Waiting { wait }, hold: PhantomData }
     }
@@ -92,25 +94,27 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let (answer, held) = match state.as_mut().project() {
+            let answer = match state.as_mut().project() {
                 StateProj::Waiting { wait } => match ready!(wait.poll_turn(cx)) {
-                    Turn::Answer(answer) => (answer, Held::NOTHING),
+                    Turn::Answer(answer) => answer,
                     Turn::Run(future, held) => {
                         state.set(State::Running { future, held });
                         continue;
                     }
                 },
                 StateProj::Running { future, held } => {
-                    (ready!(future.poll(cx)).map_err(R::inner), Held(held.0.take()))
+                    let answer = ready!(future.poll(cx)).map_err(R::inner);
+                    let held = Held(held.0.take());
+                    // What has ended goes before its slot does.
+                    state.set(State::Answered { answer: None });
+                    return Poll::Ready(answer.map(|response| H::hold(response, held)));
                 }
-                StateProj::Answered { answer } => (
-                    answer.take().expect("`ResponseFuture` polled after completion"),
-                    Held::NOTHING,
-                ),
+                StateProj::Answered { answer } => {
+                    answer.take().expect("`ResponseFuture` polled after completion")
+                }
             };
-            // What has ended goes before its slot does.
             state.set(State::Answered { answer: None });
-            return Poll::Ready(answer.map(|response| H::hold(response, held)));
+            return Poll::Ready(answer.map(|response| H::hold(response, Held::NOTHING)));
         }
     }
 }

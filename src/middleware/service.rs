@@ -50,8 +50,8 @@ enum Seat {
     #[default]
     Empty,
     Queued(Pin<Box<Queued<Tenant>>>, Instant),
-    /// A slot, and how long it was waited for.
-    Admitted(Permit<Tenant>, Duration),
+    /// A slot until it is taken, and how long it was waited for.
+    Admitted(Option<Permit<Tenant>>, Duration),
     Rejected(Rejection),
 }
 
@@ -119,24 +119,27 @@ impl Seat {
     /// Gets a slot or a rejection. One that has a slot keeps it; one that has a rejection tries anew.
     #[inline]
     fn poll_admission<A: AdmitUnseen>(&mut self, admit: &A, cx: &mut Context<'_>) -> Poll<()> {
-        let outcome = match self {
-            Self::Admitted(..) => return Poll::Ready(()),
+        match self {
+            Self::Admitted(Some(_), _) => return Poll::Ready(()),
             Self::Queued(queued, since) => {
                 let since = *since;
-                ready!(queued.as_mut().poll(cx)).map(|permit| (permit, since.elapsed()))
+                let outcome = ready!(queued.as_mut().poll(cx));
+                return self.sit(outcome.map(|permit| (permit, since.elapsed())));
             }
-            Self::Empty | Self::Rejected(_) => match admit.door() {
-                Err(rejection) => Err(rejection),
-                Ok(Door { tenant, cost }) => {
-                    let terms = tenant.compartment().terms(cost, Ask::Patiently);
-                    match admit_fast(tenant, &terms) {
-                        Ok(permit) => Ok((permit, Duration::ZERO)),
-                        Err(undecided) => return self.poll_arrival(undecided, &terms, cx),
-                    }
-                }
-            },
+            Self::Empty | Self::Admitted(None, _) | Self::Rejected(_) => {}
+        }
+        let Door { tenant, cost } = match admit.door() {
+            Ok(door) => door,
+            Err(rejection) => return self.sit(Err(rejection)),
         };
-        self.sit(outcome)
+        let terms = tenant.compartment().terms(cost, Ask::Patiently);
+        match admit_fast(tenant, &terms) {
+            Ok(permit) => {
+                *self = Self::Admitted(Some(permit), Duration::ZERO);
+                Poll::Ready(())
+            }
+            Err(undecided) => self.poll_arrival(undecided, &terms, cx),
+        }
     }
 
     #[cold]
@@ -164,10 +167,10 @@ impl Seat {
         self.sit(outcome)
     }
 
-    #[inline]
+    #[cold]
     fn sit(&mut self, outcome: Result<(Permit<Tenant>, Duration), Rejection>) -> Poll<()> {
         *self = match outcome {
-            Ok((permit, waited)) => Self::Admitted(permit, waited),
+            Ok((permit, waited)) => Self::Admitted(Some(permit), waited),
             Err(rejection) => Self::Rejected(rejection),
         };
         Poll::Ready(())
@@ -181,27 +184,49 @@ impl Seat {
         admit: &A,
         deadline: Option<Deadline>,
     ) -> Result<Permit<Tenant>, Rejection> {
-        let (permit, waited) = match mem::take(self) {
-            Self::Admitted(permit, waited) => (permit, waited),
-            Self::Rejected(rejection) => return Err(rejection),
-            Self::Empty => return enter_now(admit, deadline),
+        if let Self::Admitted(permit, waited) = self {
+            // In place, because a seat is large to move.
+            if let Some(permit) = permit.take() {
+                return in_time(permit, *waited, deadline);
+            }
+        }
+        self.take_other(admit, deadline)
+    }
+
+    #[cold]
+    fn take_other<A: AdmitUnseen>(
+        &mut self,
+        admit: &A,
+        deadline: Option<Deadline>,
+    ) -> Result<Permit<Tenant>, Rejection> {
+        match mem::take(self) {
+            Self::Admitted(..) | Self::Empty => enter_now(admit, deadline),
+            Self::Rejected(rejection) => Err(rejection),
             Self::Queued(mut queued, since) => {
                 // Not ready, and called all the same: only what is here already counts.
                 match queued.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(outcome) => (outcome?, since.elapsed()),
+                    Poll::Ready(outcome) => in_time(outcome?, since.elapsed(), deadline),
                     Poll::Pending => {
                         drop(queued);
-                        return enter_now(admit, deadline);
+                        enter_now(admit, deadline)
                     }
                 }
             }
-        };
-        if deadline.is_some_and(|deadline| deadline.is_expired()) {
-            // Dropping the permit hands its slot on.
-            return Err(permit.home().reject(RejectionReason::Deadline { waited }));
         }
-        Ok(permit)
     }
+}
+
+/// Hands the slot of a request on whose deadline has passed, by dropping it.
+#[inline]
+fn in_time(
+    permit: Permit<Tenant>,
+    waited: Duration,
+    deadline: Option<Deadline>,
+) -> Result<Permit<Tenant>, Rejection> {
+    if deadline.is_some_and(|deadline| deadline.is_expired()) {
+        return Err(permit.home().reject(RejectionReason::Deadline { waited }));
+    }
+    Ok(permit)
 }
 
 #[cold]
