@@ -127,7 +127,7 @@ impl<H: Home> Drop for Permit<H> {
 #[derive(Debug)]
 pub(crate) enum Entry<H: Home> {
     Admitted(Permit<H>),
-    Queued(Queued<H>),
+    Joined(Joined<H>),
 }
 
 /// Admits now or rejects.
@@ -164,23 +164,26 @@ impl<H: Home> Undecided<H> {
     pub(crate) fn arrive(self, terms: &Terms, waker: &Waker) -> Result<Entry<H>, H::Rejection> {
         let Self { home, expired } = self;
         let cost = terms.cost as u32;
-        let mut prepare = terms.waits && !home.gate().seems_free(terms.cost);
+        let gate = home.gate();
+        // Where it looks as if there were something to wait for, and somewhere to wait.
+        let mut prepare = terms.waits && gate.room() > 0 && !gate.seems_free(terms.cost);
         loop {
-            let since = Instant::now();
-            let patience = match (terms.waits, prepare) {
-                (false, _) => Patience::None,
-                (true, false) => Patience::Unprepared,
-                (true, true) => Patience::Prepared(Some(waker.clone()), since),
+            let (patience, since) = match (terms.waits, prepare) {
+                (false, _) => (Patience::None, None),
+                (true, false) => (Patience::Unprepared, None),
+                (true, true) => {
+                    let since = Instant::now();
+                    (Patience::Prepared(Some(waker.clone()), since), Some(since))
+                }
             };
             match home.gate().arrive(Arrival { cost: terms.cost, expired, patience }) {
-                Arrived::Admitted => {
-                    return Ok(Entry::Admitted(Permit::new(home, cost)));
-                }
+                Arrived::Admitted => return Ok(Entry::Admitted(Permit::new(home, cost))),
                 Arrived::Refused(reason) => return Err(home.reject(reason)),
                 Arrived::MustPrepare => prepare = true,
                 Arrived::Waits(ticket) => {
+                    let end = since.and_then(|since| terms.end(since));
                     let place = Place { home: Some(home), ticket, cost };
-                    return Ok(Entry::Queued(Queued { place, end: terms.end(since), timer: None }));
+                    return Ok(Entry::Joined(Joined { place, end }));
                 }
             }
         }
@@ -188,9 +191,14 @@ impl<H: Home> Undecided<H> {
 
     #[cold]
     fn admit_now(self, terms: &Terms) -> Result<Permit<H>, H::Rejection> {
-        match self.arrive(terms, Waker::noop())? {
-            Entry::Admitted(permit) => Ok(permit),
-            Entry::Queued(_) => unreachable!("an operation that does not wait was queued"),
+        let Self { home, expired } = self;
+        let arrival = Arrival { cost: terms.cost, expired, patience: Patience::None };
+        match home.gate().arrive(arrival) {
+            Arrived::Admitted => Ok(Permit::new(home, terms.cost as u32)),
+            Arrived::Refused(reason) => Err(home.reject(reason)),
+            Arrived::MustPrepare | Arrived::Waits(_) => {
+                unreachable!("an operation that does not wait was queued")
+            }
         }
     }
 }
@@ -236,6 +244,14 @@ impl<H: Home> Drop for Place<H> {
     }
 }
 
+/// An operation that has just joined the line, before it is pinned somewhere to wait. The timer that it
+/// may need is large, so it is made only there.
+#[derive(Debug)]
+pub(crate) struct Joined<H: Home> {
+    place: Place<H>,
+    end: Option<(Instant, Expiry)>,
+}
+
 pin_project! {
     /// An operation in line.
     #[derive(Debug)]
@@ -244,6 +260,13 @@ pin_project! {
         end: Option<(Instant, Expiry)>,
         #[pin]
         timer: Option<Sleep>,
+    }
+}
+
+impl<H: Home> From<Joined<H>> for Queued<H> {
+    #[inline]
+    fn from(Joined { place, end }: Joined<H>) -> Self {
+        Self { place, end, timer: None }
     }
 }
 
@@ -310,8 +333,8 @@ impl<H: Home> Wait<H> {
         match undecided.arrive(terms, cx.waker()) {
             Ok(Entry::Admitted(permit)) => Poll::Ready(Ok(permit)),
             Err(rejection) => Poll::Ready(Err(rejection)),
-            Ok(Entry::Queued(queued)) => {
-                self.set(Self::Queued { queued });
+            Ok(Entry::Joined(joined)) => {
+                self.set(Self::Queued { queued: joined.into() });
                 match self.project() {
                     WaitStage::Queued { queued } => queued.poll_joined(cx),
                     WaitStage::Before { .. } => unreachable!("the wait was queued"),

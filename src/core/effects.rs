@@ -70,62 +70,103 @@ pub(crate) trait Audience: Send + Sync + std::fmt::Debug {
 /// A shared audience.
 pub(crate) type SharedAudience = Arc<dyn Audience>;
 
-/// The remainder of a locked section.
+/// The remainder of a locked section. Small, because every section makes one and most leave nothing.
 #[derive(Debug, Default)]
 #[must_use = "tasks wait to be woken and handlers to be told"]
 pub(crate) struct Effects {
     first: Option<Waker>,
-    rest: Vec<Waker>,
     /// Dropped without being woken.
     retired: Option<Waker>,
-    news: Option<(SharedAudience, Vec<Change>)>,
+    more: Option<Box<More>>,
     /// Freed last, by being dropped.
-    pub(super) spare_line: Option<Spare<Place>>,
     pub(super) spare_rare: Option<Box<Rare>>,
 }
 
+/// What few sections leave to do.
+#[derive(Debug, Default)]
+struct More {
+    woken: Vec<Waker>,
+    news: Option<(SharedAudience, Vec<Change>)>,
+    _spare_line: Option<Spare<Place>>,
+}
+
 impl Effects {
+    #[inline]
     pub(super) fn wake(&mut self, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
         match self.first {
             None => self.first = Some(waker),
-            Some(_) => self.rest.push(waker),
+            Some(_) => self.more().woken.push(waker),
         }
     }
 
     /// A waker that nobody needs any more.
+    #[inline]
     pub(super) fn retire(&mut self, waker: Option<Waker>) {
         debug_assert!(self.retired.is_none(), "a section retires one waker");
         self.retired = waker;
     }
 
+    /// Memory that a line no longer needs.
+    pub(super) fn free(&mut self, spare: Spare<Place>) {
+        self.more()._spare_line = Some(spare);
+    }
+
     pub(super) fn tell(&mut self, audience: &SharedAudience, change: Change) {
-        match &mut self.news {
+        match &mut self.more().news {
             Some((_, changes)) => changes.push(change),
-            None => self.news = Some((audience.clone(), vec![change])),
+            news => *news = Some((audience.clone(), vec![change])),
         }
     }
 
     /// Wakes and tells. A waker that panics does not keep the others from being woken.
+    #[inline]
     pub(crate) fn carry_out(self) {
-        let Self { first, rest, retired, news, spare_line: _spare_line, spare_rare: _spare_rare } =
-            self;
+        let Self { first, retired, more, spare_rare: _spare_rare } = self;
+        let Some(more) = more else {
+            if let Some(waker) = first {
+                wake(waker);
+            }
+            if let Some(waker) = retired {
+                retire(waker);
+            }
+            return;
+        };
+        more.carry_out(first, retired);
+    }
+
+    #[cold]
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+}
+
+impl More {
+    #[cold]
+    fn carry_out(self: Box<Self>, first: Option<Waker>, retired: Option<Waker>) {
+        let Self { woken, news, _spare_line } = *self;
         // Posted before anybody is woken, because a waker may run its task on the spot, and what that
         // causes comes later. Delivered after, because a handler may take its time.
         let audience = news.map(|(audience, changes)| {
             audience.clone().post(changes);
             audience
         });
-        for waker in first.into_iter().chain(rest) {
-            // Passing a panic on would abort the process where this runs in a drop, and hide the
-            // waiters behind this one.
-            panics(|| waker.wake());
-        }
+        first.into_iter().chain(woken).for_each(wake);
         if let Some(waker) = retired {
-            panics(|| drop(waker));
+            retire(waker);
         }
         if let Some(audience) = audience {
             audience.deliver();
         }
     }
+}
+
+/// Passing a panic on would abort the process where this runs in a drop, and hide the waiters behind
+/// this one.
+fn wake(waker: Waker) {
+    panics(|| waker.wake());
+}
+
+fn retire(waker: Waker) {
+    panics(|| drop(waker));
 }

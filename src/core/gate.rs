@@ -1,15 +1,15 @@
 //! The gate: the state word, and the lock around everything the word cannot hold.
 //!
 //! It owns what may happen to a bounded number of units: arrive, leave the line, release, resize,
-//! close, look. It wakes and tells nobody while it holds the lock: a section hands out its
-//! [`Effects`](super::effects::Effects) by settling, and every method carries them out after that.
+//! close, look. It wakes and tells nobody while it holds the lock: a section leaves that as
+//! [`Effects`], and every method carries them out once it has settled.
 
 use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    effects::{EventKind, SharedAudience},
+    effects::{Effects, EventKind, SharedAudience},
     line::{Line, Stage, Ticket, Waiter},
     reason::RejectionReason,
     section::{Rare, Section, State},
@@ -130,12 +130,14 @@ impl Gate {
 
     /// An operation arrives: the rows of the table of admission, in their order, in one step.
     pub(crate) fn arrive(&self, mut arrival: Arrival) -> Arrived {
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         let arrived = match refuse(&mut section, &arrival) {
             Some(reason) => Arrived::Refused(reason),
             None => self.admit_or_join(&mut section, &mut arrival),
         };
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
         arrived
     }
 
@@ -192,10 +194,12 @@ impl Gate {
 
     #[cold]
     fn give_back(&self, cost: u32, kind: EventKind) {
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         section.freeze();
         section.give_back(cost, kind);
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
     }
 
     /// A waiter looks at its place: what has become of it, or `None` while it waits, to be woken by
@@ -214,7 +218,8 @@ impl Gate {
 
     /// A waiter leaves because a limit has passed, unless it was admitted before that was seen.
     pub(crate) fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         section.freeze();
         let (stage, waiter) = vacate(&mut section, |rare| &mut rare.line, ticket);
         let outcome = match stage {
@@ -231,13 +236,15 @@ impl Gate {
             Stage::Admitted => Ok(()),
             _ => Err(RejectionReason::Closed),
         };
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
         outcome
     }
 
     /// A waiter is dropped, wherever it stands: in line, or admitted without knowing it.
     pub(crate) fn cancel(&self, ticket: Ticket) {
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         section.freeze();
         let (stage, waiter) = vacate(&mut section, |rare| &mut rare.line, ticket);
         match stage {
@@ -251,12 +258,14 @@ impl Gate {
             Stage::Admitted => section.give_back(waiter.cost, EventKind::Abandoned),
             _ => {}
         }
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
     }
 
     /// Sets the capacity, which lies within bounds.
     pub(crate) fn resize(&self, capacity: u32) -> Result<(), ResizeRefusal> {
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         if section.state.is_closed {
             return Err(ResizeRefusal::Closed);
         }
@@ -271,13 +280,15 @@ impl Gate {
         }
         section.freeze();
         section.set_capacity(capacity);
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
         Ok(())
     }
 
     /// Rejects everybody who waits and everybody who comes. What runs goes on.
     pub(crate) fn close(&self) {
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         if section.state.is_closed {
             return;
         }
@@ -295,13 +306,15 @@ impl Gate {
                 change.waited = Some(waited);
             });
         }
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
     }
 
     /// Joins those who wait for the drain, or says with `None` that there is nothing to wait for.
     pub(crate) fn await_drain(&self, waker: Waker) -> Option<Ticket> {
         let since = Instant::now();
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         if section.state.is_closed && section.in_flight() == 0 {
             drop(section);
             drop(waker);
@@ -317,9 +330,11 @@ impl Gate {
 
     /// Leaves those who wait for the drain.
     pub(crate) fn leave_drain(&self, ticket: Ticket) {
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         vacate(&mut section, |rare| &mut rare.drains, ticket);
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
     }
 
     /// What has become of a place in either line. One that was called is given up; in one that still
@@ -327,13 +342,14 @@ impl Gate {
     fn watch(&self, line: LineOf, ticket: Ticket, waker: &Waker) -> Stage {
         // Declared before the section, so never dropped under its lock.
         let own_waker;
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         let place = line(section.state.rare());
         if place.stage(ticket) == Stage::Waiting && !place.wakes(ticket, waker) {
             // Cloning a waker runs code of others, so the lock is let go, and with it all we know.
             drop(section);
             own_waker = waker.clone();
-            section = Section::enter(self);
+            section = Section::enter(self, &mut effects);
             let place = line(section.state.rare());
             if place.stage(ticket) == Stage::Waiting {
                 let replaced = place.set_waker(ticket, own_waker);
@@ -344,45 +360,48 @@ impl Gate {
         if stage != Stage::Waiting {
             vacate(&mut section, line, ticket);
         }
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
         stage
     }
 
     pub(crate) fn capacity(&self) -> u32 {
-        Section::enter(self).state.capacity
+        self.state.lock().capacity
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        Section::enter(self).state.is_closed
+        self.state.lock().is_closed
     }
 
     /// Counts an operation that was let past. Under the lock, like all that a snapshot shows.
     pub(crate) fn count_bypass(&self) {
-        Section::enter(self).state.rare().counts.bypassed += 1;
+        self.state.lock().rare().counts.bypassed += 1;
     }
 
     /// Counts an operation that came after the close, where the gate does not see it itself.
     pub(crate) fn count_closed(&self) {
-        Section::enter(self).state.rare().counts.closed_before_queue += 1;
+        self.state.lock().rare().counts.closed_before_queue += 1;
     }
 
     /// Counts a handler that panicked.
     pub(crate) fn count_handler_panic(&self) {
-        Section::enter(self).state.rare().counts.handler_panics += 1;
+        self.state.lock().rare().counts.handler_panics += 1;
     }
 
     /// One instant of the gate.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Section::enter(self).snapshot()
+        Section::enter(self, &mut Effects::default()).snapshot()
     }
 
     /// Has everything that happens from now on told to `audience`. Returns the former one, to be
     /// dropped by the caller.
     pub(crate) fn set_audience(&self, audience: Option<SharedAudience>) -> Option<SharedAudience> {
-        let mut section = Section::enter(self);
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
         section.freeze();
         let former = std::mem::replace(&mut section.state.rare().audience, audience);
-        section.settle().carry_out();
+        section.settle();
+        effects.carry_out();
         former
     }
 
@@ -452,7 +471,9 @@ fn vacate(section: &mut Section<'_>, line: LineOf, ticket: Ticket) -> (Stage, Wa
     let mut left = line.vacate(ticket);
     let spare = line.trim();
     section.effects.retire(left.1.waker.take());
-    section.effects.spare_line = spare;
+    if let Some(spare) = spare {
+        section.effects.free(spare);
+    }
     section.effects.spare_rare = section.state.take_needless();
     left
 }

@@ -62,10 +62,12 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn waiting(&self) -> u32 {
         self.rare.as_ref().map_or(0, |rare| rare.line.len())
     }
 
+    #[inline]
     fn head_cost(&self) -> Option<u32> {
         self.rare.as_ref().and_then(|rare| rare.line.head_cost())
     }
@@ -93,19 +95,23 @@ impl State {
         if self.is_frugal { self.rare.take_if(is_needless) } else { None }
     }
 
+    #[inline]
     fn audience(&self) -> Option<&SharedAudience> {
         self.rare.as_ref().and_then(|rare| rare.audience.as_ref())
     }
 
+    #[inline]
     fn used(&self, word: Word) -> u32 {
         self.capacity - word.free() + self.debt
     }
 
+    #[inline]
     fn in_flight(&self, word: Word) -> u32 {
         self.units.as_ref().map_or_else(|| self.used(word), |units| units.in_flight)
     }
 
     /// Whether anything but the word has a say in the next admission or release.
+    #[inline]
     fn needs_lock(&self) -> bool {
         self.units.is_some()
             || self.is_closed
@@ -122,21 +128,24 @@ pub(super) struct Section<'a> {
     word: Word,
     frozen: bool,
     now: Option<Instant>,
-    pub(super) effects: Effects,
+    /// Outlives the lock, whatever happens under it.
+    pub(super) effects: &'a mut Effects,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn enter(gate: &'a Gate) -> Self {
+    #[inline]
+    pub(super) fn enter(gate: &'a Gate, effects: &'a mut Effects) -> Self {
         let state = gate.state.lock();
         // Whoever set SLOW did so under this lock, and while it is set nobody changes the word
         // without it: a slow word is a frozen one.
         let word = Word::from_bits(gate.word.load(Ordering::Acquire));
         let frozen = word.is_slow();
-        Self { gate, state, word, frozen, now: None, effects: Effects::default() }
+        Self { gate, state, word, frozen, now: None, effects }
     }
 
     /// Sends everybody else through the lock, and looks at the word again: of this section and a
     /// fast admission or release beside it, one sees the other.
+    #[inline]
     pub(super) fn freeze(&mut self) {
         if !self.frozen {
             self.word =
@@ -152,30 +161,33 @@ impl<'a> Section<'a> {
     /// Ends the section: the head of the line takes what fits, a closed gate that has run dry is
     /// drained, and the word says whether the fast path is open. Every section that froze the word
     /// ends here, so every state that another section finds is a settled one.
-    pub(super) fn settle(mut self) -> Effects {
+    #[inline]
+    pub(super) fn settle(mut self) {
         if self.frozen {
             while self.state.head_cost().is_some_and(|cost| cost <= self.word.free()) {
                 self.admit_head();
             }
-            self.drain();
+            if self.state.is_closed {
+                self.drain();
+            }
             let slow = self.state.needs_lock();
             // Release: whoever reads this word sees the floor that goes with it.
             self.gate.word.store(self.word.with_slow(slow).bits(), Ordering::Release);
         }
-        let Self { state, effects, .. } = self;
-        drop(state);
-        effects
     }
 
+    #[inline]
     pub(super) fn used(&self) -> u32 {
         self.state.used(self.word)
     }
 
+    #[inline]
     pub(super) fn in_flight(&self) -> u32 {
         self.state.in_flight(self.word)
     }
 
     /// Nobody waits, and there are units for this cost.
+    #[inline]
     pub(super) fn fits(&self, cost: u32) -> bool {
         self.state.waiting() == 0 && cost <= self.word.free()
     }
@@ -186,6 +198,7 @@ impl<'a> Section<'a> {
     }
 
     /// Admits an operation of this cost; `waited` where it comes from the line.
+    #[inline]
     pub(super) fn admit(&mut self, cost: u32, waited: Option<Duration>) {
         debug_assert!(self.frozen, "only a frozen word may be changed");
         self.word = self.word.admit(cost);
@@ -215,6 +228,7 @@ impl<'a> Section<'a> {
     }
 
     /// Takes back the units of an operation: `Released` if it ran, `Abandoned` if it never did.
+    #[inline]
     pub(super) fn give_back(&mut self, cost: u32, kind: EventKind) {
         debug_assert!(self.frozen, "only a frozen word may be changed");
         let state = &mut *self.state;
@@ -257,8 +271,20 @@ impl<'a> Section<'a> {
     }
 
     /// Records a change for those who are subscribed. Costs a branch where nobody is.
+    #[inline]
     pub(super) fn record(&mut self, kind: EventKind, detail: impl FnOnce(&mut Change)) {
-        let Some(audience) = self.state.audience().cloned() else { return };
+        if let Some(audience) = self.state.audience().cloned() {
+            self.tell(audience, kind, detail);
+        }
+    }
+
+    #[cold]
+    fn tell(
+        &mut self,
+        audience: SharedAudience,
+        kind: EventKind,
+        detail: impl FnOnce(&mut Change),
+    ) {
         let mut change = Change {
             kind,
             sequence: self.next_sequence(),
@@ -344,6 +370,7 @@ impl<'a> Section<'a> {
         }
     }
 
+    #[inline]
     fn admit_head(&mut self) {
         let now = self.now();
         if let Some(waiter) = self.state.rare().line.advance(Stage::Admitted) {
@@ -352,8 +379,10 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// What is left to do of a close, once nothing runs.
+    #[cold]
     fn drain(&mut self) {
-        if !self.state.is_closed || self.state.is_drained || self.in_flight() > 0 {
+        if self.state.is_drained || self.in_flight() > 0 {
             return;
         }
         self.state.is_drained = true;

@@ -189,7 +189,7 @@ impl<S, Req, R> Parked<S, Req, R> {
         entry: Option<Entry<Tenant>>,
     ) -> Self {
         let (queued, permit) = match entry {
-            Some(Entry::Queued(queued)) => (Some(queued), None),
+            Some(Entry::Joined(joined)) => (Some(joined.into()), None),
             Some(Entry::Admitted(permit)) => (None, Some(permit)),
             None => (None, None),
         };

@@ -152,9 +152,9 @@ impl Seat {
         let outcome = match undecided.arrive(terms, cx.waker()) {
             Ok(Entry::Admitted(permit)) => Ok((permit, Duration::ZERO)),
             Err(rejection) => Err(rejection),
-            Ok(Entry::Queued(queued)) => {
+            Ok(Entry::Joined(joined)) => {
                 let since = Instant::now();
-                let mut queued = Box::pin(queued);
+                let mut queued = Box::pin(Queued::from(joined));
                 match queued.as_mut().poll_joined(cx) {
                     Poll::Ready(outcome) => outcome.map(|permit| (permit, since.elapsed())),
                     Poll::Pending => {
