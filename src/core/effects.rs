@@ -143,8 +143,8 @@ impl Effects {
 
 impl More {
     #[cold]
-    fn carry_out(self: Box<Self>, first: Option<Waker>, retired: Option<Waker>) {
-        let Self { woken, news, _spare_line } = *self;
+    fn carry_out(self, first: Option<Waker>, retired: Option<Waker>) {
+        let Self { woken, news, _spare_line } = self;
         // Posted before anybody is woken, because a waker may run its task on the spot, and what that
         // causes comes later. Delivered after, because a handler may take its time.
         let audience = news.map(|(audience, changes)| {

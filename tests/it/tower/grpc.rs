@@ -123,7 +123,7 @@ async fn a_grpc_timeout_in_line_is_answered_with_headers_only() {
     assert_eq!(response.headers()["grpc-status"], "4");
     assert_eq!(response.headers()["content-type"], "application/grpc");
     let message = response.headers()["grpc-message"].to_str().unwrap();
-    assert!(message.contains("deadline passed after waiting 2"), "{message}");
+    assert!(message.contains("deadline passed after waiting "), "{message}");
     assert!(response.body().is_end_stream(), "there is nothing but headers");
     let totals = echo.status().totals;
     assert_eq!((totals.queued, totals.expired), (1, 1));
