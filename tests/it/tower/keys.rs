@@ -68,13 +68,14 @@ async fn a_request_without_a_key_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_header_longer_than_a_key_may_be_is_a_missing_key() {
+async fn a_header_that_is_empty_or_longer_than_a_key_may_be_is_a_missing_key() {
     let customers = customers::<String>();
     let layer = PartitionedBulkheadLayer::new(&customers, HeaderKey::new("x-customer"));
     let (longest, too_long) = ("k".repeat(256), "k".repeat(257));
     let response = answer(&layer, with_header("x-customer", longest)).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_missing(&layer, with_header("x-customer", too_long)).await;
+    assert_missing(&layer, with_header("x-customer", "")).await;
 }
 
 #[tokio::test]
