@@ -55,7 +55,7 @@ pub(super) trait Row {
         let cost = used.map_or(1, |used| {
             let units = totals.finished_units + totals.abandoned_units;
             assert_eq!(totals.admitted_units, used as u64 + units, "{totals:?}");
-            if running > 0 { used / running } else { 0 }
+            used.checked_div(running).unwrap_or(0)
         });
         assert!(cost <= COST, "{cost} units in use by one operation");
         Seen { running, waiting, totals }
@@ -209,6 +209,6 @@ fn key(_: &Request) -> Option<&'static str> {
 }
 
 /// An inner service that answers at once.
-pub(super) fn echo() -> impl Inner + Service<Request, Error = Infallible> {
+pub(super) fn echo() -> impl Inner<Error = Infallible> {
     tower::service_fn(async |request: Request| Ok::<_, Infallible>(request))
 }

@@ -119,7 +119,7 @@ pub(super) fn inner_call_error<R: Row>() {
 
 pub(super) fn inner_panic<R: Row>() {
     let row = R::new(1, 1);
-    for (count, at) in [Panics::InReadiness, Panics::InCall, Panics::InFuture].iter().enumerate() {
+    for (count, at) in [Panics::Readiness, Panics::Call, Panics::Future].iter().enumerate() {
         let mut handle = Spawn::new(row.over(Panicking(*at)));
         let mut response = task::spawn(handle.call("order"));
         assert_panics(|| response.poll());

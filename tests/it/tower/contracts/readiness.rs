@@ -134,17 +134,17 @@ pub(super) fn inner_panic<R: Row>() {
     let row = R::new(1, 1);
     let handle = |at| Spawn::new(row.over(Panicking(at)));
 
-    let mut ready = handle(Panics::InReadiness);
+    let mut ready = handle(Panics::Readiness);
     assert_panics(|| ready.poll_ready());
     drop(ready);
     assert_eq!((row.seen().now(), row.seen().totals.abandoned), ((0, 0), 1));
 
-    let mut called = handle(Panics::InCall);
+    let mut called = handle(Panics::Call);
     assert_ready_ok!(called.poll_ready());
     assert_panics(|| called.call("order"));
     assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 1), "the handle is alive");
 
-    let mut running = handle(Panics::InFuture);
+    let mut running = handle(Panics::Future);
     assert_ready_ok!(running.poll_ready());
     let mut response = task::spawn(running.call("order"));
     assert_panics(|| response.poll());

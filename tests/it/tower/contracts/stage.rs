@@ -59,9 +59,9 @@ pub(super) async fn until(mut reached: impl FnMut() -> bool) {
 /// Where a service panics.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Panics {
-    InReadiness,
-    InCall,
-    InFuture,
+    Readiness,
+    Call,
+    Future,
 }
 
 /// A service that panics there.
@@ -74,12 +74,12 @@ impl Service<Request> for Panicking {
     type Future = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        assert!(self.0 != Panics::InReadiness, "readiness panics");
+        assert!(self.0 != Panics::Readiness, "readiness panics");
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, _: Request) -> Self::Future {
-        assert!(self.0 != Panics::InCall, "the call panics");
+        assert!(self.0 != Panics::Call, "the call panics");
         Box::pin(async { panic!("the future panics") })
     }
 }
