@@ -50,6 +50,11 @@ pub(crate) fn allocations<T>(work: impl FnOnce() -> T) -> (u64, T) {
     (ALLOCATIONS.get() - before, output)
 }
 
+/// Bytes this thread has allocated less those it has freed.
+pub(crate) fn live() -> i64 {
+    LIVE.get()
+}
+
 /// Bytes that `work` has allocated on this thread and not freed, given that none of it went to or came
 /// from other threads.
 pub(crate) fn live_bytes<T>(work: impl FnOnce() -> T) -> (i64, T) {

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod admission;
+mod alloc;
 mod close;
 mod config;
 mod dropping;
@@ -11,8 +12,8 @@ mod interval;
 mod layering;
 mod limits;
 mod panics;
-mod partitions;
 mod resize;
+mod rest;
 mod snapshots;
 mod status;
 mod support;

@@ -1,8 +1,6 @@
 //! What admission through a layer allocates: nothing where it is immediate.
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     convert::Infallible,
     future::{Ready, ready},
     pin::pin,
@@ -15,48 +13,9 @@ use bulklink::{
 };
 use tower::{Layer, Service, util::ServiceFn};
 
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator, which counts for each thread.
-struct Counting;
-
-impl Counting {
-    fn count() {
-        // A thread that is about to end has nothing to count with any more.
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-    }
-}
-
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::count();
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::count();
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Self::count();
-        unsafe { System.realloc(memory, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-fn allocations(action: impl FnOnce()) -> usize {
-    let before = ALLOCATIONS.get();
-    action();
-    ALLOCATIONS.get() - before
+/// Allocations made by this thread in `action`.
+fn allocations(action: impl FnOnce()) -> u64 {
+    crate::alloc::allocations(action).0
 }
 
 #[test]

@@ -4,18 +4,11 @@ use std::time::Duration;
 
 use bulklink::{PartitionLimits, PartitionedBulkhead, RejectionReason};
 
-fn customers(parallelism: usize, max: usize) -> PartitionedBulkhead<u64> {
-    PartitionedBulkhead::builder("customers")
-        .parallelism(parallelism)
-        .waiting_room(2)
-        .max_partitions(max)
-        .build()
-        .unwrap()
-}
+use super::customers;
 
 #[test]
 fn the_partition_idle_longest_makes_room_for_a_new_key() {
-    let customers = customers(1, 3);
+    let customers = customers(1, 2, 3);
     for key in [1, 2, 3, 1] {
         drop(customers.slot_now(&key).unwrap());
     }
@@ -29,7 +22,7 @@ fn the_partition_idle_longest_makes_room_for_a_new_key() {
 
 #[test]
 fn a_partition_in_use_is_never_evicted() {
-    let customers = customers(1, 2);
+    let customers = customers(1, 2, 2);
     let _one = customers.slot_now(&1).unwrap();
     let _two = customers.slot_now(&2).unwrap();
     let rejection = customers.slot_now(&3).unwrap_err();
@@ -42,7 +35,7 @@ fn a_partition_in_use_is_never_evicted() {
 
 #[tokio::test(start_paused = true)]
 async fn partitions_idle_for_the_timeout_are_cleaned_up() {
-    let customers = customers(1, 10);
+    let customers = customers(1, 2, 10);
     drop(customers.slot(&1).await.unwrap());
     tokio::time::advance(Duration::from_secs(299)).await;
     drop(customers.slot(&2).await.unwrap());
@@ -74,7 +67,7 @@ fn limits_that_cannot_be_and_panics_reject_one_key_and_no_other() {
 
 #[tokio::test]
 async fn closing_rejects_waiters_in_all_partitions_and_waits_for_the_running() {
-    let customers = customers(1, 10);
+    let customers = customers(1, 2, 10);
     let slot = customers.slot(&1).await.unwrap();
     let waiter = tokio::spawn({
         let customers = customers.clone();

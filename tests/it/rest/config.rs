@@ -1,0 +1,119 @@
+//! What the builders of weighted and partitioned bulkheads refuse, naming the setting and the value.
+
+use std::time::Duration;
+
+use bulklink::{
+    Bulkhead, ConfigError, PartitionedBulkhead, PartitionedBulkheadBuilder, WeightedBulkhead,
+    WeightedBulkheadBuilder,
+};
+
+const TOO_LARGE: usize = Bulkhead::MAX_CAPACITY + 1;
+
+fn reports() -> WeightedBulkheadBuilder {
+    WeightedBulkhead::builder("reports").capacity(10)
+}
+
+fn customers() -> PartitionedBulkheadBuilder<u64> {
+    PartitionedBulkhead::builder("customers").parallelism(3).max_partitions(10)
+}
+
+fn says(error: Option<ConfigError>) -> String {
+    error.expect("an error").to_string()
+}
+
+#[test]
+fn a_weighted_builder_names_what_cannot_be() {
+    let says = |builder: WeightedBulkheadBuilder| says(builder.build().err());
+    let bare = WeightedBulkhead::builder(" reports ");
+    assert_eq!(says(bare), "bulkhead \"reports\": capacity is not set");
+    assert_eq!(
+        says(reports().capacity(0)),
+        "bulkhead \"reports\": capacity 0 is not allowed, it must be more"
+    );
+    assert_eq!(
+        says(reports().capacity(TOO_LARGE)),
+        "bulkhead \"reports\": capacity 2147483648 exceeds the maximum 2147483647"
+    );
+    assert_eq!(
+        says(reports().waiting_room(usize::MAX)),
+        format!("bulkhead \"reports\": waiting_room {} exceeds the maximum 2147483647", usize::MAX)
+    );
+    assert_eq!(
+        says(reports().wait_limit(Duration::ZERO)),
+        "bulkhead \"reports\": wait_limit 0 is not allowed, it must be more"
+    );
+    assert_eq!(says(WeightedBulkhead::builder(" \t").capacity(1)), "label \"\" is empty");
+}
+
+#[test]
+fn a_weighted_builder_takes_what_can_be() {
+    let reports = WeightedBulkhead::builder(" reports\n")
+        .capacity(Bulkhead::MAX_CAPACITY)
+        .waiting_room(Bulkhead::MAX_CAPACITY)
+        .wait_limit(Duration::from_nanos(1))
+        .build()
+        .unwrap();
+    assert_eq!((reports.label(), reports.capacity()), ("reports", Bulkhead::MAX_CAPACITY));
+    assert_eq!(reports.waiting_room(), Bulkhead::MAX_CAPACITY);
+    assert_eq!(reports.wait_limit(), Some(Duration::from_nanos(1)));
+    let reports = WeightedBulkhead::builder("reports").capacity(1).build().unwrap();
+    assert_eq!(
+        (reports.waiting_room(), reports.wait_limit(), reports.is_closed()),
+        (0, None, false)
+    );
+}
+
+#[test]
+fn a_partitioned_builder_names_what_cannot_be() {
+    let says = |builder: PartitionedBulkheadBuilder<u64>| says(builder.build().err());
+    let bare = || PartitionedBulkhead::<u64>::builder(" customers ");
+    let zero = |setting: &str| {
+        format!("bulkhead \"customers\": {setting} 0 is not allowed, it must be more")
+    };
+    let too_large = |setting: &str| {
+        format!("bulkhead \"customers\": {setting} 2147483648 exceeds the maximum 2147483647")
+    };
+    assert_eq!(says(bare().max_partitions(1)), "bulkhead \"customers\": parallelism is not set");
+    assert_eq!(says(bare().parallelism(1)), "bulkhead \"customers\": max_partitions is not set");
+    assert_eq!(says(customers().parallelism(0)), zero("parallelism"));
+    assert_eq!(says(customers().max_partitions(0)), zero("max_partitions"));
+    assert_eq!(says(customers().idle_timeout(Duration::ZERO)), zero("idle_timeout"));
+    assert_eq!(says(customers().wait_limit(Duration::ZERO)), zero("wait_limit"));
+    assert_eq!(says(customers().parallelism(TOO_LARGE)), too_large("parallelism"));
+    assert_eq!(says(customers().max_partitions(TOO_LARGE)), too_large("max_partitions"));
+    assert_eq!(says(customers().waiting_room(TOO_LARGE)), too_large("waiting_room"));
+    let unnamed = PartitionedBulkhead::<u64>::builder("  ").parallelism(1).max_partitions(1);
+    assert_eq!(says(unnamed), "label \"\" is empty");
+}
+
+#[test]
+fn a_partitioned_builder_takes_what_can_be() {
+    let customers = PartitionedBulkhead::<String>::builder(" customers ")
+        .parallelism(Bulkhead::MAX_CAPACITY)
+        .waiting_room(Bulkhead::MAX_CAPACITY)
+        .max_partitions(Bulkhead::MAX_CAPACITY)
+        .wait_limit(Duration::MAX)
+        .idle_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    assert_eq!((customers.label(), customers.is_closed()), ("customers", false));
+    assert_eq!(customers.parallelism(), Bulkhead::MAX_CAPACITY);
+    assert_eq!(customers.waiting_room(), Bulkhead::MAX_CAPACITY);
+    assert_eq!(customers.max_partitions(), Bulkhead::MAX_CAPACITY);
+    assert_eq!(customers.wait_limit(), Some(Duration::MAX));
+    assert_eq!(customers.idle_timeout(), Duration::MAX);
+    drop(customers.slot_now(&"somebody".to_owned()).unwrap());
+    assert_eq!(customers.cleanup_idle(), 0);
+}
+
+#[test]
+fn what_a_partitioned_builder_does_without_being_told() {
+    let customers = customers().build().unwrap();
+    assert_eq!(customers.idle_timeout(), Duration::from_secs(300));
+    assert_eq!((customers.waiting_room(), customers.wait_limit()), (0, None));
+    let status = customers.status();
+    assert_eq!((status.parallelism, status.max_partitions, status.partitions), (3, 10, 0));
+    assert_eq!((status.idle_timeout, status.wait_limit), (customers.idle_timeout(), None));
+    assert_eq!((&*status.label, status.created, status.is_closed), ("customers", 0, false));
+    assert!(!status.totals.has_activity());
+}
