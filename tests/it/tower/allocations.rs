@@ -85,7 +85,7 @@ fn what_is_decided_at_once_allocates_nothing() {
 }
 
 /// What it allocates to wait in line for readiness and leave it again.
-fn waiting_in_readiness<S: Service<u64>>(handle: &mut S) -> usize {
+fn waiting_in_readiness<S: Service<u64>>(handle: &mut S) -> u64 {
     let mut context = Context::from_waker(Waker::noop());
     allocations(|| assert!(handle.poll_ready(&mut context).is_pending()))
 }
