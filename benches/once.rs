@@ -2,6 +2,9 @@
 //!
 //! `benches/instructions.sh` counts with it. Without `--once` it lists the names.
 
+#[path = "../tests/it/alloc.rs"]
+#[expect(dead_code, reason = "the counts are others'")]
+mod alloc;
 #[expect(dead_code, reason = "others use the rest")]
 mod cases;
 

@@ -5,6 +5,7 @@
 //! operations and threads, everything built before the clock starts.
 
 pub(crate) mod direct;
+pub(crate) mod growth;
 pub(crate) mod handover;
 pub(crate) mod hostile;
 pub(crate) mod layer;

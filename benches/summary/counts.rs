@@ -13,8 +13,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::{
     alloc::allocations,
-    cases::{bulkhead, current_thread, layer::Echo},
-    growth::{self, LineCost},
+    cases::{bulkhead, current_thread, growth, layer::Echo},
 };
 
 /// Something counted, and the most that it may be.
@@ -36,9 +35,8 @@ const MANY: usize = 1_000_000;
 
 pub(crate) fn all() -> Vec<Count> {
     let count = |number, what, counted, at_most| Count { number, what, counted, at_most };
-    let (few, many) = (median_line(FEW, 31), median_line(MANY, 3));
-    let few_kept = median((0..31).map(|_| growth::shelf(FEW).evict).collect());
-    let many_kept = growth::shelf(MANY);
+    let (few, many) = (growth::median_line(FEW, 31), growth::median_line(MANY, 5));
+    let (few_kept, many_kept) = (growth::median_shelf(FEW, 31), growth::median_shelf(MANY, 5));
     vec![
         count("13", "joining: a million waiters against a thousand", many.join / few.join, 3.0),
         count("13", "leaving from anywhere: the same", many.leave / few.leave, 3.0),
@@ -50,27 +48,11 @@ pub(crate) fn all() -> Vec<Count> {
         count(
             "17",
             "evicting: a million partitions against a thousand",
-            many_kept.evict / few_kept,
+            many_kept.evict / few_kept.evict,
             3.0,
         ),
         count("18", "allocations: one queued poll_ready", queued_poll_ready(), 1.0),
     ]
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn median_line(waiters: usize, rounds: usize) -> LineCost {
-    let costs: Vec<LineCost> = (0..rounds).map(|_| growth::line(waiters)).collect();
-    let of = |part: fn(&LineCost) -> f64| median(costs.iter().map(part).collect());
-    LineCost {
-        join: of(|cost| cost.join),
-        leave: of(|cost| cost.leave),
-        admit: of(|cost| cost.admit),
-        bytes: of(|cost| cost.bytes),
-    }
 }
 
 /// Allocations of a thousand admissions and a thousand rejections, direct and through each layer.
@@ -110,7 +92,7 @@ fn queued_poll_ready() -> f64 {
     let bulkhead = bulkhead(1, 10, None);
     let _held = bulkhead.slot_now();
     let mut service = BulkheadLayer::new(&bulkhead).into_error().layer(Echo);
-    let mut queue = || {
+    let queue = || {
         let mut waiting = service.clone();
         let mut cx = Context::from_waker(Waker::noop());
         let poll = Service::<u64>::poll_ready(&mut waiting, &mut cx);

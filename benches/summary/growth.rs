@@ -7,12 +7,10 @@ use std::{
     time::Instant,
 };
 
-use bulklink::{Admission, Bulkhead, PartitionedBulkhead, Slot};
+use bulklink::{Admission, PartitionedBulkhead, Slot};
 
-use crate::{
-    alloc::live_bytes,
-    cases::{Random, bulkhead},
-};
+use super::{Random, bulkhead};
+use crate::alloc::live_bytes;
 
 /// What a line of this length costs: nanoseconds an operation, and bytes a waiter beyond its future.
 #[derive(Clone, Copy, Debug)]
@@ -35,14 +33,16 @@ pub(crate) struct ShelfCost {
 type Waiter = Pin<Box<Admission>>;
 
 /// Measures a line of `waiters`: all join, a quarter leaves from random places, the rest is admitted one
-/// by one.
+/// by one. What dropping a future from a random place costs by itself, which is no small thing where
+/// a million of them lie about, is taken off.
 pub(crate) fn line(waiters: usize) -> LineCost {
     let bulkhead = bulkhead(1, waiters, None);
     let slot = bulkhead.slot_now().expect("a free slot");
-    let mut line: Vec<Option<Waiter>> =
-        (0..waiters).map(|_| Some(Box::pin(bulkhead.slot()))).collect();
+    let futures = || (0..waiters).map(|_| Some(Box::pin(bulkhead.slot()))).collect::<Vec<_>>();
+    let idle = leave_at_random(&mut futures());
+    let mut line = futures();
     let (bytes, join) = live_bytes(|| join_all(&mut line));
-    let leave = leave_at_random(&mut line);
+    let leave = leave_at_random(&mut line) - idle;
     let admit = admit_in_turn(line.into_iter().flatten().collect(), slot);
     LineCost { join, leave, admit, bytes: bytes as f64 / waiters as f64 }
 }
@@ -103,7 +103,31 @@ pub(crate) fn shelf(partitions: usize) -> ShelfCost {
     ShelfCost { create, hit, evict, bytes: bytes as f64 / partitions as f64 }
 }
 
-/// A bulkhead that nothing was asked of yet, to tell what one costs.
-pub(crate) fn empty_bulkhead() -> (i64, Bulkhead) {
-    live_bytes(|| bulkhead(1, 0, None))
+/// The medians of several measurements of a line.
+pub(crate) fn median_line(waiters: usize, rounds: usize) -> LineCost {
+    let costs: Vec<LineCost> = (0..rounds).map(|_| line(waiters)).collect();
+    let of = |part: fn(&LineCost) -> f64| median(costs.iter().map(part).collect());
+    LineCost {
+        join: of(|cost| cost.join),
+        leave: of(|cost| cost.leave),
+        admit: of(|cost| cost.admit),
+        bytes: of(|cost| cost.bytes),
+    }
+}
+
+/// The medians of several measurements of a shelf.
+pub(crate) fn median_shelf(partitions: usize, rounds: usize) -> ShelfCost {
+    let costs: Vec<ShelfCost> = (0..rounds).map(|_| shelf(partitions)).collect();
+    let of = |part: fn(&ShelfCost) -> f64| median(costs.iter().map(part).collect());
+    ShelfCost {
+        create: of(|cost| cost.create),
+        hit: of(|cost| cost.hit),
+        evict: of(|cost| cost.evict),
+        bytes: of(|cost| cost.bytes),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

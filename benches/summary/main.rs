@@ -10,7 +10,6 @@ mod alloc;
 #[path = "../cases/mod.rs"]
 mod cases;
 mod counts;
-mod growth;
 mod rounds;
 mod table;
 mod targets;

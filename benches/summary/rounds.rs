@@ -8,7 +8,10 @@ use std::time::Duration;
 use crate::cases::Case;
 
 /// What a round should take: less than the slice of time for which another program takes the processor.
-const ROUND: Duration = Duration::from_micros(500);
+pub(crate) const SHORT: Duration = Duration::from_micros(500);
+
+/// What a round takes that starts threads or tasks.
+pub(crate) const LONG: Duration = Duration::from_millis(5);
 
 /// What the rounds of a pair came to. Times are nanoseconds an operation, medians over the rounds.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +25,8 @@ pub(crate) struct Measured {
     pub(crate) ratio_of_fastest: f64,
 }
 
-pub(crate) fn compare(mut ours: Case, mut peers: Case, rounds: usize) -> Measured {
-    let (our_times, peer_times) = (times_of_a_round(&mut ours), times_of_a_round(&mut peers));
+pub(crate) fn compare(mut ours: Case, mut peers: Case, round: Duration, rounds: usize) -> Measured {
+    let (our_times, peer_times) = (times_of(round, &mut ours), times_of(round, &mut peers));
     let each: Vec<(f64, f64)> = (0..rounds)
         .map(|round| {
             // Neither always comes after the other.
@@ -54,7 +57,7 @@ pub(crate) fn compare(mut ours: Case, mut peers: Case, rounds: usize) -> Measure
 
 /// The nanoseconds of one operation, in the fastest of many rounds.
 pub(crate) fn fastest(mut case: Case, rounds: usize) -> f64 {
-    let times = times_of_a_round(&mut case);
+    let times = times_of(SHORT, &mut case);
     (0..rounds).map(|_| nanos(&mut case, times)).fold(f64::INFINITY, f64::min)
 }
 
@@ -63,12 +66,12 @@ fn nanos(case: &mut Case, times: u64) -> f64 {
 }
 
 /// How many operations take about a round, found by running ever more of them, which warms up too.
-fn times_of_a_round(case: &mut Case) -> u64 {
+fn times_of(round: Duration, case: &mut Case) -> u64 {
     let mut times = 64;
     loop {
         let elapsed = case.run(times);
-        if elapsed > ROUND / 4 {
-            let scale = ROUND.as_secs_f64() / elapsed.as_secs_f64();
+        if elapsed > round / 4 {
+            let scale = round.as_secs_f64() / elapsed.as_secs_f64();
             return ((times as f64 * scale) as u64).max(1);
         }
         times *= 2;

@@ -1,12 +1,14 @@
 //! What is aimed at: our case, the peer's, and how they should compare.
 
+use std::time::Duration;
+
 use crate::{
     cases::{
         Case, LIMIT, direct,
         handover::{self, On},
         layer, partition, threads,
     },
-    rounds::{self, Measured},
+    rounds::{self, LONG, Measured, SHORT},
 };
 
 /// A comparison, and the most that the ratio may be if there is a target for it.
@@ -14,7 +16,7 @@ pub(crate) struct Target {
     pub(crate) number: &'static str,
     work: &'static str,
     at_most: Option<f64>,
-    rounds: usize,
+    rounds: (Duration, usize),
     ours: fn() -> Case,
     peers: fn() -> Case,
 }
@@ -32,7 +34,7 @@ impl Target {
     pub(crate) fn measure(&self) -> Outcome {
         let (ours, peers) = ((self.ours)(), (self.peers)());
         let peer = peers.name;
-        let measured = rounds::compare(ours, peers, self.rounds);
+        let measured = rounds::compare(ours, peers, self.rounds.0, self.rounds.1);
         Outcome { number: self.number, work: self.work, peer, at_most: self.at_most, measured }
     }
 }
@@ -55,41 +57,41 @@ pub(crate) fn physical_limit() -> f64 {
 /// The targets, and beside some of them what helps to read them.
 #[rustfmt::skip]
 pub(crate) fn all() -> Vec<Target> {
-    const MANY: usize = 401;
-    // Two threads, or runtimes of them: what else runs here disturbs these most.
-    const MORE: usize = 601;
+    const SINGLE: (Duration, usize) = (SHORT, 401);
+    // Two threads, or a thousand tasks: what else runs here disturbs these most.
+    const CROWD: (Duration, usize) = (LONG, 151);
     let target = |number, work, at_most, rounds, ours, peers| {
         Target { number, work, at_most, rounds, ours, peers }
     };
     vec![
-        target("1", "slot_now() + drop", Some(0.75), MANY, direct::slot_now, direct::tokio_try_acquire_owned),
-        target("1a", "slot_now() + drop", None, MANY, direct::slot_now, direct::tokio_try_acquire),
-        target("2", "execute(ready future)", Some(0.50), MANY, direct::execute, direct::tokio_acquire),
-        target("2a", "slot().await + drop", None, MANY, direct::slot, direct::tokio_acquire_owned),
-        target("3", "layer: clone + oneshot", Some(0.85), MANY, layer::plain, layer::concurrency_limit),
-        target("3a", "layer, per request", None, MANY, layer::per_request, layer::concurrency_limit),
-        target("4", "layer: clone + oneshot", Some(0.45), MANY, layer::plain, layer::tower_stack),
-        target("5", "layer: clone + oneshot", Some(0.15), MANY, layer::plain, layer::resilience_waiting),
-        target("5a", "layer: clone + oneshot", None, MANY, layer::plain, layer::resilience_backpressure),
-        target("6", "slot_now() + drop, two threads", Some(0.70), MORE, threads::slot_now, threads::tokio_try_acquire_owned),
-        target("7", "hand-over, wait limit, current thread", Some(0.85), MANY,
+        target("1", "slot_now() + drop", Some(0.75), SINGLE, direct::slot_now, direct::tokio_try_acquire_owned),
+        target("1a", "slot_now() + drop", None, SINGLE, direct::slot_now, direct::tokio_try_acquire),
+        target("2", "execute(ready future)", Some(0.50), SINGLE, direct::execute, direct::tokio_acquire),
+        target("2a", "slot().await + drop", None, SINGLE, direct::slot, direct::tokio_acquire_owned),
+        target("3", "layer: clone + oneshot", Some(0.85), SINGLE, layer::plain, layer::concurrency_limit),
+        target("3a", "layer, per request", None, SINGLE, layer::per_request, layer::concurrency_limit),
+        target("4", "layer: clone + oneshot", Some(0.45), SINGLE, layer::plain, layer::tower_stack),
+        target("5", "layer: clone + oneshot", Some(0.15), SINGLE, layer::plain, layer::resilience_waiting),
+        target("5a", "layer: clone + oneshot", None, SINGLE, layer::plain, layer::resilience_backpressure),
+        target("6", "slot_now() + drop, two threads", Some(0.70), CROWD, threads::slot_now, threads::tokio_try_acquire_owned),
+        target("7", "hand-over, wait limit, current thread", Some(0.85), CROWD,
             || handover::execute(On::CurrentThread, Some(LIMIT)), || handover::tokio_timeout_acquire(On::CurrentThread)),
-        target("7", "hand-over, wait limit, two workers", Some(0.85), MORE,
+        target("7", "hand-over, wait limit, two workers", Some(0.85), CROWD,
             || handover::execute(On::TwoWorkers, Some(LIMIT)), || handover::tokio_timeout_acquire(On::TwoWorkers)),
-        target("8", "hand-over, no limit, current thread", Some(1.15), MANY,
+        target("8", "hand-over, no limit, current thread", Some(1.15), CROWD,
             || handover::execute(On::CurrentThread, None), || handover::tokio_acquire(On::CurrentThread)),
-        target("8", "hand-over, no limit, two workers", Some(1.15), MORE,
+        target("8", "hand-over, no limit, two workers", Some(1.15), CROWD,
             || handover::execute(On::TwoWorkers, None), || handover::tokio_acquire(On::TwoWorkers)),
-        target("9", "layer: rejection when full", Some(0.50), MANY, layer::plain_rejection, layer::tower_stack_rejection),
-        target("9a", "layer: rejection when full", None, MANY, layer::plain_rejection, layer::load_shed_rejection),
-        target("10", "partition hit, 100,000 keys", Some(1.20), MANY,
+        target("9", "layer: rejection when full", Some(0.50), SINGLE, layer::plain_rejection, layer::tower_stack_rejection),
+        target("9a", "layer: rejection when full", None, SINGLE, layer::plain_rejection, layer::load_shed_rejection),
+        target("10", "partition hit, 100,000 keys", Some(1.20), SINGLE,
             || partition::hit(100_000), || partition::dashmap_hit(100_000)),
-        target("10", "partition hit, 100 hot keys", Some(1.20), MANY,
+        target("10", "partition hit, 100 hot keys", Some(1.20), SINGLE,
             || partition::hit(100), || partition::dashmap_hit(100)),
-        target("10a", "100 hot keys, two threads", None, MORE, threads::hot_keys, threads::dashmap_hot_keys),
-        target("11", "weighted slot_now(4) + drop", Some(1.10), MANY,
+        target("10a", "100 hot keys, two threads", None, CROWD, threads::hot_keys, threads::dashmap_hot_keys),
+        target("11", "weighted slot_now(4) + drop", Some(1.10), SINGLE,
             direct::weighted_slot_now, direct::tokio_try_acquire_many_owned),
-        target("12", "status() every 10 us beside slot_now", Some(1.0 / 0.9), MORE, threads::with_status, threads::without_status),
-        target("12a", "status() at 1 kHz beside slot_now", None, MORE, threads::with_rare_status, threads::without_status),
+        target("12", "status() every 10 us beside slot_now", Some(1.0 / 0.9), CROWD, threads::with_status, threads::without_status),
+        target("12a", "status() at 1 kHz beside slot_now", None, CROWD, threads::with_rare_status, threads::without_status),
     ]
 }

@@ -1,0 +1,38 @@
+//! Two threads, and a thousand tasks, on one bulkhead.
+
+#[path = "../tests/it/alloc.rs"]
+#[expect(dead_code, reason = "the counts are others'")]
+mod alloc;
+#[expect(dead_code, reason = "each group uses its part")]
+mod cases;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use self::cases::{
+    LIMIT, compare,
+    handover::{self, On},
+    threads,
+};
+
+fn group(criterion: &mut Criterion) {
+    let two = vec![threads::slot_now(), threads::tokio_try_acquire_owned()];
+    compare(criterion, "two threads", two);
+    compare(
+        criterion,
+        "two threads, hot keys",
+        vec![threads::hot_keys(), threads::dashmap_hot_keys()],
+    );
+    for (on, name) in [(On::CurrentThread, "current thread"), (On::TwoWorkers, "two workers")] {
+        let cases = vec![
+            handover::execute(on, None),
+            handover::slot(on, None),
+            handover::tokio_acquire(on),
+        ];
+        compare(criterion, &format!("hand-over, {name}"), cases);
+        let cases = vec![handover::execute(on, Some(LIMIT)), handover::tokio_timeout_acquire(on)];
+        compare(criterion, &format!("hand-over, wait limit, {name}"), cases);
+    }
+}
+
+criterion_group! { name = benches; config = cases::criterion(); targets = group }
+criterion_main!(benches);

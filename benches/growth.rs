@@ -1,0 +1,83 @@
+//! How cost and memory grow from a thousand to a million: `cargo bench --bench growth`.
+//!
+//! Prints a table and draws `docs/growth.svg`. Nothing is measured without `--bench`.
+
+#[path = "../tests/it/alloc.rs"]
+#[expect(dead_code, reason = "allocations are counted elsewhere")]
+mod alloc;
+#[expect(dead_code, reason = "others use the rest")]
+mod cases;
+
+use std::{env, error::Error, path::Path};
+
+use plotters::prelude::*;
+
+use self::cases::growth::{LineCost, ShelfCost, median_line, median_shelf};
+
+/// How many waiters, or partitions, and how often that is measured.
+const SIZES: [(usize, usize); 4] = [(1_000, 101), (10_000, 31), (100_000, 11), (1_000_000, 5)];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if !env::args().any(|argument| argument == "--bench") {
+        println!("nothing measured: run `cargo bench --bench growth`");
+        return Ok(());
+    }
+    let lines = SIZES.map(|(size, rounds)| (size, median_line(size, rounds)));
+    let shelves = SIZES.map(|(size, rounds)| (size, median_shelf(size, rounds)));
+    println!("| waiters | join ns | leave ns | admit ns | bytes a waiter |");
+    println!("|--------:|--------:|---------:|---------:|---------------:|");
+    for (size, LineCost { join, leave, admit, bytes }) in &lines {
+        println!("| {size} | {join:.0} | {leave:.0} | {admit:.0} | {bytes:.0} |");
+    }
+    println!("\n| partitions | create ns | hit ns | evict ns | bytes a partition |");
+    println!("|-----------:|----------:|-------:|---------:|------------------:|");
+    for (size, ShelfCost { create, hit, evict, bytes }) in &shelves {
+        println!("| {size} | {create:.0} | {hit:.0} | {evict:.0} | {bytes:.0} |");
+    }
+    let curves = [
+        ("join the line", lines.map(|(size, cost)| (size, cost.join))),
+        ("leave from anywhere", lines.map(|(size, cost)| (size, cost.leave))),
+        ("be admitted", lines.map(|(size, cost)| (size, cost.admit))),
+        ("hit a partition", shelves.map(|(size, cost)| (size, cost.hit))),
+        ("create a partition", shelves.map(|(size, cost)| (size, cost.create))),
+        ("evict and create", shelves.map(|(size, cost)| (size, cost.evict))),
+    ];
+    draw(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/growth.svg"), &curves)
+}
+
+type Curve = (&'static str, [(usize, f64); SIZES.len()]);
+
+fn draw(path: &Path, curves: &[Curve]) -> Result<(), Box<dyn Error>> {
+    let area = SVGBackend::new(path, (720, 420)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let highest = curves.iter().flat_map(|(_, points)| points).map(|(_, cost)| *cost);
+    let highest = highest.fold(0.0, f64::max) * 1.1;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(16)
+        .x_label_area_size(44)
+        .y_label_area_size(60)
+        .build_cartesian_2d((1e3..1e6f64).log_scale(), 0.0..highest)?;
+    chart
+        .configure_mesh()
+        .x_desc("waiters, or partitions")
+        .y_desc("nanoseconds an operation")
+        .x_label_formatter(&|size| format!("{size:.0}"))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for (number, (name, points)) in curves.iter().enumerate() {
+        let colour = Palette99::pick(number).to_rgba();
+        let points: Vec<_> = points.iter().map(|&(size, cost)| (size as f64, cost)).collect();
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
+            .label(*name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE)
+        .border_style(TRANSPARENT)
+        .draw()?;
+    area.present()?;
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! What nobody hopes for: cancellations, resizes and curious dashboards under load.
+
+#[path = "../tests/it/alloc.rs"]
+#[expect(dead_code, reason = "the counts are others'")]
+mod alloc;
+#[expect(dead_code, reason = "each group uses its part")]
+mod cases;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use self::cases::{compare, hostile, threads};
+
+fn group(criterion: &mut Criterion) {
+    let storm = vec![hostile::cancellation(), hostile::tokio_cancellation()];
+    compare(criterion, "cancellation storm", storm);
+    let beside = vec![
+        threads::without_status(),
+        threads::with_rare_status(),
+        threads::with_status(),
+        threads::with_resizes(),
+    ];
+    compare(criterion, "beside slot_now", beside);
+}
+
+criterion_group! { name = benches; config = cases::criterion(); targets = group }
+criterion_main!(benches);

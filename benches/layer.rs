@@ -1,0 +1,31 @@
+//! A request through a layer.
+
+#[path = "../tests/it/alloc.rs"]
+#[expect(dead_code, reason = "the counts are others'")]
+mod alloc;
+#[expect(dead_code, reason = "each group uses its part")]
+mod cases;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use self::cases::{compare, layer::*};
+
+fn group(criterion: &mut Criterion) {
+    let admitted = vec![
+        bare(),
+        plain(),
+        per_request(),
+        weighted(),
+        partitioned(),
+        concurrency_limit(),
+        tower_stack(),
+        resilience_waiting(),
+        resilience_backpressure(),
+    ];
+    compare(criterion, "layer", admitted);
+    let rejected = vec![plain_rejection(), tower_stack_rejection(), load_shed_rejection()];
+    compare(criterion, "layer, rejected", rejected);
+}
+
+criterion_group! { name = benches; config = cases::criterion(); targets = group }
+criterion_main!(benches);

@@ -1,0 +1,19 @@
+//! A slot of a key that is there already.
+
+#[path = "../tests/it/alloc.rs"]
+#[expect(dead_code, reason = "the counts are others'")]
+mod alloc;
+#[expect(dead_code, reason = "each group uses its part")]
+mod cases;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use self::cases::{compare, partition::*};
+
+fn group(criterion: &mut Criterion) {
+    compare(criterion, "100,000 keys", vec![hit(100_000), dashmap_hit(100_000)]);
+    compare(criterion, "100 hot keys", vec![hit(100), dashmap_hit(100)]);
+}
+
+criterion_group! { name = benches; config = cases::criterion(); targets = group }
+criterion_main!(benches);
