@@ -5,6 +5,7 @@ mod admission;
 mod alloc;
 mod close;
 mod config;
+mod cost;
 mod dropping;
 mod execute;
 mod fifo;
