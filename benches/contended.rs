@@ -6,15 +6,14 @@ mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]
 mod cases;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-
 use self::cases::{
     LIMIT, compare,
     handover::{self, On},
     threads,
 };
 
-fn group(criterion: &mut Criterion) {
+fn main() {
+    let criterion = &mut cases::criterion();
     let two = vec![threads::slot_now(), threads::tokio_try_acquire_owned()];
     compare(criterion, "two threads", two);
     compare(
@@ -32,7 +31,5 @@ fn group(criterion: &mut Criterion) {
         let cases = vec![handover::execute(on, Some(LIMIT)), handover::tokio_timeout_acquire(on)];
         compare(criterion, &format!("hand-over, wait limit, {name}"), cases);
     }
+    criterion.final_summary();
 }
-
-criterion_group! { name = benches; config = cases::criterion(); targets = group }
-criterion_main!(benches);

@@ -6,11 +6,10 @@ mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]
 mod cases;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-
 use self::cases::{compare, direct::*};
 
-fn group(criterion: &mut Criterion) {
+fn main() {
+    let criterion = &mut cases::criterion();
     compare(
         criterion,
         "slot_now",
@@ -21,7 +20,5 @@ fn group(criterion: &mut Criterion) {
     compare(criterion, "weighted", vec![weighted_slot_now(), tokio_try_acquire_many_owned()]);
     compare(criterion, "rejected", vec![rejected_slot_now()]);
     compare(criterion, "physical limit", vec![physical_limit()]);
+    criterion.final_summary();
 }
-
-criterion_group! { name = benches; config = cases::criterion(); targets = group }
-criterion_main!(benches);

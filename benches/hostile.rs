@@ -6,11 +6,10 @@ mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]
 mod cases;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-
 use self::cases::{compare, hostile, threads};
 
-fn group(criterion: &mut Criterion) {
+fn main() {
+    let criterion = &mut cases::criterion();
     let storm = vec![hostile::cancellation(), hostile::tokio_cancellation()];
     compare(criterion, "cancellation storm", storm);
     let beside = vec![
@@ -20,7 +19,5 @@ fn group(criterion: &mut Criterion) {
         threads::with_resizes(),
     ];
     compare(criterion, "beside slot_now", beside);
+    criterion.final_summary();
 }
-
-criterion_group! { name = benches; config = cases::criterion(); targets = group }
-criterion_main!(benches);

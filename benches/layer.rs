@@ -6,11 +6,10 @@ mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]
 mod cases;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-
 use self::cases::{compare, layer::*};
 
-fn group(criterion: &mut Criterion) {
+fn main() {
+    let criterion = &mut cases::criterion();
     let admitted = vec![
         bare(),
         plain(),
@@ -25,7 +24,5 @@ fn group(criterion: &mut Criterion) {
     compare(criterion, "layer", admitted);
     let rejected = vec![plain_rejection(), tower_stack_rejection(), load_shed_rejection()];
     compare(criterion, "layer, rejected", rejected);
+    criterion.final_summary();
 }
-
-criterion_group! { name = benches; config = cases::criterion(); targets = group }
-criterion_main!(benches);

@@ -6,14 +6,11 @@ mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]
 mod cases;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-
 use self::cases::{compare, partition::*};
 
-fn group(criterion: &mut Criterion) {
+fn main() {
+    let criterion = &mut cases::criterion();
     compare(criterion, "100,000 keys", vec![hit(100_000), dashmap_hit(100_000)]);
     compare(criterion, "100 hot keys", vec![hit(100), dashmap_hit(100)]);
+    criterion.final_summary();
 }
-
-criterion_group! { name = benches; config = cases::criterion(); targets = group }
-criterion_main!(benches);

@@ -1,9 +1,6 @@
 //! Targets 13 to 18: growth and memory, counted.
 
-use std::{
-    future::poll_fn,
-    task::{Context, Waker},
-};
+use std::task::{Context, Waker};
 
 use bulklink::{
     BulkheadLayer, PartitionedBulkhead, PartitionedBulkheadLayer, WeightedBulkhead,
@@ -91,7 +88,7 @@ fn immediate() -> f64 {
 fn queued_poll_ready() -> f64 {
     let bulkhead = bulkhead(1, 10, None);
     let _held = bulkhead.slot_now();
-    let mut service = BulkheadLayer::new(&bulkhead).into_error().layer(Echo);
+    let service = BulkheadLayer::new(&bulkhead).into_error().layer(Echo);
     let queue = || {
         let mut waiting = service.clone();
         let mut cx = Context::from_waker(Waker::noop());
@@ -100,6 +97,5 @@ fn queued_poll_ready() -> f64 {
     };
     queue();
     let (count, ()) = allocations(queue);
-    let _ = poll_fn(|cx| Service::<u64>::poll_ready(&mut service, cx));
     count as f64
 }
