@@ -13,6 +13,7 @@ mod interval;
 mod layering;
 mod limits;
 mod panics;
+mod proof;
 mod resize;
 mod rest;
 mod snapshots;

@@ -1,0 +1,80 @@
+//! What the crate says, as values that the reference can make too.
+
+use std::time::Duration;
+
+use bulklink::{BulkheadEvent, EventKind, RejectionReason};
+
+/// `RejectionReason`, which only the crate can make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Closed,
+    InvalidCost,
+    CostExceedsCapacity { cost: usize, capacity: usize },
+    Deadline(Duration),
+    WaitLimit(Duration),
+    Saturated { cost: usize, used: usize, capacity: usize, waiting: usize, room: usize },
+    PartitionLimit { max: usize, active: usize },
+    MissingKey,
+    InvalidLimits,
+    LimitsPanicked,
+}
+
+impl From<&RejectionReason> for Reason {
+    fn from(reason: &RejectionReason) -> Self {
+        match *reason {
+            RejectionReason::Closed => Self::Closed,
+            RejectionReason::InvalidCost => Self::InvalidCost,
+            RejectionReason::CostExceedsCapacity { cost, capacity, .. } => {
+                Self::CostExceedsCapacity { cost, capacity }
+            }
+            RejectionReason::Deadline { waited, .. } => Self::Deadline(waited),
+            RejectionReason::WaitLimit { waited, .. } => Self::WaitLimit(waited),
+            RejectionReason::Saturated { cost, used, capacity, waiting, waiting_room, .. } => {
+                Self::Saturated { cost, used, capacity, waiting, room: waiting_room }
+            }
+            RejectionReason::PartitionLimit { max_partitions, active_partitions, .. } => {
+                Self::PartitionLimit { max: max_partitions, active: active_partitions }
+            }
+            RejectionReason::MissingKey => Self::MissingKey,
+            RejectionReason::InvalidLimits { .. } => Self::InvalidLimits,
+            RejectionReason::LimitsPanicked => Self::LimitsPanicked,
+            ref other => panic!("{other:?} is unknown to the reference"),
+        }
+    }
+}
+
+/// `BulkheadEvent`, without what no reference can know: its number and its time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Happening {
+    pub(crate) kind: EventKind,
+    pub(crate) capacity: usize,
+    pub(crate) room: usize,
+    pub(crate) used: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) waiting: usize,
+    pub(crate) is_closed: bool,
+    pub(crate) cost: Option<usize>,
+    pub(crate) from_queue: bool,
+    pub(crate) waited: Option<Duration>,
+    pub(crate) affected: usize,
+    pub(crate) previous_capacity: Option<usize>,
+}
+
+impl From<&BulkheadEvent> for Happening {
+    fn from(event: &BulkheadEvent) -> Self {
+        Self {
+            kind: event.kind,
+            capacity: event.capacity,
+            room: event.waiting_room,
+            used: event.used,
+            in_flight: event.in_flight,
+            waiting: event.waiting,
+            is_closed: event.is_closed,
+            cost: event.cost,
+            from_queue: event.from_queue,
+            waited: event.waited,
+            affected: event.affected_waiters,
+            previous_capacity: event.previous_capacity,
+        }
+    }
+}
