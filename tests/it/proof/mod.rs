@@ -1,13 +1,18 @@
 //! The proof: references that the crate is compared with, storms that it is left out in, and faults
 //! that it has to survive. What each part is for is told in docs/reliability.md.
 
+mod calls;
 mod drive;
 mod ears;
+mod faults;
 mod model;
 mod reference;
+mod seats;
 mod seen;
 mod sequences;
+mod services;
 mod shelf;
+mod stack;
 
 use std::future::Future;
 

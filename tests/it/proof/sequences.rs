@@ -149,7 +149,7 @@ fn check(make: fn(Settings) -> (Real, Reference), settings: Settings, steps: &[S
 }
 
 proptest! {
-    #![proptest_config(cases(2_000))]
+    #![proptest_config(cases(700))]
 
     #[test]
     fn a_plain_bulkhead_does_as_the_reference(settings in settings(), steps in vec(step(), 1..80)) {

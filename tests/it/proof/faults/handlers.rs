@@ -1,0 +1,36 @@
+//! Event handlers that panic, and whose drop does.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio_test::{assert_pending, assert_ready_ok, task};
+
+use super::fault;
+use crate::support::{assert_nothing_left, bulkhead, checked_status};
+
+#[test]
+fn handlers_that_panic_on_every_event_lose_nothing() {
+    let payments = bulkhead(1, 2);
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    let failing = payments.subscribe(|_| fault());
+    let behind = payments.subscribe(move |_| _ = count.fetch_add(1, Ordering::Relaxed));
+    let slot = payments.slot_now().unwrap();
+    let mut first = task::spawn(payments.slot());
+    let mut second = task::spawn(payments.slot());
+    assert_pending!(first.poll());
+    assert_pending!(second.poll());
+    assert!(payments.slot_now().is_err());
+    drop(second);
+    drop(slot);
+    drop(assert_ready_ok!(first.poll()));
+    payments.resize(2).unwrap();
+    payments.close();
+    let status = checked_status(&payments);
+    let told = told.load(Ordering::Relaxed) as u64;
+    assert_eq!((status.totals.handler_panics, told), (told, 11), "each event failed once");
+    drop((failing, behind));
+    assert_nothing_left(&payments);
+}

@@ -1,0 +1,144 @@
+//! Runtimes that go away, have no timer, or on which time stands still.
+
+use std::{future::pending, time::Duration};
+
+use bulklink::{BulkheadLayer, PartitionedBulkhead, WeightedBulkhead};
+use http::{Request, Response};
+use tokio::runtime::{Builder, Runtime};
+use tokio_test::{assert_pending, task};
+use tower::{Layer, Service, service_fn};
+
+use super::panics;
+use crate::support::{assert_identities, assert_nothing_left, bulkhead};
+
+fn threads() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
+}
+
+/// Waits until `done`, giving way to other threads.
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "never comes");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_gives_back_all_that_ran_and_waited_on_it() {
+    let payments = bulkhead(3, 100);
+    let reports =
+        WeightedBulkhead::builder("reports").capacity(5).waiting_room(100).build().unwrap();
+    let customers = PartitionedBulkhead::<usize>::builder("customers")
+        .parallelism(1)
+        .waiting_room(50)
+        .max_partitions(4)
+        .build()
+        .unwrap();
+    let runtime = threads();
+    for number in 0..50 {
+        let (payments, reports, customers) = (payments.clone(), reports.clone(), customers.clone());
+        runtime.spawn({
+            let payments = payments.clone();
+            async move { payments.execute(pending::<()>()).await }
+        });
+        runtime.spawn(async move {
+            drop(payments.slot_within(Duration::from_secs(600)).await.unwrap());
+            unreachable!("nobody ends");
+        });
+        runtime.spawn(async move { reports.execute(1 + number % 3, pending::<()>()).await });
+        runtime.spawn(async move { customers.execute(&(number % 4), pending::<()>()).await });
+    }
+    wait_until(|| {
+        let (one, two, three) = (payments.status(), reports.status(), customers.status());
+        one.in_flight + one.waiting == 100
+            && two.in_flight + two.waiting == 50
+            && three.in_flight + three.waiting == 50
+    });
+    // Somebody from elsewhere waits behind all of them.
+    let mut outsider = task::spawn(reports.slot(5));
+    assert_pending!(outsider.poll());
+    drop(runtime);
+    assert!(outsider.is_woken());
+    drop(outsider);
+    assert_nothing_left(&payments);
+    let status = reports.status();
+    assert_identities(&status);
+    assert_eq!((status.used, status.waiting), (0, 0));
+    assert_eq!(status.totals.admitted, status.totals.finished + status.totals.abandoned);
+    let status = customers.status();
+    assert_eq!((status.in_flight, status.waiting, status.active_partitions), (0, 0, 0));
+    assert_eq!(status.totals.queued, status.totals.settled_waiting());
+}
+
+#[test]
+fn a_bulkhead_outlives_the_runtime_that_it_was_used_on() {
+    let payments = bulkhead(1, 2);
+    let first = threads();
+    let slot = first.block_on(payments.slot()).unwrap();
+    drop(first);
+    let waiter = payments.clone();
+    let second = threads();
+    let waiting = second.spawn(async move { waiter.slot_within(Duration::from_secs(60)).await });
+    wait_until(|| payments.status().waiting == 1);
+    drop(slot);
+    drop(second.block_on(waiting).unwrap().unwrap());
+    assert_nothing_left(&payments);
+}
+
+#[test]
+fn a_runtime_without_a_timer_fails_a_limited_wait_and_nothing_else() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let payments = bulkhead(1, 3);
+    runtime.block_on(async {
+        let slot = payments.slot().await.unwrap();
+        // What need not wait needs no timer, what has no limit neither.
+        assert!(payments.slot_within(Duration::ZERO).await.is_err());
+        let mut unlimited = task::spawn(payments.slot());
+        assert_pending!(unlimited.poll());
+        let mut failing = task::spawn(payments.slot_within(Duration::from_secs(1)));
+        assert!(panics(|| failing.poll().is_pending()));
+        drop(failing);
+        assert_eq!(payments.status().waiting, 1);
+        drop(slot);
+        assert!(unlimited.is_woken());
+    });
+    assert_nothing_left(&payments);
+}
+
+#[test]
+fn a_handle_of_a_limited_service_fails_without_a_timer_and_holds_nothing() {
+    let payments = bulklink::Bulkhead::builder("payments").parallelism(1).waiting_room(3);
+    let payments = payments.wait_limit(Duration::from_secs(1)).build().unwrap();
+    let inner = service_fn(|_: Request<()>| async { Ok::<_, ()>(Response::new(())) });
+    let slot = payments.slot_now().unwrap();
+    let mut ready = BulkheadLayer::new(&payments).layer(inner);
+    assert!(panics(|| task::spawn(()).enter(|cx, _| ready.poll_ready(cx).is_pending())));
+    assert_eq!(payments.status().waiting, 0, "the handle holds no place");
+    let mut service = BulkheadLayer::new(&payments).per_request().layer(inner);
+    let mut response = task::spawn(Box::pin(service.call(Request::new(()))));
+    assert!(panics(|| response.poll().is_pending()));
+    drop(response);
+    assert_eq!(payments.status().waiting, 0);
+    drop((slot, ready));
+    assert_nothing_left(&payments);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_that_stands_still_expires_nobody_and_keeps_nobody_from_being_served() {
+    let payments = bulkhead(1, 100);
+    let slot = payments.slot_now().unwrap();
+    let mut waiters: Vec<_> = (0..100)
+        .map(|number| task::spawn(payments.slot_within(Duration::from_nanos(1 + number))))
+        .collect();
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
+    drop(slot);
+    for waiter in &mut waiters {
+        assert!(waiter.is_woken());
+        assert!(matches!(waiter.poll(), std::task::Poll::Ready(Ok(_))));
+    }
+    let totals = payments.status().totals;
+    assert_eq!((totals.admitted, totals.expired, totals.wait_time), (101, 0, Duration::ZERO));
+}

@@ -1,0 +1,84 @@
+//! Wakers that panic when they are cloned, woken or dropped, also after letting a slot go.
+
+use bulklink::{Bulkhead, Slot};
+use tokio_test::{assert_pending, assert_ready_ok, task};
+
+use super::{Switch, fault, panics};
+use crate::support::{Hook, Wakes, assert_nothing_left, bulkhead, checked_status, poll_with};
+
+fn full(room: usize) -> (Bulkhead, Slot) {
+    let bulkhead = bulkhead(1, room);
+    let slot = bulkhead.slot_now().unwrap();
+    (bulkhead, slot)
+}
+
+#[test]
+fn a_clone_that_panics_as_its_operation_joins_leaves_nothing_in_line() {
+    let (payments, slot) = full(2);
+    let waker = Hook::new().on_clone(|| fault()).waker();
+    let mut failing = Box::pin(payments.slot());
+    assert!(panics(|| poll_with(&mut failing, &waker).is_pending()));
+    drop(failing);
+    assert_eq!(checked_status(&payments).waiting, 0);
+    drop(slot);
+    assert_nothing_left(&payments);
+}
+
+#[test]
+fn a_clone_that_panics_in_a_later_poll_keeps_the_place() {
+    let (payments, slot) = full(2);
+    let wakes = Wakes::default();
+    let mut waiter = Box::pin(payments.slot());
+    assert_pending!(poll_with(&mut waiter, &wakes.waker(1)));
+    let failing = Hook::new().on_clone(|| fault()).waker();
+    assert!(panics(|| poll_with(&mut waiter, &failing).is_pending()));
+    assert_eq!(checked_status(&payments).waiting, 1);
+    drop(slot);
+    assert_eq!(wakes.order(), [1], "the waker that was in place is woken");
+    drop(assert_ready_ok!(poll_with(&mut waiter, &wakes.waker(2))));
+    assert_nothing_left(&payments);
+}
+
+#[test]
+fn a_wake_that_panics_keeps_nobody_else_from_being_woken() {
+    let payments = bulkhead(1, 4);
+    let slot = payments.slot_now().unwrap();
+    let wakes = Wakes::default();
+    let failing = Hook::new().on_wake(|| fault()).waker();
+    let mut waiters: Vec<_> = (0..4).map(|_| Box::pin(payments.slot())).collect();
+    for (number, waiter) in waiters.iter_mut().enumerate() {
+        let own = wakes.waker(number);
+        assert_pending!(poll_with(waiter, if number % 2 == 0 { &failing } else { &own }));
+    }
+    payments.resize(4).unwrap();
+    assert_eq!(wakes.order(), [1]);
+    drop(slot);
+    assert_eq!(wakes.order(), [1, 3]);
+    drop(waiters);
+    assert_eq!(checked_status(&payments).totals.abandoned, 4);
+    assert_nothing_left(&payments);
+}
+
+#[test]
+fn a_replaced_waker_that_panics_when_dropped_changes_nothing() {
+    let (payments, slot) = full(1);
+    let armed = Switch::default();
+    let failing = Hook::new().on_drop({
+        let armed = armed.clone();
+        move || armed.pass_once()
+    });
+    let failing = failing.waker();
+    let mut waiter = task::spawn(payments.slot());
+    let mut place = Box::pin(payments.slot());
+    assert_pending!(poll_with(&mut place, &failing));
+    assert!(assert_ready_err(waiter.poll()));
+    armed.set(true);
+    assert_pending!(poll_with(&mut place, std::task::Waker::noop()));
+    drop(slot);
+    drop(assert_ready_ok!(poll_with(&mut place, std::task::Waker::noop())));
+    assert_nothing_left(&payments);
+}
+
+fn assert_ready_err<T, E>(poll: std::task::Poll<Result<T, E>>) -> bool {
+    matches!(poll, std::task::Poll::Ready(Err(_)))
+}

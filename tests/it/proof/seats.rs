@@ -1,0 +1,153 @@
+//! Service handles against the reference: where a request waits, and what each handle holds.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bulklink::{Deadline, HeldBody, Rejection};
+use http::{Request, Response};
+use tower::Service;
+
+/// A request: what it costs, whose it is, and what becomes of it.
+pub(crate) type Req = Request<Spec>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    pub(crate) cost: usize,
+    pub(crate) key: Option<u8>,
+    pub(crate) bypasses: bool,
+    pub(crate) order: Order,
+}
+
+/// What the inner service is told, for readiness or for one request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Order(Arc<AtomicU8>);
+
+pub(crate) const WAIT: u8 = 0;
+pub(crate) const END: u8 = 1;
+pub(crate) const FAIL: u8 = 2;
+pub(crate) const PANIC: u8 = 3;
+
+impl Order {
+    pub(crate) fn give(&self, order: u8) {
+        self.0.store(order, Ordering::Relaxed);
+    }
+
+    pub(crate) fn given(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn poll(&self) -> Poll<Result<(), Failed>> {
+        match self.given() {
+            END => Poll::Ready(Ok(())),
+            FAIL => Poll::Ready(Err(Failed)),
+            PANIC => resume_unwind(Box::new(())),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+/// The inner service's own error.
+#[derive(Debug)]
+pub(crate) struct Failed;
+
+/// Ready when it is told to be.
+#[derive(Clone, Default)]
+pub(crate) struct Inner(pub(crate) Order);
+
+impl Service<Req> for Inner {
+    type Response = Response<String>;
+    type Error = Failed;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<String>, Failed>>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        self.0.poll()
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let order = request.into_body().order;
+        Box::pin(async move {
+            std::future::poll_fn(|_| order.poll()).await?;
+            Ok(Response::new(String::from("a body")))
+        })
+    }
+}
+
+/// What a response comes to.
+pub(crate) struct Answer {
+    pub(crate) rejection: Option<Rejection>,
+    /// What may hold the slot after the response.
+    pub(crate) body: Body,
+}
+
+/// Bodies with a slot and without.
+pub(crate) enum Body {
+    Held(HeldBody<String>),
+    Free,
+}
+
+pub(crate) trait IntoBody {
+    fn into_body(self) -> Body;
+}
+
+impl IntoBody for String {
+    fn into_body(self) -> Body {
+        Body::Free
+    }
+}
+
+impl IntoBody for HeldBody<String> {
+    fn into_body(self) -> Body {
+        Body::Held(self)
+    }
+}
+
+pub(crate) type Calling = Pin<Box<dyn Future<Output = Result<Answer, Failed>>>>;
+
+/// A handle of any of the services.
+pub(crate) trait Handle {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>>;
+
+    fn call(&mut self, spec: Spec, deadline: Option<Deadline>) -> Calling;
+
+    fn another(&self) -> Box<dyn Handle>;
+}
+
+impl<S, B> Handle for S
+where
+    S: Service<Req, Response = Response<B>, Error = Failed> + Clone + 'static,
+    S::Future: 'static,
+    B: IntoBody + 'static,
+{
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Service::poll_ready(self, cx)
+    }
+
+    fn call(&mut self, spec: Spec, deadline: Option<Deadline>) -> Calling {
+        let mut request = Request::new(spec);
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(deadline);
+        }
+        let response = Service::call(self, request);
+        Box::pin(async move {
+            let (mut head, body) = response.await?.into_parts();
+            Ok(Answer { rejection: head.extensions.remove(), body: body.into_body() })
+        })
+    }
+
+    fn another(&self) -> Box<dyn Handle> {
+        Box::new(self.clone())
+    }
+}
+
+/// Polls what may panic.
+pub(crate) fn poll_caught<T>(poll: impl FnOnce() -> Poll<T>) -> Result<Poll<T>, ()> {
+    catch_unwind(AssertUnwindSafe(poll)).map_err(drop)
+}
