@@ -1,7 +1,10 @@
 //! The proof: references that the crate is compared with, storms that it is left out in, and faults
 //! that it has to survive. What each part is for is told in docs/reliability.md.
 
+mod bounds;
+mod bytes;
 mod calls;
+mod dice;
 mod drive;
 mod ears;
 mod faults;
@@ -13,6 +16,8 @@ mod sequences;
 mod services;
 mod shelf;
 mod stack;
+mod storm;
+mod stress;
 
 use std::future::Future;
 
@@ -26,7 +31,6 @@ fn cases(normal: u32) -> Config {
     Config {
         cases: asked.unwrap_or(normal),
         failure_persistence: Some(Box::new(kept)),
-        max_shrink_iters: 20_000,
         ..Config::default()
     }
 }
