@@ -4,6 +4,7 @@
 //! and writes the same to `target/bench/summary.json`. Nothing is measured without `--bench`, which
 //! `cargo test` does not pass. Further arguments choose the targets whose number they are.
 
+#[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/it/alloc.rs"]
 mod alloc;
 #[expect(dead_code, reason = "the criterion groups use the rest")]

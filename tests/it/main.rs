@@ -1,5 +1,5 @@
 //! One binary, one file per behaviour.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::type_complexity)]
 
 mod admission;
 mod alloc;
