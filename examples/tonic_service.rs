@@ -1,0 +1,116 @@
+//! A tonic server behind a bulkhead: calls beyond it are answered UNAVAILABLE, as any gRPC client
+//! understands, and a call whose time is over before it is admitted never runs.
+//!
+//! ```text
+//! cargo run --example tonic_service
+//! ```
+//!
+//! The method is written by hand, with empty messages, so that the example needs no protoc. With
+//! generated code it is `.add_service(OrdersServer::new(..))` instead of `.add_routes(..)`.
+
+use std::{error::Error, time::Duration};
+
+use axum::{Router, extract, response::IntoResponse, routing::post};
+use bulklink::{Bulkhead, BulkheadLayer, GrpcTimeout};
+use hyper::http::uri::PathAndQuery;
+use tokio::{net::TcpListener, time::sleep};
+use tonic::{
+    Code, Request, Response, Status,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    transport::{Channel, Server, server::TcpIncoming},
+};
+use tower::service_fn;
+
+const PLACE: &str = "/shop.Orders/Place";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let orders = Bulkhead::builder("orders").parallelism(1).waiting_room(1).build()?;
+    let layer = BulkheadLayer::new(&orders).deadline(GrpcTimeout);
+    let routes = Router::new().route(PLACE, post(handle));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let server = Server::builder().layer(layer).add_routes(routes.into());
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let channel = Channel::from_shared(format!("http://{address}"))?.connect().await?;
+
+    let patience = Duration::from_secs(60);
+    let first = tokio::spawn(call(channel.clone(), patience));
+    while orders.status().in_flight < 1 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let hurried = tokio::spawn(call(channel.clone(), Duration::from_millis(500)));
+    while orders.status().waiting < 1 {
+        sleep(Duration::from_millis(5)).await;
+    }
+
+    let status = call(channel.clone(), patience).await.expect_err("one runs and one waits");
+    println!("the third call: {:?}, {}", status.code(), status.message());
+    assert_eq!(status.code(), Code::Unavailable);
+
+    // tonic's own timers end it at the same moment, so its code is theirs or the bulkhead's.
+    let status = hurried.await?.expect_err("its time was over");
+    println!("the second, with 500 ms: {:?}, {}", status.code(), status.message());
+
+    first.await??;
+    println!("the first: served");
+    let totals = orders.status().totals;
+    println!("admitted: {}, queued: {}", totals.admitted, totals.queued);
+    assert_eq!((totals.admitted, totals.queued, totals.saturated), (1, 1, 1));
+    Ok(())
+}
+
+async fn call(channel: Channel, timeout: Duration) -> Result<(), Status> {
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    let mut request = Request::new(());
+    request.set_timeout(timeout);
+    client.unary(request, PathAndQuery::from_static(PLACE), Empty).await?;
+    Ok(())
+}
+
+async fn handle(request: extract::Request) -> impl IntoResponse {
+    tonic::server::Grpc::new(Empty).unary(service_fn(place), request).await
+}
+
+async fn place(_: Request<()>) -> Result<Response<()>, Status> {
+    sleep(Duration::from_secs(1)).await;
+    Ok(Response::new(()))
+}
+
+/// The codec of `google.protobuf.Empty`, which is no bytes at all.
+struct Empty;
+
+impl Codec for Empty {
+    type Encode = ();
+    type Decode = ();
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Empty {
+    type Item = ();
+    type Error = Status;
+
+    fn encode(&mut self, (): (), _: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        Ok(())
+    }
+}
+
+impl Decoder for Empty {
+    type Item = ();
+    type Error = Status;
+
+    fn decode(&mut self, _: &mut DecodeBuf<'_>) -> Result<Option<()>, Status> {
+        Ok(Some(()))
+    }
+}
