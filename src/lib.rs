@@ -65,7 +65,8 @@
 //!   what it held.
 //! - Every status is of one instant: its numbers add up, also while other threads admit and release.
 //! - A deadline bounds admission only: what has been admitted is never cancelled by a bulkhead.
-//! - There is no background task, and an admission that need not wait takes no lock and no memory.
+//! - There is no background task. An admission that need not wait takes no memory, and in a plain
+//!   bulkhead no lock, unless it sets a new peak or somebody is subscribed.
 //!
 //! # Runtimes
 //!
@@ -96,19 +97,15 @@ pub use bulkhead::{
     weighted::WeightedBulkhead,
 };
 pub use middleware::{
-    admit::{FixedCost, FixedKey, KeyFrom, Partitioned, Plain, Weighted},
-    deadline::{DeadlineExtension, DeadlineSource, GrpcTimeout, HeaderTimeout, NoDeadline},
+    deadline::{DeadlineExtension, DeadlineSource, GrpcTimeout, HeaderTimeout},
     error::BulkheadError,
     extract::{
         ContentLengthCost, CostExtractor, ExtensionKey, HeaderKey, KeyExtractor, MissingKey,
     },
     future::ResponseFuture,
-    hold::{HeldBody, UntilBodyEnd, UntilResponse},
+    hold::HeldBody,
     layer::{AdmissionLayer, BulkheadLayer, PartitionedBulkheadLayer, WeightedBulkheadLayer},
-    place::{InReadiness, NoBypass, PerRequest},
-    reject::{IntoError, IntoResponse, OnReject},
     service::AdmissionService,
-    shared::Shared,
 };
 pub use observe::{
     event::{BulkheadEvent, Subscription},
@@ -118,6 +115,25 @@ pub use observe::{
     status::BulkheadStatus,
 };
 pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, RegistryStatus};
+
+/// The parts that layers are made of: what the type parameters of [`AdmissionLayer`],
+/// [`AdmissionService`] and [`ResponseFuture`] may be.
+///
+/// Only code that names the full type of a layer, or is generic over layers, needs them.
+pub mod layer {
+    pub use crate::middleware::{
+        admit::{
+            Admit, AdmitSeen, AdmitUnseen, FixedCost, FixedKey, KeyFrom, Partitioned, Plain,
+            Weighted,
+        },
+        deadline::NoDeadline,
+        future::{Never, Parked, PollTurn},
+        hold::{Hold, UntilBodyEnd, UntilResponse},
+        place::{Bypass, InReadiness, NoBypass, PerRequest, Place},
+        reject::{IntoError, IntoResponse, OnReject, Reject},
+        shared::Shared,
+    };
+}
 
 /// The README's examples, compiled and run with the documentation's.
 #[cfg(doctest)]

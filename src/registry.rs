@@ -103,7 +103,7 @@ impl BulkheadRegistry {
         let found: Option<&T> = member.as_any().downcast_ref();
         found.cloned().ok_or_else(|| RegistryError::WrongKind {
             label: label.into(),
-            expected: T::KIND,
+            expected: T::type_name(),
             actual: member.kind(),
         })
     }
@@ -147,11 +147,7 @@ impl BulkheadRegistry {
     /// The capacity report of every plain and weighted bulkhead, in the order of registration.
     #[must_use]
     pub fn capacity_reports(&self) -> Vec<CapacityReport> {
-        let status = |member: &Arc<dyn Member>| match member.status() {
-            RegistryStatus::Bulkhead(status) => Some(status),
-            RegistryStatus::Partitioned(_) => None,
-        };
-        self.members().iter().filter_map(status).map(CapacityReport::new).collect()
+        self.members().iter().filter_map(|member| member.capacity_report()).collect()
     }
 
     /// Closes a bulkhead, waits until nothing runs in it, and forgets it. Until then its label stays
@@ -298,9 +294,9 @@ pub enum RegistryError {
         /// The label.
         label: Arc<str>,
         /// The kind that was asked for.
-        expected: &'static str,
+        expected: String,
         /// The kind that it is.
-        actual: &'static str,
+        actual: String,
     },
     /// The registry is closed and takes no bulkhead.
     #[non_exhaustive]
@@ -313,7 +309,7 @@ pub enum RegistryError {
 impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(_) => f.write_str("the bulkhead could not be built"),
+            Self::Config(error) => error.fmt(f),
             Self::LabelTaken { label } => write!(f, "label \"{label}\" is taken"),
             Self::UnknownLabel { label } => write!(f, "no bulkhead is registered as \"{label}\""),
             Self::WrongKind { label, expected, actual } => {
@@ -326,14 +322,7 @@ impl fmt::Display for RegistryError {
     }
 }
 
-impl Error for RegistryError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Config(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Error for RegistryError {}
 
 impl From<ConfigError> for RegistryError {
     fn from(error: ConfigError) -> Self {
@@ -355,7 +344,7 @@ pub trait BuildBulkhead {
 pub trait Registrable: Clone + Send + Sync + 'static + Member {
     /// The name of its type.
     #[doc(hidden)]
-    const KIND: &'static str;
+    fn type_name() -> String;
 }
 
 /// A registered bulkhead, of whatever kind.
@@ -363,11 +352,13 @@ pub trait Registrable: Clone + Send + Sync + 'static + Member {
 pub trait Member: Send + Sync {
     fn as_any(&self) -> &dyn Any;
 
-    fn kind(&self) -> &'static str;
+    fn kind(&self) -> String;
 
     fn label(&self) -> &str;
 
     fn status(&self) -> RegistryStatus;
+
+    fn capacity_report(&self) -> Option<CapacityReport>;
 
     fn close(&self);
 
@@ -376,7 +367,7 @@ pub trait Member: Send + Sync {
 
 /// Each kind of bulkhead is a member alike; they differ in their bounds, name and status.
 macro_rules! registrable {
-    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident) => {
+    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident, $report:expr) => {
         impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? BuildBulkhead for $builder $(<$key>)? {
             type Bulkhead = $kind $(<$key>)?;
 
@@ -386,7 +377,13 @@ macro_rules! registrable {
         }
 
         impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? Registrable for $kind $(<$key>)? {
-            const KIND: &'static str = stringify!($kind);
+            fn type_name() -> String {
+                let key: &[&str] = &[$(std::any::type_name::<$key>())?];
+                match key {
+                    [key] => format!("{}<{key}>", stringify!($kind)),
+                    _ => stringify!($kind).into(),
+                }
+            }
         }
 
         impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? Member for $kind $(<$key>)? {
@@ -394,8 +391,8 @@ macro_rules! registrable {
                 self
             }
 
-            fn kind(&self) -> &'static str {
-                Self::KIND
+            fn kind(&self) -> String {
+                Self::type_name()
             }
 
             fn label(&self) -> &str {
@@ -404,6 +401,11 @@ macro_rules! registrable {
 
             fn status(&self) -> RegistryStatus {
                 RegistryStatus::$status(self.status())
+            }
+
+            fn capacity_report(&self) -> Option<CapacityReport> {
+                let report: fn(&Self) -> Option<CapacityReport> = $report;
+                report(self)
             }
 
             fn close(&self) {
@@ -417,6 +419,8 @@ macro_rules! registrable {
     };
 }
 
-registrable!(Bulkhead, BulkheadBuilder, Bulkhead);
-registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead);
-registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned);
+registrable!(Bulkhead, BulkheadBuilder, Bulkhead, |plain| Some(plain.capacity_report()));
+registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead, |weighted| {
+    Some(weighted.capacity_report())
+});
+registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned, |_| None);

@@ -48,11 +48,32 @@ struct Whole {
 
 /// The four ways to ask for a slot.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Ask {
+pub enum Ask {
+    /// For as long as the wait limit allows.
     Patiently,
+    /// Without a wait.
     Now,
+    /// For so long at most.
     Within(Duration),
+    /// Until then at most.
     Before(Deadline),
+}
+
+impl Ask {
+    /// The terms of an operation that asks this way, where this is the wait limit.
+    #[inline]
+    pub(crate) fn terms(self, cost: usize, wait_limit: Option<Duration>) -> Terms {
+        let terms = Terms { cost, waits: true, wait_limit, deadline: None };
+        match self {
+            Self::Patiently => terms,
+            Self::Now => Terms { waits: false, wait_limit: None, ..terms },
+            Self::Within(limit) => {
+                let limit = wait_limit.map_or(limit, |own| own.min(limit));
+                Terms { wait_limit: Some(limit), ..terms }
+            }
+            Self::Before(deadline) => Terms { deadline: Some(deadline.instant()), ..terms },
+        }
+    }
 }
 
 impl Compartment {
@@ -118,16 +139,7 @@ impl Compartment {
 
     #[inline]
     pub(crate) fn terms(&self, cost: usize, ask: Ask) -> Terms {
-        let terms = Terms { cost, waits: true, wait_limit: self.wait_limit(), deadline: None };
-        match ask {
-            Ask::Patiently => terms,
-            Ask::Now => Terms { waits: false, wait_limit: None, ..terms },
-            Ask::Within(limit) => {
-                let limit = terms.wait_limit.map_or(limit, |own| own.min(limit));
-                Terms { wait_limit: Some(limit), ..terms }
-            }
-            Ask::Before(deadline) => Terms { deadline: Some(deadline.instant()), ..terms },
-        }
+        ask.terms(cost, self.wait_limit())
     }
 
     #[inline]

@@ -42,8 +42,9 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// Which limit has passed already.
     #[inline]
-    fn expired(&self) -> Option<Expiry> {
+    pub(crate) fn expired(&self) -> Option<Expiry> {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             Some(Expiry::Deadline)
         } else if self.wait_limit == Some(Duration::ZERO) {

@@ -86,6 +86,7 @@ pub(crate) struct Effects {
 #[derive(Debug, Default)]
 struct More {
     woken: Vec<Waker>,
+    retired: Vec<Waker>,
     news: Option<(SharedAudience, Vec<Change>)>,
     _spare_line: Option<Spare<Place>>,
 }
@@ -103,8 +104,11 @@ impl Effects {
     /// A waker that nobody needs any more.
     #[inline]
     pub(super) fn retire(&mut self, waker: Option<Waker>) {
-        debug_assert!(self.retired.is_none(), "a section retires one waker");
-        self.retired = waker;
+        let Some(waker) = waker else { return };
+        match self.retired {
+            None => self.retired = Some(waker),
+            Some(_) => self.more().retired.push(waker),
+        }
     }
 
     /// Memory that a line no longer needs.
@@ -144,7 +148,7 @@ impl Effects {
 impl More {
     #[cold]
     fn carry_out(self, first: Option<Waker>, retired: Option<Waker>) {
-        let Self { woken, news, _spare_line } = self;
+        let Self { woken, retired: also_retired, news, _spare_line } = self;
         // Posted before anybody is woken, because a waker may run its task on the spot, and what that
         // causes comes later. Delivered after, because a handler may take its time.
         let audience = news.map(|(audience, changes)| {
@@ -152,11 +156,11 @@ impl More {
             audience
         });
         first.into_iter().chain(woken).for_each(wake);
-        if let Some(waker) = retired {
-            retire(waker);
-        }
+        retired.into_iter().chain(also_retired).for_each(retire);
         if let Some(audience) = audience {
             audience.deliver();
+            // The last to hold an audience drops its handlers, which are code of others.
+            panics(|| drop(audience));
         }
     }
 }

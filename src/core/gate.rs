@@ -136,6 +136,9 @@ impl Gate {
             Some(reason) => Arrived::Refused(reason),
             None => self.admit_or_join(&mut section, &mut arrival),
         };
+        if let Patience::Prepared(unused, _) = &mut arrival.patience {
+            section.effects.retire(unused.take());
+        }
         section.settle();
         effects.carry_out();
         arrived
@@ -154,7 +157,6 @@ impl Gate {
             section.admit(cost, None);
             return Arrived::Admitted;
         }
-        // The waker of whoever does not join stays with the arrival, to be dropped after the section.
         match &mut arrival.patience {
             Patience::Prepared(waker, since) if has_room => {
                 Arrived::Waits(join(section, Waiter { cost, since: *since, waker: waker.take() }))
@@ -197,7 +199,7 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        section.give_back(cost, kind);
+        section.give_back(cost, kind, false);
         section.settle();
         effects.carry_out();
     }
@@ -250,12 +252,14 @@ impl Gate {
         match stage {
             Stage::Waiting => {
                 section.state.counts.cancelled += 1;
+                let waited = section.now().saturating_duration_since(waiter.since);
                 section.record(EventKind::Cancelled, |change| {
                     change.cost = Some(waiter.cost);
                     change.from_queue = true;
+                    change.waited = Some(waited);
                 });
             }
-            Stage::Admitted => section.give_back(waiter.cost, EventKind::Abandoned),
+            Stage::Admitted => section.give_back(waiter.cost, EventKind::Abandoned, true),
             _ => {}
         }
         section.settle();
@@ -296,7 +300,8 @@ impl Gate {
         section.state.is_closed = true;
         let affected = section.state.waiting();
         section.record(EventKind::Closed, |change| change.affected_waiters = affected);
-        while let Some(waiter) = section.state.rare().line.advance(Stage::Closed) {
+        let advance = |rare: &mut Box<Rare>| rare.line.advance(Stage::Closed);
+        while let Some(waiter) = section.state.rare.as_mut().and_then(advance) {
             section.state.rare().counts.closed_while_waiting += 1;
             section.effects.wake(waiter.waker);
             let waited = section.now().saturating_duration_since(waiter.since);
@@ -340,21 +345,20 @@ impl Gate {
     /// What has become of a place in either line. One that was called is given up; in one that still
     /// waits, `waker` takes the place of another.
     fn watch(&self, line: LineOf, ticket: Ticket, waker: &Waker) -> Stage {
-        // Declared before the section, so never dropped under its lock.
-        let own_waker;
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         let place = line(section.state.rare());
         if place.stage(ticket) == Stage::Waiting && !place.wakes(ticket, waker) {
             // Cloning a waker runs code of others, so the lock is let go, and with it all we know.
             drop(section);
-            own_waker = waker.clone();
+            let own = waker.clone();
             section = Section::enter(self, &mut effects);
             let place = line(section.state.rare());
-            if place.stage(ticket) == Stage::Waiting {
-                let replaced = place.set_waker(ticket, own_waker);
-                section.effects.retire(replaced);
-            }
+            let unused = match place.stage(ticket) {
+                Stage::Waiting => place.set_waker(ticket, own),
+                _ => Some(own),
+            };
+            section.effects.retire(unused);
         }
         let stage = line(section.state.rare()).stage(ticket);
         if stage != Stage::Waiting {
@@ -376,6 +380,11 @@ impl Gate {
     /// Counts an operation that was let past. Under the lock, like all that a snapshot shows.
     pub(crate) fn count_bypass(&self) {
         self.state.lock().rare().counts.bypassed += 1;
+    }
+
+    /// Counts an operation whose limit had passed before it came to a gate of its own.
+    pub(crate) fn count_expired(&self) {
+        self.state.lock().counts.expired_before_queue += 1;
     }
 
     /// Counts an operation that came after the close, where the gate does not see it itself.

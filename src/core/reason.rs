@@ -11,7 +11,6 @@ use std::{fmt, time::Duration};
 #[non_exhaustive]
 pub enum RejectionReason {
     /// No free slot and no place to wait, or no wish to.
-    #[non_exhaustive]
     Saturated {
         /// Units the operation needed.
         cost: usize,
@@ -25,13 +24,11 @@ pub enum RejectionReason {
         waiting_room: usize,
     },
     /// The wait limit passed first.
-    #[non_exhaustive]
     WaitLimit {
         /// Time spent in line.
         waited: Duration,
     },
     /// The deadline passed first.
-    #[non_exhaustive]
     Deadline {
         /// Time spent in line.
         waited: Duration,
@@ -39,7 +36,6 @@ pub enum RejectionReason {
     /// The bulkhead is closed.
     Closed,
     /// The operation needs more than there is.
-    #[non_exhaustive]
     CostExceedsCapacity {
         /// Units the operation needed.
         cost: usize,
@@ -49,7 +45,6 @@ pub enum RejectionReason {
     /// The operation has a cost of 0.
     InvalidCost,
     /// A new key needs a partition, and every one of them is in use.
-    #[non_exhaustive]
     PartitionLimit {
         /// Partitions that may be retained.
         max_partitions: usize,
@@ -59,7 +54,6 @@ pub enum RejectionReason {
     /// The request has no key.
     MissingKey,
     /// `limits_for` gave limits for a new key that cannot be.
-    #[non_exhaustive]
     InvalidLimits {
         /// The setting.
         setting: &'static str,

@@ -11,17 +11,28 @@ use super::{
 };
 use crate::{
     bulkhead::{
-        compartment::Tenant, error::Rejection, partitioned::PartitionedBulkhead, plain::Bulkhead,
+        compartment::{Ask, Compartment, Tenant},
+        error::Rejection,
+        partitioned::PartitionedBulkhead,
+        plain::Bulkhead,
         weighted::WeightedBulkhead,
     },
-    core::reason::RejectionReason,
+    core::{admission::Terms, reason::RejectionReason},
+    sync::Arc,
 };
 
-/// The compartment to ask at, and for how many units.
+/// The compartment to ask at, and on which terms.
 #[derive(Debug)]
 pub struct Door {
-    pub(crate) tenant: Tenant,
-    pub(crate) cost: usize,
+    pub(super) tenant: Tenant,
+    pub(super) terms: Terms,
+}
+
+impl Door {
+    #[inline]
+    fn of(compartment: &Arc<Compartment>, cost: usize, ask: Ask) -> Self {
+        Self { tenant: compartment.into(), terms: compartment.terms(cost, ask) }
+    }
 }
 
 /// The way of a request: through a door, or past all of them.
@@ -42,13 +53,13 @@ pub trait Admit {
 /// An admission that is known before its request.
 pub trait AdmitUnseen: Admit {
     /// The door of every request.
-    fn door(&self) -> Result<Door, Rejection>;
+    fn door(&self, ask: Ask) -> Result<Door, Rejection>;
 }
 
 /// An admission that a request may have a say in.
 pub trait AdmitSeen<Request>: Admit {
     /// The way of this request.
-    fn way(&self, request: &Request) -> Result<Way, Rejection>;
+    fn way(&self, request: &Request, ask: Ask) -> Result<Way, Rejection>;
 }
 
 /// One slot of one bulkhead for every request.
@@ -65,14 +76,14 @@ impl Admit for Plain {
 
 impl AdmitUnseen for Plain {
     #[inline]
-    fn door(&self) -> Result<Door, Rejection> {
-        Ok(Door { tenant: self.bulkhead.compartment().into(), cost: 1 })
+    fn door(&self, ask: Ask) -> Result<Door, Rejection> {
+        Ok(Door::of(self.bulkhead.compartment(), 1, ask))
     }
 }
 
 impl<Request> AdmitSeen<Request> for Plain {
-    fn way(&self, _: &Request) -> Result<Way, Rejection> {
-        self.door().map(Way::Through)
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way, Rejection> {
+        self.door(ask).map(Way::Through)
     }
 }
 
@@ -87,12 +98,6 @@ pub struct Weighted<C> {
     pub(super) cost: C,
 }
 
-impl<C> Weighted<C> {
-    fn at(&self, cost: usize) -> Door {
-        Door { tenant: self.bulkhead.compartment().into(), cost }
-    }
-}
-
 impl<C> Admit for Weighted<C> {
     fn count_bypass(&self) {
         self.bulkhead.compartment().count_bypass();
@@ -100,20 +105,21 @@ impl<C> Admit for Weighted<C> {
 }
 
 impl AdmitUnseen for Weighted<FixedCost> {
-    fn door(&self) -> Result<Door, Rejection> {
-        Ok(self.at(self.cost.0))
+    fn door(&self, ask: Ask) -> Result<Door, Rejection> {
+        Ok(Door::of(self.bulkhead.compartment(), self.cost.0, ask))
     }
 }
 
 impl<Request> AdmitSeen<Request> for Weighted<FixedCost> {
-    fn way(&self, _: &Request) -> Result<Way, Rejection> {
-        self.door().map(Way::Through)
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way, Rejection> {
+        self.door(ask).map(Way::Through)
     }
 }
 
 impl<Request, X: CostExtractor<Request>> AdmitSeen<Request> for Weighted<Shared<X>> {
-    fn way(&self, request: &Request) -> Result<Way, Rejection> {
-        Ok(Way::Through(self.at(self.cost.cost(request))))
+    fn way(&self, request: &Request, ask: Ask) -> Result<Way, Rejection> {
+        let cost = self.cost.cost(request);
+        Ok(Way::Through(Door::of(self.bulkhead.compartment(), cost, ask)))
     }
 }
 
@@ -156,8 +162,9 @@ pub struct Partitioned<K, X> {
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static, X> Partitioned<K, X> {
     #[inline]
-    fn at(&self, key: &K) -> Result<Door, Rejection> {
-        self.bulkhead.enter(key).map(|tenant| Door { tenant, cost: 1 })
+    fn at(&self, key: &K, ask: Ask) -> Result<Door, Rejection> {
+        let terms = self.bulkhead.family().terms(ask);
+        self.bulkhead.enter(key, &terms).map(|tenant| Door { tenant, terms })
     }
 }
 
@@ -183,8 +190,8 @@ impl<K, X> Admit for Partitioned<K, X> {
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitUnseen for Partitioned<K, FixedKey<K>> {
-    fn door(&self) -> Result<Door, Rejection> {
-        self.at(&self.key.0)
+    fn door(&self, ask: Ask) -> Result<Door, Rejection> {
+        self.at(&self.key.0, ask)
     }
 }
 
@@ -192,8 +199,8 @@ impl<Request, K> AdmitSeen<Request> for Partitioned<K, FixedKey<K>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    fn way(&self, _: &Request) -> Result<Way, Rejection> {
-        self.door().map(Way::Through)
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way, Rejection> {
+        self.door(ask).map(Way::Through)
     }
 }
 
@@ -202,10 +209,10 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     X: KeyExtractor<Request, K>,
 {
-    fn way(&self, request: &Request) -> Result<Way, Rejection> {
+    fn way(&self, request: &Request, ask: Ask) -> Result<Way, Rejection> {
         let key = self.key.extractor.key(request);
         match (&key, &self.key.missing) {
-            (Some(key), _) | (None, MissingKey::Use(key)) => self.at(key).map(Way::Through),
+            (Some(key), _) | (None, MissingKey::Use(key)) => self.at(key, ask).map(Way::Through),
             (None, MissingKey::Bypass) => Ok(Way::Past),
             (None, MissingKey::Reject) => {
                 Err(self.bulkhead.family().reject(RejectionReason::MissingKey))

@@ -173,9 +173,10 @@ pin_project! {
     pub struct Parked<S, Req, R> {
         #[pin]
         queued: Option<Queued<Tenant>>,
-        held: Held,
         inner: S,
         request: Option<Req>,
+        // Dropped last: the slot is not given back before what it was for.
+        held: Held,
         reject: Rejecter<R>,
     }
 }

@@ -128,11 +128,10 @@ impl Seat {
             }
             Self::Empty | Self::Admitted(None, _) | Self::Rejected(_) => {}
         }
-        let Door { tenant, cost } = match admit.door() {
+        let Door { tenant, terms } = match admit.door(Ask::Patiently) {
             Ok(door) => door,
             Err(rejection) => return self.sit(Err(rejection)),
         };
-        let terms = tenant.compartment().terms(cost, Ask::Patiently);
         match admit_fast(tenant, &terms) {
             Ok(permit) => {
                 *self = Self::Admitted(Some(permit), Duration::ZERO);
@@ -234,8 +233,7 @@ fn enter_now<A: AdmitUnseen>(
     admit: &A,
     deadline: Option<Deadline>,
 ) -> Result<Permit<Tenant>, Rejection> {
-    let Door { tenant, cost } = admit.door()?;
-    let terms = tenant.compartment().terms(cost, Ask::Now);
+    let Door { tenant, terms } = admit.door(Ask::Now)?;
     admit_now(tenant, &Terms { deadline: deadline.map(|deadline| deadline.instant()), ..terms })
 }
 
@@ -260,16 +258,18 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let AdmissionLayer { admit, place, reject, .. } = &self.layer;
-        let way = if place.bypass.bypasses(&request) { Ok(Way::Past) } else { admit.way(&request) };
+        let way = if place.bypass.bypasses(&request) {
+            Ok(Way::Past)
+        } else {
+            let deadline = place.deadline(&request, reject.deadline(&request));
+            admit.way(&request, deadline.map_or(Ask::Patiently, Ask::Before))
+        };
         let entry = way.and_then(|way| match way {
             Way::Past => {
                 admit.count_bypass();
                 Ok(None)
             }
-            Way::Through(Door { tenant, cost }) => {
-                let deadline = place.deadline(&request, reject.deadline(&request));
-                let terms = tenant.compartment().terms(cost, Ask::Patiently);
-                let terms = Terms { deadline: deadline.map(|at| at.instant()), ..terms };
+            Way::Through(Door { tenant, terms }) => {
                 // There is no task to wake yet: the future brings it with its first poll.
                 match admit_fast(tenant, &terms) {
                     Ok(permit) => Ok(Some(Entry::Admitted(permit))),

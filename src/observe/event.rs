@@ -47,10 +47,11 @@ pub struct BulkheadEvent {
     pub is_closed: bool,
     /// The units of the operation, where it is about one.
     pub cost: Option<usize>,
-    /// Whether the operation had been in line.
+    /// Whether this happened to the operation in line: it was admitted from there, or left it. What
+    /// has been admitted does not remember where from, so `false` of [`EventKind::Released`].
     pub from_queue: bool,
-    /// How long the operation had been in line: zero if it expired on arrival, `None` where it never
-    /// came to a wait.
+    /// How long the operation had been in line, where it was admitted from it, expired, was cancelled
+    /// or rejected there; zero if it expired on arrival.
     pub waited: Option<Duration>,
     /// Of [`EventKind::Closed`]: how many waiters are rejected by it.
     pub affected_waiters: usize,
@@ -121,7 +122,7 @@ impl Subscribers {
         handlers.push((number, handler));
         let former = gate.set_audience(listeners(origin, handlers));
         drop(roster);
-        drop(former);
+        panics(|| drop(former));
         number
     }
 
@@ -134,7 +135,7 @@ impl Subscribers {
         let former = gate.set_audience(listeners(origin, handlers));
         drop(roster);
         // The drop of a handler is code of others: here, after both locks.
-        drop((former, removed));
+        panics(|| drop((former, removed)));
     }
 }
 
@@ -190,6 +191,7 @@ impl Audience for Listeners {
             // The thread is ending and its outbox is gone: there is no later.
             if let Some((listeners, changes)) = letter {
                 listeners.tell(changes);
+                panics(|| drop(listeners));
             }
         }
     }
@@ -206,6 +208,8 @@ impl Audience for Listeners {
             OUTBOX.try_with(|outbox| outbox.borrow_mut().mail.pop_front())
         {
             listeners.tell(changes);
+            // Whoever unsubscribed meanwhile has left the handler's drop to this.
+            panics(|| drop(listeners));
         }
     }
 }

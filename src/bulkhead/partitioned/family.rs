@@ -3,8 +3,12 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    bulkhead::error::Rejection,
-    core::{admission::Home, gate::Gate, reason::RejectionReason},
+    bulkhead::{compartment::Ask, error::Rejection},
+    core::{
+        admission::{Home, Terms},
+        gate::Gate,
+        reason::RejectionReason,
+    },
     sync::{Arc, AtomicU32, Ordering, Weak},
 };
 
@@ -32,6 +36,12 @@ impl Family {
 
     pub(crate) fn wait_limit(&self) -> Option<Duration> {
         self.wait_limit
+    }
+
+    /// The terms of an operation in a partition.
+    #[inline]
+    pub(crate) fn terms(&self, ask: Ask) -> Terms {
+        ask.terms(1, self.wait_limit)
     }
 
     pub(crate) fn count_bypass(&self) {

@@ -22,7 +22,7 @@ use super::{
     slot::Slot,
 };
 use crate::{
-    core::admission::{Drain, Run, Wait, admit_now},
+    core::admission::{Drain, Run, Terms, Wait, admit_now},
     observe::{partitions::PartitionedStatus, status::BulkheadStatus},
     sync::Arc,
 };
@@ -89,8 +89,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// A [`Rejection`] if the partition has no free slot or somebody waits for one, the bulkhead is
     /// closed, or a new key needs a partition and all are in use.
     pub fn slot_now(&self, key: &K) -> Result<Slot, Rejection> {
-        let tenant = self.enter(key)?;
-        let terms = tenant.compartment().terms(1, Ask::Now);
+        let terms = self.family().terms(Ask::Now);
+        let tenant = self.enter(key, &terms)?;
         admit_now(tenant, &terms).map(Slot::new)
     }
 
@@ -228,19 +228,19 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.shelf.is_closed()
     }
 
-    pub(crate) fn enter(&self, key: &K) -> Result<Tenant, Rejection> {
-        self.shelf.enter(key)
+    pub(crate) fn enter(&self, key: &K, terms: &Terms) -> Result<Tenant, Rejection> {
+        self.shelf.enter(key, terms)
     }
 
     async fn wait(&self, key: &K, ask: Ask) -> Result<Slot, Rejection> {
-        let tenant = self.enter(key)?;
-        let terms = tenant.compartment().terms(1, ask);
+        let terms = self.family().terms(ask);
+        let tenant = self.enter(key, &terms)?;
         Wait::new(tenant, terms).await.map(Slot::new)
     }
 
     async fn run<F: Future>(&self, key: &K, ask: Ask, work: F) -> Result<F::Output, Rejection> {
-        let tenant = self.enter(key)?;
-        let terms = tenant.compartment().terms(1, ask);
+        let terms = self.family().terms(ask);
+        let tenant = self.enter(key, &terms)?;
         Run::new(tenant, terms, work).await
     }
 }

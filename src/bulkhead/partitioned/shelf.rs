@@ -26,11 +26,12 @@ use crate::{
         error::Rejection,
     },
     core::{
-        gate::{Gate, GateKind},
+        admission::Terms,
+        gate::{Expiry, Gate, GateKind},
         reason::RejectionReason,
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
-    sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Weak, unique_number},
+    sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Weak, panics, unique_number},
 };
 
 /// How many overdue partitions one creation removes: more than one, so that they go faster than new
@@ -97,13 +98,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         })
     }
 
-    /// Pins the partition of `key`, which is made if there is none.
+    /// Pins the partition of `key`, which is made if there is none, for an operation on these terms.
     #[inline]
-    pub(super) fn enter(&self, key: &K) -> Result<Tenant, Rejection> {
+    pub(super) fn enter(&self, key: &K, terms: &Terms) -> Result<Tenant, Rejection> {
         let hash = self.hash(key);
         match self.shard(hash).pin(hash, key) {
             Some(tenant) => Ok(tenant),
-            None => self.create(hash, key).map_err(|reason| self.family.reject(reason)),
+            None => self.create(hash, key, terms).map_err(|reason| self.family.reject(reason)),
         }
     }
 
@@ -120,12 +121,24 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     }
 
     #[cold]
-    fn create(&self, hash: u32, key: &K) -> Result<Tenant, RejectionReason> {
-        let limits = self.limits.limits(key);
-        let key = key.clone();
-        // Declared before the lock, so dropped after it: they hold keys.
-        let mut overdue = Vec::new();
-        let evicted;
+    fn create(&self, hash: u32, key: &K, terms: &Terms) -> Result<Tenant, RejectionReason> {
+        let (limits, key) = (self.limits.limits(key), key.clone());
+        let expired = terms.expired();
+        let mut removed = Vec::new();
+        let created = self.create_locked(hash, key, limits, expired, &mut removed);
+        // They hold keys, whose drop is code of others and must not take the new pin with it.
+        panics(|| drop(removed));
+        created
+    }
+
+    fn create_locked(
+        &self,
+        hash: u32,
+        key: K,
+        limits: Result<Limits, RejectionReason>,
+        expired: Option<Expiry>,
+        removed: &mut Vec<Entry<K>>,
+    ) -> Result<Tenant, RejectionReason> {
         let mut creation = self.creation.lock();
         if creation.is_closed {
             self.family.lobby.count_closed();
@@ -135,17 +148,22 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         if let Some(tenant) = self.shard(hash).pin(hash, &key) {
             return Ok(tenant);
         }
+        if let Some(expiry) = expired {
+            // No other key makes room for an operation that is late already.
+            self.family.lobby.count_expired();
+            return Err(expiry.reason(Duration::ZERO));
+        }
         let limits = limits.inspect_err(|_| creation.counts.limit_rejected += 1)?;
-        self.take_overdue(&mut creation, CLEANED_PER_CREATION, &mut overdue);
+        self.take_overdue(&mut creation, CLEANED_PER_CREATION, removed);
         if creation.counts.retained() >= self.settings.max_partitions {
-            evicted = self.evict();
-            if evicted.is_none() {
+            let Some(evicted) = self.evict() else {
                 creation.counts.limit_rejected += 1;
                 return Err(RejectionReason::PartitionLimit {
                     max_partitions: self.settings.max_partitions,
                     active_partitions: creation.counts.retained(),
                 });
-            }
+            };
+            removed.push(evicted);
             creation.counts.evicted += 1;
         }
         creation.counts.count_created();
@@ -273,7 +291,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
             active_partitions: sum.active.min(counts.retained()),
             in_flight: sum.in_flight,
             waiting: sum.waiting,
-            is_closed: creation.is_closed,
+            // As of before the sums: closing closes every partition first and the lobby last, so what is
+            // seen to run in a closed bulkhead can only have become less.
+            is_closed: lobby.is_closed,
             created: counts.created,
             evicted: counts.evicted,
             discarded: counts.discarded,

@@ -131,7 +131,7 @@ fn another_kind_is_an_error_that_names_label_and_kinds() {
     );
     assert_eq!(
         says(registry.layer("customers").unwrap_err()),
-        "\"customers\" is a PartitionedBulkhead, not a Bulkhead"
+        "\"customers\" is a PartitionedBulkhead<u64>, not a Bulkhead"
     );
     let other_key = says(registry.get::<PartitionedBulkhead<String>>("customers").unwrap_err());
     assert!(other_key.starts_with("\"customers\" is a PartitionedBulkhead"), "{other_key}");
