@@ -46,13 +46,15 @@ struct Whole {
     subscribers: Subscribers,
 }
 
-/// The four ways to ask for a slot.
+/// The ways to ask for a slot.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask {
     /// For as long as the wait limit allows.
     Patiently,
     /// Without a wait.
     Now,
+    /// Without a wait, if it is not too late already.
+    NowBefore(Deadline),
     /// For so long at most.
     Within(Duration),
     /// Until then at most.
@@ -67,6 +69,10 @@ impl Ask {
         match self {
             Self::Patiently => terms,
             Self::Now => Terms { waits: false, wait_limit: None, ..terms },
+            Self::NowBefore(deadline) => {
+                let deadline = Some(deadline.instant());
+                Terms { cost, waits: false, wait_limit: None, deadline }
+            }
             Self::Within(limit) => {
                 let limit = wait_limit.map_or(limit, |own| own.min(limit));
                 Terms { wait_limit: Some(limit), ..terms }

@@ -199,7 +199,7 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        section.give_back(cost, kind, false);
+        section.give_back(cost, kind);
         section.settle();
         effects.carry_out();
     }
@@ -259,7 +259,7 @@ impl Gate {
                     change.waited = Some(waited);
                 });
             }
-            Stage::Admitted => section.give_back(waiter.cost, EventKind::Abandoned, true),
+            Stage::Admitted => section.give_back(waiter.cost, EventKind::Abandoned),
             _ => {}
         }
         section.settle();

@@ -228,9 +228,8 @@ impl<'a> Section<'a> {
     }
 
     /// Takes back the units of an operation: `Released` if it ran, `Abandoned` if it never did.
-    /// `from_queue` where it gives them back from its place in line, without having seen them.
     #[inline]
-    pub(super) fn give_back(&mut self, cost: u32, kind: EventKind, from_queue: bool) {
+    pub(super) fn give_back(&mut self, cost: u32, kind: EventKind) {
         debug_assert!(self.frozen, "only a frozen word may be changed");
         let state = &mut *self.state;
         let paid = state.debt.min(cost);
@@ -245,10 +244,7 @@ impl<'a> Section<'a> {
                 units.abandoned += u64::from(cost);
             }
         }
-        self.record(kind, |change| {
-            change.cost = Some(cost);
-            change.from_queue = from_queue;
-        });
+        self.record(kind, |change| change.cost = Some(cost));
     }
 
     /// Sets the capacity, which differs from the present one.

@@ -233,8 +233,8 @@ fn enter_now<A: AdmitUnseen>(
     admit: &A,
     deadline: Option<Deadline>,
 ) -> Result<Permit<Tenant>, Rejection> {
-    let Door { tenant, terms } = admit.door(Ask::Now)?;
-    admit_now(tenant, &Terms { deadline: deadline.map(|deadline| deadline.instant()), ..terms })
+    let Door { tenant, terms } = admit.door(deadline.map_or(Ask::Now, Ask::NowBefore))?;
+    admit_now(tenant, &terms)
 }
 
 /// Waits per request: the place in line is taken in `call`, and everything else happens in the

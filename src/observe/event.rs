@@ -48,7 +48,8 @@ pub struct BulkheadEvent {
     /// The units of the operation, where it is about one.
     pub cost: Option<usize>,
     /// Whether this happened to the operation in line: it was admitted from there, or left it. What
-    /// has been admitted does not remember where from, so `false` of [`EventKind::Released`].
+    /// has been admitted does not remember where from: `false` of [`EventKind::Released`] and
+    /// [`EventKind::Abandoned`].
     pub from_queue: bool,
     /// How long the operation had been in line, where it was admitted from it, expired, was cancelled
     /// or rejected there; zero if it expired on arrival.

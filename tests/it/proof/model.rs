@@ -258,9 +258,11 @@ impl Model {
         if let Some(at) = self.line.iter().position(|waiter| waiter.id == id) {
             let waiter = self.line.remove(at).unwrap();
             self.totals.cancelled += 1;
+            let waited = self.now - waiter.since;
             self.tell(EventKind::Cancelled, |event| {
                 event.cost = Some(waiter.cost);
                 event.from_queue = true;
+                event.waited = Some(waited);
             });
         } else if let Some(cost) = self.running.remove(&id) {
             self.totals.abandoned += 1;

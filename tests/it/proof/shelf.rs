@@ -37,6 +37,8 @@ pub(crate) struct Shelf {
     pub(crate) peak: usize,
     pub(crate) closed_before_queue: u64,
     pub(crate) bypassed: u64,
+    /// Expired on arrival, with a key that had no partition.
+    late: u64,
     /// Partitions that are gone.
     past: Vec<Totals>,
     pub(crate) called: Vec<Id>,
@@ -66,6 +68,7 @@ impl Shelf {
             peak: 0,
             closed_before_queue: 0,
             bypassed: 0,
+            late: 0,
             past: Vec::new(),
             called: Vec::new(),
         }
@@ -104,10 +107,17 @@ impl Shelf {
     }
 
     /// Makes the partition of a new key, if there may be one more.
-    fn create(&mut self, key: Key) -> Result<(), Reason> {
+    fn create(&mut self, key: Key, terms: &Terms) -> Result<(), Reason> {
         if self.is_closed {
             self.closed_before_queue += 1;
             return Err(Reason::Closed);
+        }
+        // Who comes too late needs no partition.
+        let is_late = terms.deadline.is_some_and(|deadline| self.now >= deadline);
+        if is_late || terms.limit == Some(Duration::ZERO) {
+            self.late += 1;
+            let reason = if is_late { Reason::Deadline } else { Reason::WaitLimit };
+            return Err(reason(Duration::ZERO));
         }
         if key == IMPOSSIBLE || key == PANICKING {
             self.limit_rejected += 1;
@@ -133,7 +143,7 @@ impl Shelf {
 
     pub(crate) fn arrive(&mut self, id: Id, key: Key, terms: Terms) -> Outcome {
         if !self.partitions.contains_key(&key) {
-            if let Err(reason) = self.create(key) {
+            if let Err(reason) = self.create(key, &terms) {
                 return Outcome::Rejected(reason);
             }
         }
@@ -194,6 +204,7 @@ impl Shelf {
         let mut sum = Totals::default();
         sum.closed_before_queue = self.closed_before_queue;
         sum.bypassed = self.bypassed;
+        sum.expired_before_queue = self.late;
         let present = self.partitions.values().map(|partition| &partition.totals);
         for totals in present.chain(&self.past) {
             sum.admitted += totals.admitted;

@@ -134,15 +134,16 @@ async fn expired_on_arrival_and_in_line() {
     assert_eq!((state(&event), operation(&event)), ((10, 1, 0), (Some(4), true, Some(SECOND * 2))));
 }
 
-#[test]
-fn cancelled_and_abandoned() {
+#[tokio::test(start_paused = true)]
+async fn cancelled_and_abandoned() {
     let watched = watched();
     let slot = watched.reports.slot_now(10).unwrap();
     let waiter = waiting(watched.reports.slot(4));
     watched.log.take();
+    advance(SECOND).await;
     drop(waiter);
     let event = watched.one(EventKind::Cancelled);
-    assert_eq!((state(&event), operation(&event)), ((10, 1, 0), (Some(4), true, None)));
+    assert_eq!((state(&event), operation(&event)), ((10, 1, 0), (Some(4), true, Some(SECOND))));
 
     let waiter = waiting(watched.reports.slot(6));
     drop(slot);
