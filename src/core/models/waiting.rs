@@ -201,12 +201,13 @@ fn everybody_who_waits_ends_exactly_once() {
     });
 }
 
-/// A gate that gives up its line whenever nobody is in it keeps what the next waiter needs.
+/// A gate that gives up its line whenever nobody is in it counts those as in it who were called and have
+/// not looked.
 #[test]
 fn a_frugal_gate_gives_up_its_line_only_when_nobody_is_in_it() {
-    explore(3, || {
-        let gate = Shared::new(1, 2, GateKind::Partition);
-        let held = gate.now(1);
+    explore(2, || {
+        let gate = Shared::new(2, 2, GateKind::Partition);
+        let held = [gate.now(1), gate.now(1)];
         let (_, waker) = Mark::new();
         let leaving = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
@@ -220,5 +221,28 @@ fn a_frugal_gate_gives_up_its_line_only_when_nobody_is_in_it() {
         assert_eq!(seen.totals.cancelled + seen.totals.abandoned, 1);
         assert!(gate.state.lock().rare.is_none(), "nobody needs it");
         gate.assert_settled();
+    });
+}
+
+/// Who leaves such a gate takes neither its counts away nor those who wait for its drain.
+#[test]
+fn a_frugal_gate_keeps_its_counts_and_who_waits_for_its_drain() {
+    explore(2, || {
+        let gate = Shared::new(1, 1, GateKind::Partition);
+        let held = gate.now(1);
+        let [(drain_mark, drained), (_, waker)] = [Mark::new(), Mark::new()];
+        let drain = gate.await_drain(drained.clone()).expect("open");
+        let leaving = gate.join(1, &waker);
+        let releasing = thread::spawn(move || drop(held));
+        let cancelling = beside(&gate, move |gate| gate.cancel(leaving));
+        assert!(gate.now(2).is_err(), "more than there is");
+        ended(releasing);
+        ended(cancelling);
+        gate.close();
+        assert!(drain_mark.was_woken());
+        assert!(gate.look_for_drain(drain, &drained));
+        assert!(gate.now(1).is_err());
+        let seen = gate.look_around();
+        assert_eq!((seen.totals.oversized, seen.totals.closed_before_queue), (1, 1));
     });
 }
