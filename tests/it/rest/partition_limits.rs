@@ -11,6 +11,7 @@ use std::{
 use bulklink::{Bulkhead, PartitionLimits, PartitionedBulkhead, RejectionReason};
 
 use super::{assert_all_consistent, retained};
+use crate::support::must_end;
 
 fn choosing(
     limits_for: impl Fn(&u64) -> PartitionLimits + Send + Sync + 'static,
@@ -85,36 +86,38 @@ fn limits_that_cannot_be_evict_nobody() {
 
 #[test]
 fn a_slow_choice_for_one_key_keeps_no_other_waiting() {
-    let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-    let (held, held_go) = (inside.clone(), go.clone());
-    let customers = choosing(move |&key| {
-        if key == 1 {
-            held.wait();
-            held_go.wait();
+    must_end(|| {
+        let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let (held, held_go) = (inside.clone(), go.clone());
+        let customers = choosing(move |&key| {
+            if key == 1 {
+                held.wait();
+                held_go.wait();
+            }
+            PartitionLimits::new(1)
+        });
+        let slow = thread::spawn({
+            let customers = customers.clone();
+            move || customers.slot_now(&1).unwrap()
+        });
+        inside.wait();
+        // Everything goes on: known keys, new keys, evictions, statuses.
+        for key in 2..40 {
+            let slot = customers.slot_now(&key).unwrap();
+            assert!(customers.slot_now(&key).is_err());
+            drop(slot);
+            drop(customers.slot_now(&key).unwrap());
         }
-        PartitionLimits::new(1)
+        let status = customers.status();
+        assert_eq!((status.created, status.evicted, status.partitions), (38, 34, 4));
+        assert!(customers.discard(&39));
+        customers.cleanup_idle();
+        customers.resize_partition(&38, 2).unwrap();
+        assert!(customers.partition_status(&1).is_none());
+        go.wait();
+        drop(slow.join().unwrap());
+        assert_eq!(customers.status().created, 39);
     });
-    let slow = thread::spawn({
-        let customers = customers.clone();
-        move || customers.slot_now(&1).unwrap()
-    });
-    inside.wait();
-    // Everything goes on: known keys, new keys, evictions, statuses.
-    for key in 2..40 {
-        let slot = customers.slot_now(&key).unwrap();
-        assert!(customers.slot_now(&key).is_err());
-        drop(slot);
-        drop(customers.slot_now(&key).unwrap());
-    }
-    let status = customers.status();
-    assert_eq!((status.created, status.evicted, status.partitions), (38, 34, 4));
-    assert!(customers.discard(&39));
-    customers.cleanup_idle();
-    customers.resize_partition(&38, 2).unwrap();
-    assert!(customers.partition_status(&1).is_none());
-    go.wait();
-    drop(slow.join().unwrap());
-    assert_eq!(customers.status().created, 39);
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn two_first_users_of_one_key_share_one_partition() {
 fn a_choice_that_cannot_be_does_not_matter_once_somebody_else_has_made_the_partition() {
     let both = Arc::new(Barrier::new(2));
     let (met, asked) = (both.clone(), AtomicUsize::new(0));
-    let (made, is_made) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let made = Arc::new(Barrier::new(2));
     let held = made.clone();
     let customers = choosing(move |_| {
         let number = asked.fetch_add(1, SeqCst);
@@ -160,7 +163,6 @@ fn a_choice_that_cannot_be_does_not_matter_once_somebody_else_has_made_the_parti
         held.wait();
         PartitionLimits::new(0)
     });
-    drop(is_made);
     let users: Vec<_> = (0..2)
         .map(|_| {
             let (customers, made) = (customers.clone(), made.clone());

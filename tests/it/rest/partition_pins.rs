@@ -8,8 +8,15 @@ use std::{
 use bulklink::{PartitionedBulkhead, RejectionReason, Slot};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use super::{assert_all_consistent, customers};
+use super::assert_all_consistent;
 use crate::support::{Hook, poll_with};
+
+/// Room for one partition, that of key 1, which has been used and is idle.
+fn customers(parallelism: usize, room: usize) -> PartitionedBulkhead<u64> {
+    let customers = super::customers(parallelism, room, 1);
+    drop(customers.slot_now(&1).unwrap());
+    customers
+}
 
 /// Key 1 is in use: nothing that would remove its partition does, of which there is one at most.
 #[track_caller]
@@ -40,8 +47,17 @@ fn assert_idle(customers: &PartitionedBulkhead<u64>) {
 }
 
 #[test]
+fn by_the_slot_it_was_made_for() {
+    let customers = super::customers(1, 0, 1);
+    let slot = customers.slot_now(&1).unwrap();
+    assert_kept(&customers);
+    drop(slot);
+    assert_idle(&customers);
+}
+
+#[test]
 fn by_a_slot() {
-    let customers = customers(2, 0, 1);
+    let customers = customers(2, 0);
     let slots = (customers.slot_now(&1).unwrap(), customers.slot_now(&1).unwrap());
     assert_kept(&customers);
     drop(slots.0);
@@ -52,7 +68,7 @@ fn by_a_slot() {
 
 #[test]
 fn by_a_waiter_that_outlives_the_running() {
-    let customers = customers(1, 2, 1);
+    let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let mut waiter = task::spawn(customers.slot(&1));
     assert_pending!(waiter.poll());
@@ -69,7 +85,7 @@ fn by_a_waiter_that_outlives_the_running() {
 
 #[test]
 fn by_a_waiter_until_it_is_dropped() {
-    let customers = customers(1, 2, 1);
+    let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let mut first = task::spawn(customers.slot(&1));
     let mut second = task::spawn(customers.slot(&1));
@@ -86,7 +102,7 @@ fn by_a_waiter_until_it_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn by_a_waiter_until_its_limit() {
-    let customers = customers(1, 2, 1);
+    let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let limit = std::time::Duration::from_secs(1);
     let mut waiter = task::spawn(customers.slot_within(limit, &1));
@@ -101,7 +117,7 @@ async fn by_a_waiter_until_its_limit() {
 
 #[test]
 fn by_work_that_runs_or_is_queued() {
-    let customers = customers(1, 1, 1);
+    let customers = customers(1, 1);
     let (done, wait) = tokio::sync::oneshot::channel::<()>();
     let mut running = task::spawn(customers.execute(&1, wait));
     assert_pending!(running.poll());
@@ -119,7 +135,7 @@ fn by_work_that_runs_or_is_queued() {
 
 #[test]
 fn by_work_that_panics_no_longer() {
-    let customers = customers(1, 1, 1);
+    let customers = customers(1, 1);
     let mut panicking = task::spawn(customers.execute(&1, async { panic!("on purpose") }));
     let poll = std::panic::AssertUnwindSafe(|| panicking.poll().map(|_: Result<(), _>| ()));
     assert!(std::panic::catch_unwind(poll).is_err());
@@ -129,7 +145,7 @@ fn by_work_that_panics_no_longer() {
 
 #[test]
 fn a_future_that_was_never_polled_uses_nothing() {
-    let customers = customers(1, 1, 1);
+    let customers = super::customers(1, 1, 1);
     let unpolled = customers.slot(&1);
     assert_eq!(customers.status().created, 0);
     drop(unpolled);
@@ -141,7 +157,7 @@ fn a_future_that_was_never_polled_uses_nothing() {
 
 #[test]
 fn by_a_caller_between_its_lookup_and_its_admission() {
-    let customers = customers(1, 1, 1);
+    let customers = customers(1, 1);
     let slot: Arc<Mutex<Option<Slot>>> =
         Arc::new(Mutex::new(Some(customers.slot_now(&1).unwrap())));
     let looked = Arc::new(OnceLock::new());
@@ -170,7 +186,7 @@ fn by_a_caller_between_its_lookup_and_its_admission() {
 
 #[test]
 fn by_a_slot_on_another_thread_and_after_the_last_handle() {
-    let customers = customers(1, 1, 1);
+    let customers = customers(1, 1);
     let slot = customers.slot_now(&1).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| assert_kept(&customers));
