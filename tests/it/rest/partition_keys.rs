@@ -129,6 +129,20 @@ fn a_panic_in_clone_makes_no_partition() {
     assert_all_consistent(&customers.status());
 }
 
+#[test]
+fn a_panic_in_the_drop_of_an_evicted_key_leaks_nothing() {
+    let customers = faulty(1);
+    drop(customers.slot_now(&Faulty(1)).unwrap());
+    let key = std::mem::ManuallyDrop::new(Faulty(2));
+    assert!(panics_with(Fault::Drop, || customers.slot_now(&key).map(drop)));
+    let status = customers.status();
+    assert_all_consistent(&status);
+    assert_eq!((status.partitions, status.evicted, status.in_flight), (1, 1, 0));
+    assert_eq!(status.active_partitions, 0, "its newcomer is not in use for ever");
+    drop(customers.slot_now(&Faulty(3)).unwrap());
+    assert_eq!(customers.status().evicted, 2);
+}
+
 /// Counts how many of its kind there are.
 #[derive(PartialEq, Eq)]
 struct Counted(u64);
