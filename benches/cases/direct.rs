@@ -27,6 +27,11 @@ pub(crate) fn physical_limit() -> Case {
     })
 }
 
+/// A reading of the clock: a wait needs two, and a use of a partition one.
+pub(crate) fn clock() -> Case {
+    Case::repeat("one reading of the clock", tokio::time::Instant::now)
+}
+
 pub(crate) fn slot_now() -> Case {
     let bulkhead = bulkhead(PARALLELISM, 0, None);
     Case::repeat("slot_now", move || drop(black_box(bulkhead.slot_now().expect("a free slot"))))

@@ -33,16 +33,14 @@ pub(crate) struct ShelfCost {
 type Waiter = Pin<Box<Admission>>;
 
 /// Measures a line of `waiters`: all join, a quarter leaves from random places, the rest is admitted one
-/// by one. What dropping a future from a random place costs by itself, which is no small thing where
-/// a million of them lie about, is taken off.
+/// by one. Leaving includes the drop of the future itself, which lies anywhere in memory too.
 pub(crate) fn line(waiters: usize) -> LineCost {
     let bulkhead = bulkhead(1, waiters, None);
     let slot = bulkhead.slot_now().expect("a free slot");
-    let futures = || (0..waiters).map(|_| Some(Box::pin(bulkhead.slot()))).collect::<Vec<_>>();
-    let idle = leave_at_random(&mut futures());
-    let mut line = futures();
+    let mut line: Vec<Option<Waiter>> =
+        (0..waiters).map(|_| Some(Box::pin(bulkhead.slot()))).collect();
     let (bytes, join) = live_bytes(|| join_all(&mut line));
-    let leave = leave_at_random(&mut line) - idle;
+    let leave = leave_at_random(&mut line);
     let admit = admit_in_turn(line.into_iter().flatten().collect(), slot);
     LineCost { join, leave, admit, bytes: bytes as f64 / waiters as f64 }
 }

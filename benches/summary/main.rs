@@ -39,9 +39,9 @@ fn main() -> ExitCode {
         })
         .collect();
     let counted: Vec<_> = if chosen.is_empty() { counts::all() } else { Vec::new() };
-    let limit = targets::physical_limit();
-    table::print(&measured, &counted, limit);
-    match table::write_json(&measured, &counted, limit) {
+    let limits = targets::physical_limits();
+    table::print(&measured, &counted, limits);
+    match table::write_json(&measured, &counted, limits) {
         Ok(path) => {
             println!("\nwritten to {}", path.display());
             ExitCode::SUCCESS

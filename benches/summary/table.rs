@@ -6,13 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{counts::Count, targets::Outcome};
+use crate::{
+    counts::Count,
+    targets::{Limits, Outcome},
+};
 
 pub(crate) fn print_progress(outcome: &Outcome) {
     eprintln!("measured {} {}", outcome.number, outcome.work);
 }
 
-pub(crate) fn print(measured: &[Outcome], counted: &[Count], physical_limit: f64) {
+pub(crate) fn print(measured: &[Outcome], counted: &[Count], limits: Limits) {
     println!(
         "\n|   # | work | peer | ours ns | peer ns | ratio | middle half | of fastest | at most | |\n\
          |----:|------|------|--------:|--------:|------:|:-----------:|-----------:|--------:|-|"
@@ -31,7 +34,9 @@ pub(crate) fn print(measured: &[Outcome], counted: &[Count], physical_limit: f64
             outcome.verdict(),
         );
     }
-    println!("\nphysical limit, one compare-exchange and one fetch-sub: {physical_limit:.1} ns");
+    let Limits { exchange, clock } = limits;
+    println!("\nphysical limit, one compare-exchange and one fetch-sub: {exchange:.1} ns");
+    println!("one reading of the clock: {clock:.1} ns");
     if !counted.is_empty() {
         println!("\n|   # | what | counted | at most | |\n|----:|------|--------:|--------:|-|");
     }
@@ -44,9 +49,12 @@ pub(crate) fn print(measured: &[Outcome], counted: &[Count], physical_limit: f64
 pub(crate) fn write_json(
     measured: &[Outcome],
     counted: &[Count],
-    physical_limit: f64,
+    limits: Limits,
 ) -> io::Result<PathBuf> {
-    let mut json = format!("{{\n  \"physical_limit_ns\": {physical_limit:.3},\n  \"targets\": [\n");
+    let Limits { exchange, clock } = limits;
+    let mut json = format!(
+        "{{\n  \"physical_limit_ns\": {exchange:.3},\n  \"clock_ns\": {clock:.3},\n  \"targets\": [\n"
+    );
     let rows: Vec<String> = measured.iter().map(row).collect();
     json.push_str(&rows.join(",\n"));
     json.push_str("\n  ],\n  \"counts\": [\n");

@@ -49,9 +49,18 @@ impl Outcome {
     }
 }
 
-/// The nanoseconds of what no admission can do without.
-pub(crate) fn physical_limit() -> f64 {
-    rounds::fastest(direct::physical_limit(), 31)
+/// What no admission can do without, and no wait, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) exchange: f64,
+    pub(crate) clock: f64,
+}
+
+pub(crate) fn physical_limits() -> Limits {
+    Limits {
+        exchange: rounds::fastest(direct::physical_limit(), 101),
+        clock: rounds::fastest(direct::clock(), 101),
+    }
 }
 
 /// The targets, and beside some of them what helps to read them.
