@@ -10,6 +10,7 @@ use std::{
 };
 
 mod bodies;
+mod drops;
 mod handlers;
 mod keys;
 mod runtimes;

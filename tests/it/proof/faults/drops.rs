@@ -1,0 +1,111 @@
+//! Drops of others' code that panic as an operation is admitted: of its waker, of a handler, of a key.
+
+use std::sync::{Arc, Mutex};
+
+use bulklink::{Bulkhead, EventKind, Slot, Subscription};
+use tokio_test::{assert_pending, task};
+
+use super::{
+    Switch,
+    keys::{Key, assert_whole, customers},
+    panics,
+};
+use crate::support::{Hook, assert_nothing_left, bulkhead, checked_status, poll_with};
+
+fn full(room: usize) -> (Bulkhead, Slot) {
+    let bulkhead = bulkhead(1, room);
+    let slot = bulkhead.slot_now().unwrap();
+    (bulkhead, slot)
+}
+
+/// Lets a slot go when it is cloned, and panics when it is dropped.
+fn releasing(slot: Arc<Mutex<Option<Slot>>>, armed: Switch) -> std::task::Waker {
+    let release = move || drop(slot.lock().unwrap().take());
+    Hook::new().on_clone(release).on_drop(move || armed.pass_once()).waker()
+}
+
+#[test]
+fn an_operation_whose_waker_lets_a_slot_go_and_panics_loses_no_unit() {
+    let (payments, slot) = full(1);
+    let armed = Switch::default();
+    let waker = releasing(Arc::new(Mutex::new(Some(slot))), armed.clone());
+    let mut arriving = Box::pin(payments.slot());
+    armed.set(true);
+    // Its waker is cloned because it seems to have to wait; then it is admitted, and the clone dropped.
+    let outcome = panics(|| drop(poll_with(&mut arriving, &waker)));
+    armed.set(false);
+    drop(arriving);
+    assert_eq!(checked_status(&payments).in_flight, 0, "a unit is lost (panicked: {outcome})");
+    assert_nothing_left(&payments);
+}
+
+#[test]
+fn a_waiter_whose_new_waker_lets_a_slot_go_and_panics_loses_no_unit() {
+    let (payments, slot) = full(1);
+    let armed = Switch::default();
+    let mut waiter = Box::pin(payments.slot());
+    assert_pending!(poll_with(&mut waiter, std::task::Waker::noop()));
+    let waker = releasing(Arc::new(Mutex::new(Some(slot))), armed.clone());
+    armed.set(true);
+    let outcome = panics(|| drop(poll_with(&mut waiter, &waker)));
+    armed.set(false);
+    let drop_panicked = panics(move || drop(waiter));
+    assert!(!drop_panicked, "dropping the waiter panics (its poll: {outcome})");
+    assert_eq!(checked_status(&payments).in_flight, 0, "a unit is lost");
+    assert_nothing_left(&payments);
+}
+
+/// Panics when it is dropped.
+struct Bomb(Switch);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.pass_once();
+    }
+}
+
+#[test]
+fn a_handler_that_unsubscribes_itself_and_whose_drop_panics_loses_no_unit() {
+    for kind in [EventKind::Admitted, EventKind::Queued, EventKind::Released] {
+        let payments = bulkhead(1, 1);
+        let armed = Switch::default();
+        let own = Arc::new(Mutex::new(None::<Subscription>));
+        let bomb = Bomb(armed.clone());
+        let subscription = payments.subscribe({
+            let own = own.clone();
+            move |event| {
+                let _ = &bomb;
+                if event.kind == kind {
+                    // The event under way is the last to hold the handler.
+                    drop(own.lock().unwrap().take());
+                }
+            }
+        });
+        *own.lock().unwrap() = Some(subscription);
+        armed.set(true);
+        let mut slot = None;
+        panics(|| slot = Some(payments.slot_now()));
+        let mut waiter = task::spawn(payments.slot());
+        panics(|| waiter.poll().is_pending());
+        panics(|| drop(slot));
+        armed.set(false);
+        panics(move || drop(waiter));
+        let status = checked_status(&payments);
+        assert_eq!((status.in_flight, status.waiting), (0, 0), "a unit is lost in {kind:?}");
+        assert_nothing_left(&payments);
+    }
+}
+
+#[test]
+fn the_drop_of_an_evicted_key_that_panics_pins_nothing() {
+    let customers = customers(1);
+    let failing = Key::new(1);
+    drop(customers.slot_now(&failing).unwrap());
+    failing.drop.set(true);
+    let newcomer = Key::new(2);
+    let mut slot = None;
+    panics(|| slot = customers.slot_now(&newcomer).ok());
+    failing.drop.set(false);
+    drop(slot);
+    assert_whole(&customers);
+}
