@@ -8,6 +8,7 @@ mod dice;
 mod drive;
 mod ears;
 mod faults;
+mod heap;
 mod model;
 mod reference;
 mod seats;

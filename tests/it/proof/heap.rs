@@ -1,0 +1,117 @@
+//! Operations in numbers that would show a leak: the heap is where it was.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use bulklink::{Bulkhead, PartitionedBulkhead, Rejection, Slot, WeightedBulkhead};
+
+use super::dice::Dice;
+use crate::alloc::live;
+
+/// Ten million operations, or fewer where the build is not optimized.
+const OPERATIONS: usize = if cfg!(debug_assertions) { 200_000 } else { 10_000_000 };
+
+/// As many operations at once, in any state.
+const AT_ONCE: usize = 64;
+
+type Asking = Pin<Box<dyn Future<Output = Result<Slot, Rejection>>>>;
+
+enum Op {
+    Waiting(Asking),
+    Running(#[expect(dead_code, reason = "held for its drop")] Slot),
+    Over,
+}
+
+/// Arrives, looks again and leaves at random. In the end nothing is left.
+fn churn(seed: u64, operations: usize, ask: impl Fn(&mut Dice) -> Asking, shake: impl Fn(usize)) {
+    let mut dice = Dice::new(seed);
+    let mut ops: Vec<Op> = (0..AT_ONCE).map(|_| Op::Over).collect();
+    let cx = &mut Context::from_waker(Waker::noop());
+    for number in 0..operations {
+        let place = &mut ops[dice.below(AT_ONCE)];
+        *place = match std::mem::replace(place, Op::Over) {
+            Op::Over => poll(ask(&mut dice), cx),
+            Op::Waiting(asking) if dice.below(2) == 0 => poll(asking, cx),
+            Op::Waiting(_) | Op::Running(_) => Op::Over,
+        };
+        if number % 1_000 == 0 {
+            shake(number / 1_000);
+        }
+    }
+}
+
+fn poll(mut asking: Asking, cx: &mut Context<'_>) -> Op {
+    match asking.as_mut().poll(cx) {
+        Poll::Ready(Ok(slot)) => Op::Running(slot),
+        Poll::Ready(Err(_)) => Op::Over,
+        Poll::Pending => Op::Waiting(asking),
+    }
+}
+
+/// The heap before and after: of the operations once all is warm, and of the bulkhead and all.
+fn check(run: impl Fn(&mut dyn FnMut(&dyn Fn(usize)))) {
+    let start = live();
+    run(&mut |churn| {
+        // Twice the same, so that what is kept for the next time is there.
+        churn(OPERATIONS / 10);
+        let warm = live();
+        churn(OPERATIONS / 10);
+        assert_eq!(live(), warm, "the same again takes no memory");
+        churn(OPERATIONS);
+        assert!(live() - warm < 16_384, "{} bytes more", live() - warm);
+    });
+    assert_eq!(live(), start, "everything is given back");
+}
+
+#[test]
+fn operations_on_a_plain_bulkhead_leave_the_heap_where_it_was() {
+    check(|measure| {
+        let payments = Bulkhead::builder("heap").parallelism(8).waiting_room(40).build().unwrap();
+        measure(&|operations| {
+            let shake = |number: usize| {
+                payments.resize(1 + number % 12).unwrap();
+                drop(payments.subscribe(|_| {}));
+                drop(payments.status());
+            };
+            let asking = payments.clone();
+            churn(8, operations, |_| Box::pin(asking.slot()), shake);
+        });
+    });
+}
+
+#[test]
+fn operations_on_a_weighted_bulkhead_leave_the_heap_where_it_was() {
+    check(|measure| {
+        let reports =
+            WeightedBulkhead::builder("heap").capacity(12).waiting_room(40).build().unwrap();
+        measure(&|operations| {
+            let ask = |dice: &mut Dice| -> Asking { Box::pin(reports.slot(1 + dice.below(6))) };
+            churn(12, operations, ask, |number| drop(reports.resize(6 + number % 12)));
+        });
+    });
+}
+
+#[test]
+fn operations_on_ever_new_keys_leave_the_heap_where_it_was() {
+    check(|measure| {
+        let customers = PartitionedBulkhead::<String>::builder("heap")
+            .parallelism(1)
+            .waiting_room(2)
+            .max_partitions(40)
+            .build()
+            .unwrap();
+        measure(&|operations| {
+            let ask = |dice: &mut Dice| -> Asking {
+                let (own, key) = (customers.clone(), format!("{:03}", dice.below(1_000)));
+                Box::pin(async move { own.slot(&key).await })
+            };
+            churn(40, operations, ask, |_| _ = customers.cleanup_idle());
+            // What is retained is bounded, and goes when it is told to.
+            (0..1_000).for_each(|key| _ = customers.discard(&format!("{key:03}")));
+            assert_eq!(customers.status().partitions, 0);
+        });
+    });
+}
