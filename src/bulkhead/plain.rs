@@ -118,7 +118,8 @@ impl Bulkhead {
     }
 
     /// Runs `work` in a slot, waiting for one as [`slot`](Self::slot) does. `work` is not polled
-    /// before it is admitted.
+    /// before it is admitted. The future borrows the bulkhead; to spawn it, move a clone into an `async`
+    /// block.
     ///
     /// # Errors
     ///

@@ -107,7 +107,8 @@ impl WeightedBulkhead {
     }
 
     /// Runs `work` in a slot of `cost` units, waiting for it as [`slot`](Self::slot) does. `work` is
-    /// not polled before it is admitted.
+    /// not polled before it is admitted. The future borrows the bulkhead; to spawn it, move a clone into
+    /// an `async` block.
     ///
     /// # Errors
     ///

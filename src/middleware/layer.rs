@@ -26,6 +26,10 @@ use crate::bulkhead::{
 /// slot until it is called, and gives it back when dropped. [`per_request`](AdmissionLayer::per_request)
 /// moves the wait into the response future.
 ///
+/// In axum, `Router::layer` also puts the answers to unknown paths behind the bulkhead, and
+/// `Router::route_layer` does not. Under tower's `LoadShed`, a handle that was shed keeps its place in
+/// line, so a bulkhead there is best without a waiting room.
+///
 /// # Examples
 ///
 /// ```
