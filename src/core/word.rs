@@ -75,6 +75,7 @@ impl Word {
         if self.0 & (SLOW | FOLD_DUE) != 0 {
             return None;
         }
+        debug_assert!(cost > 0, "a weighted word is always slow, and every other cost is 1");
         let left = self.free().checked_sub(cost)?;
         (left >= floor).then(|| self.admit(cost))
     }
