@@ -8,6 +8,7 @@ pub(crate) mod compartment;
 pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod execute;
+mod face;
 pub(crate) mod partitioned;
 pub(crate) mod plain;
 pub(crate) mod slot;

@@ -1,6 +1,6 @@
 //! `Bulkhead`: the plain compartment, in which every operation has a cost of 1.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use super::{
     builder::BulkheadBuilder,
@@ -8,17 +8,10 @@ use super::{
     deadline::Deadline,
     error::{Rejection, ResizeError},
     execute::{Execute, Guarded},
+    face::face,
     slot::{Admission, Slot},
 };
-use crate::{
-    core::MAX_UNITS,
-    observe::{
-        event::{BulkheadEvent, Subscription},
-        report::CapacityReport,
-        status::BulkheadStatus,
-    },
-    sync::Arc,
-};
+use crate::{core::MAX_UNITS, sync::Arc};
 
 /// A compartment with a bounded number of operations running and a bounded line waiting.
 ///
@@ -184,18 +177,6 @@ impl Bulkhead {
         move |argument| Guarded::new(&compartment, 1, function.clone(), argument)
     }
 
-    /// One instant of the bulkhead. Takes its lock for a moment.
-    #[must_use]
-    pub fn status(&self) -> BulkheadStatus {
-        self.compartment.status()
-    }
-
-    /// What the status of this instant says of the sizes that were chosen.
-    #[must_use]
-    pub fn capacity_report(&self) -> CapacityReport {
-        CapacityReport::new(self.status())
-    }
-
     /// Sets how many operations may run at once. Growing admits from the line, in order, before this
     /// returns. Shrinking leaves running work alone: nobody is admitted until enough of it has ended.
     ///
@@ -207,78 +188,11 @@ impl Bulkhead {
         self.compartment.resize("parallelism", parallelism)
     }
 
-    /// Has `handler` told of everything that happens from now on, until the subscription is dropped.
-    ///
-    /// The handler runs on the thread that caused the change, outside every lock, and may call back
-    /// into the bulkhead. A thread delivers its events in their order, those caused inside a handler
-    /// after it; between threads only [`sequence`](BulkheadEvent::sequence) orders them. A panic of the
-    /// handler is caught and counted.
-    pub fn subscribe<F>(&self, handler: F) -> Subscription
-    where
-        F: Fn(&BulkheadEvent) + Send + Sync + 'static,
-    {
-        self.compartment.subscribe(handler)
-    }
-
-    /// Rejects everybody who waits, in the order of the line, and everybody who comes from now on.
-    /// Running work goes on. Final; closing again does nothing.
-    pub fn close(&self) {
-        self.compartment.close();
-    }
-
-    /// Waits until the bulkhead is closed and nothing runs in it. Any number may wait, also before
-    /// anybody closes it.
-    ///
-    /// # Cancel safety
-    ///
-    /// May be dropped and called again.
-    pub async fn wait_closed(&self) {
-        self.compartment.wait_closed().await;
-    }
-
-    /// Closes the bulkhead and waits until nothing runs in it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Once polled, dropping it leaves the bulkhead closed. May be called again.
-    pub async fn close_and_wait(&self) {
-        self.close();
-        self.wait_closed().await;
-    }
-
-    /// The bulkhead's name.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        self.compartment.label()
-    }
-
     /// How many operations may run at once, at this moment.
     #[must_use]
     pub fn parallelism(&self) -> usize {
         self.compartment.capacity()
     }
-
-    /// How many operations may wait.
-    #[must_use]
-    pub fn waiting_room(&self) -> usize {
-        self.compartment.waiting_room()
-    }
-
-    /// The longest time one operation may wait.
-    #[must_use]
-    pub fn wait_limit(&self) -> Option<Duration> {
-        self.compartment.wait_limit()
-    }
-
-    /// Whether the bulkhead was closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.compartment.is_closed()
-    }
 }
 
-impl fmt::Debug for Bulkhead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.compartment.debug("Bulkhead", f)
-    }
-}
+face!(Bulkhead);
