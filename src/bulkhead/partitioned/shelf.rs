@@ -122,19 +122,20 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
 
     #[cold]
     fn create(&self, hash: u32, key: &K, terms: &Terms) -> Result<Tenant, RejectionReason> {
-        let (limits, key) = (self.limits.limits(key), key.clone());
+        let (limits, mut own) = (self.limits.limits(key), Some(key.clone()));
         let expired = terms.expired();
         let mut removed = Vec::new();
-        let created = self.create_locked(hash, key, limits, expired, &mut removed);
-        // They hold keys, whose drop is code of others and must not take the new pin with it.
+        let created = self.create_locked(hash, &mut own, limits, expired, &mut removed);
+        // Keys that are not needed: their drop is code of others and must not take the new pin with it.
         panics(|| drop(removed));
+        panics(|| drop(own));
         created
     }
 
     fn create_locked(
         &self,
         hash: u32,
-        key: K,
+        own: &mut Option<K>,
         limits: Result<Limits, RejectionReason>,
         expired: Option<Expiry>,
         removed: &mut Vec<Entry<K>>,
@@ -145,7 +146,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
             return Err(RejectionReason::Closed);
         }
         // Somebody else may have made it while this one was choosing limits.
-        if let Some(tenant) = self.shard(hash).pin(hash, &key) {
+        if let Some(tenant) = own.as_ref().and_then(|key| self.shard(hash).pin(hash, key)) {
             return Ok(tenant);
         }
         if let Some(expiry) = expired {
@@ -167,6 +168,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
             creation.counts.evicted += 1;
         }
         creation.counts.count_created();
+        let key = own.take().expect("a key is inserted once");
         Ok(self.insert(hash, key, limits))
     }
 
