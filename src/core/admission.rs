@@ -169,22 +169,18 @@ impl<H: Home> Undecided<H> {
         // Where it looks as if there were something to wait for, and somewhere to wait.
         let mut prepare = terms.waits && gate.room() > 0 && !gate.seems_free(terms.cost);
         loop {
-            let (patience, since) = match (terms.waits, prepare) {
-                (false, _) => (Patience::None, None),
-                (true, false) => (Patience::Unprepared, None),
-                (true, true) => {
-                    let since = Instant::now();
-                    (Patience::Prepared(Some(waker.clone()), since), Some(since))
-                }
+            let patience = match (terms.waits, prepare) {
+                (false, _) => Patience::None,
+                (true, false) => Patience::Unprepared,
+                (true, true) => Patience::Prepared(Some(waker.clone())),
             };
             match home.gate().arrive(Arrival { cost: terms.cost, expired, patience }) {
                 Arrived::Admitted => return Ok(Entry::Admitted(Permit::new(home, cost))),
                 Arrived::Refused(reason) => return Err(home.reject(reason)),
                 Arrived::MustPrepare => prepare = true,
-                Arrived::Waits(ticket) => {
-                    let end = since.and_then(|since| terms.end(since));
-                    let place = Place { home: Some(home), ticket, cost };
-                    return Ok(Entry::Joined(Joined { place, end }));
+                Arrived::Waits(ticket, since) => {
+                    let place = Place { home: Some(home), ticket };
+                    return Ok(Entry::Joined(Joined { place, end: terms.end(since) }));
                 }
             }
         }
@@ -197,7 +193,7 @@ impl<H: Home> Undecided<H> {
         match home.gate().arrive(arrival) {
             Arrived::Admitted => Ok(Permit::new(home, terms.cost as u32)),
             Arrived::Refused(reason) => Err(home.reject(reason)),
-            Arrived::MustPrepare | Arrived::Waits(_) => {
+            Arrived::MustPrepare | Arrived::Waits(..) => {
                 unreachable!("an operation that does not wait was queued")
             }
         }
@@ -210,7 +206,6 @@ struct Place<H: Home> {
     /// Taken once the place has been given up.
     home: Option<H>,
     ticket: Ticket,
-    cost: u32,
 }
 
 impl<H: Home> Place<H> {
@@ -231,7 +226,7 @@ impl<H: Home> Place<H> {
     fn settle(&mut self, outcome: Result<(), RejectionReason>) -> Result<Permit<H>, H::Rejection> {
         let home = self.home.take().expect("a place has one outcome");
         match outcome {
-            Ok(()) => Ok(Permit::new(home, self.cost)),
+            Ok(()) => Ok(Permit::new(home, self.ticket.cost)),
             Err(reason) => Err(home.reject(reason)),
         }
     }

@@ -34,6 +34,7 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     }
 
     /// How many places are taken.
+    #[cfg(all(test, not(bulklink_loom)))]
     pub(crate) fn len(&self) -> u32 {
         self.len
     }

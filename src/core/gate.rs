@@ -10,23 +10,27 @@ use tokio::time::Instant;
 
 use super::{
     effects::{Effects, EventKind, SharedAudience},
-    line::{Line, Stage, Ticket, Waiter},
+    line::{Line, Ticket, Waiter},
     reason::RejectionReason,
     section::{Rare, Section, State},
     tally::Snapshot,
     word::Word,
 };
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// A bounded number of units and a bounded line for them.
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(super) word: AtomicU64,
-    /// Free units below which an admission would set a new peak of use. Written under the lock only.
-    pub(super) floor: AtomicU32,
+    /// Everybody in line with a lower number has been called. Written under the lock only, and read
+    /// without it by those who wait.
+    pub(super) called: AtomicU64,
     room: u32,
     pub(super) state: Mutex<State>,
 }
+
+/// What `called` is once a close has called everybody, which is not to say that they were admitted.
+pub(super) const CALLED_BY_CLOSE: u64 = u64::MAX;
 
 /// What kind of operations a gate sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +60,8 @@ pub(crate) enum Patience {
     None,
     /// It does, and would rather not clone its waker in vain: ask again if there is need.
     Unprepared,
-    /// It does, since this instant, with this waker.
-    Prepared(Option<Waker>, Instant),
+    /// It does, with this waker.
+    Prepared(Option<Waker>),
 }
 
 /// Which of the two limits of a wait.
@@ -80,7 +84,8 @@ impl Expiry {
 #[derive(Debug)]
 pub(crate) enum Arrived {
     Admitted,
-    Waits(Ticket),
+    /// Since this instant.
+    Waits(Ticket, Instant),
     /// Nothing happened: it must wait, and was unprepared.
     MustPrepare,
     Refused(RejectionReason),
@@ -96,10 +101,10 @@ pub(crate) enum ResizeRefusal {
 
 impl Gate {
     pub(crate) fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
-        let slow = kind == GateKind::Weighted;
         Self {
-            word: AtomicU64::new(Word::new(capacity, slow).bits()),
-            floor: AtomicU32::new(capacity),
+            // The first admission of all is a peak.
+            word: AtomicU64::new(Word::new(0, 0, false).bits()),
+            called: AtomicU64::new(0),
             room,
             state: Mutex::new(State::new(capacity, kind)),
         }
@@ -116,16 +121,13 @@ impl Gate {
     #[inline]
     pub(crate) fn admit_fast(&self, cost: u32) -> bool {
         let mut word = Word::from_bits(self.word.load(Ordering::Acquire));
-        loop {
-            // Read after the word, so it is the floor of this word or of a later one; and a later
-            // one makes the exchange fail.
-            let floor = self.floor.load(Ordering::Relaxed);
-            let Some(next) = word.admit_fast(cost, floor) else { return false };
+        while let Some(next) = word.admit(cost) {
             match self.exchange(word, next) {
                 Ok(()) => return true,
                 Err(seen) => word = seen,
             }
         }
+        false
     }
 
     /// An operation arrives: the rows of the table of admission, in their order, in one step.
@@ -136,7 +138,7 @@ impl Gate {
             Some(reason) => Arrived::Refused(reason),
             None => self.admit_or_join(&mut section, &mut arrival),
         };
-        if let Patience::Prepared(unused, _) = &mut arrival.patience {
+        if let Patience::Prepared(unused) = &mut arrival.patience {
             section.effects.retire(unused.take());
         }
         section.settle();
@@ -158,8 +160,10 @@ impl Gate {
             return Arrived::Admitted;
         }
         match &mut arrival.patience {
-            Patience::Prepared(waker, since) if has_room => {
-                Arrived::Waits(join(section, Waiter { cost, since: *since, waker: waker.take() }))
+            Patience::Prepared(waker) if has_room => {
+                let since = section.now();
+                let waiter = Waiter { cost, since, waker: waker.take() };
+                Arrived::Waits(join(section, waiter), since)
             }
             Patience::Unprepared if has_room => Arrived::MustPrepare,
             _ => {
@@ -180,7 +184,7 @@ impl Gate {
     #[inline]
     pub(crate) fn release(&self, cost: u32) {
         let mut word = Word::from_bits(self.word.load(Ordering::Relaxed));
-        while let Some(next) = word.release_fast(cost) {
+        while let Some(next) = word.release(cost) {
             match self.exchange(word, next) {
                 Ok(()) => return,
                 Err(seen) => word = seen,
@@ -205,17 +209,18 @@ impl Gate {
     }
 
     /// A waiter looks at its place: what has become of it, or `None` while it waits, to be woken by
-    /// `waker`. With an answer, the place is given up.
+    /// `waker`.
+    #[inline]
     pub(crate) fn look(
         &self,
         ticket: Ticket,
         waker: &Waker,
     ) -> Option<Result<(), RejectionReason>> {
-        match self.watch(|rare| &mut rare.line, ticket, waker) {
-            Stage::Waiting => None,
-            Stage::Admitted => Some(Ok(())),
-            _ => Some(Err(RejectionReason::Closed)),
+        let called = self.called.load(Ordering::Acquire);
+        if ticket.number < called && called != CALLED_BY_CLOSE {
+            return Some(Ok(()));
         }
+        self.watch(ticket, waker, |section| section.called(ticket), |rare| &mut rare.line)
     }
 
     /// A waiter leaves because a limit has passed, unless it was admitted before that was seen.
@@ -223,21 +228,16 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        let (stage, waiter) = vacate(&mut section, |rare| &mut rare.line, ticket);
-        let outcome = match stage {
-            Stage::Waiting => {
-                let waited = section.now().saturating_duration_since(waiter.since);
-                section.state.counts.expired += 1;
-                section.record(EventKind::Expired, |change| {
-                    change.cost = Some(waiter.cost);
-                    change.from_queue = true;
-                    change.waited = Some(waited);
-                });
-                Err(expiry.reason(waited))
-            }
-            Stage::Admitted => Ok(()),
-            _ => Err(RejectionReason::Closed),
-        };
+        let outcome = section.called(ticket).unwrap_or_else(|| {
+            let (cost, waited) = leave(&mut section, ticket);
+            section.state.counts.expired += 1;
+            section.record(EventKind::Expired, |change| {
+                change.cost = Some(cost);
+                change.from_queue = true;
+                change.waited = Some(waited);
+            });
+            Err(expiry.reason(waited))
+        });
         section.settle();
         effects.carry_out();
         outcome
@@ -248,19 +248,18 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        let (stage, waiter) = vacate(&mut section, |rare| &mut rare.line, ticket);
-        match stage {
-            Stage::Waiting => {
+        match section.called(ticket) {
+            None => {
+                let (cost, waited) = leave(&mut section, ticket);
                 section.state.counts.cancelled += 1;
-                let waited = section.now().saturating_duration_since(waiter.since);
                 section.record(EventKind::Cancelled, |change| {
-                    change.cost = Some(waiter.cost);
+                    change.cost = Some(cost);
                     change.from_queue = true;
                     change.waited = Some(waited);
                 });
             }
-            Stage::Admitted => section.give_back(waiter.cost, EventKind::Abandoned),
-            _ => {}
+            Some(Ok(())) => section.give_back(ticket.cost, EventKind::Abandoned),
+            Some(Err(_)) => {}
         }
         section.settle();
         effects.carry_out();
@@ -276,7 +275,7 @@ impl Gate {
         if capacity == section.state.capacity {
             return Ok(());
         }
-        if section.state.units.is_some() && capacity < section.state.capacity {
+        if section.state.units().is_some() && capacity < section.state.capacity {
             let largest = section.state.rare.as_ref().and_then(|rare| rare.line.largest_cost());
             if let Some(cost) = largest.filter(|&cost| cost > capacity) {
                 return Err(ResizeRefusal::BelowQueuedCost(cost));
@@ -300,17 +299,7 @@ impl Gate {
         section.state.is_closed = true;
         let affected = section.state.waiting();
         section.record(EventKind::Closed, |change| change.affected_waiters = affected);
-        let advance = |rare: &mut Box<Rare>| rare.line.advance(Stage::Closed);
-        while let Some(waiter) = section.state.rare.as_mut().and_then(advance) {
-            section.state.rare().counts.closed_while_waiting += 1;
-            section.effects.wake(waiter.waker);
-            let waited = section.now().saturating_duration_since(waiter.since);
-            section.record(EventKind::ClosedRejection, |change| {
-                change.cost = Some(waiter.cost);
-                change.from_queue = true;
-                change.waited = Some(waited);
-            });
-        }
+        section.close_line();
         section.settle();
         effects.carry_out();
     }
@@ -325,48 +314,57 @@ impl Gate {
             drop(waker);
             return None;
         }
-        Some(section.state.rare().drains.join(Waiter { cost: 0, since, waker: Some(waker) }))
+        Some(section.rare().drains.join(Waiter { cost: 0, since, waker: Some(waker) }))
     }
 
-    /// Whether the drain has come, and with it the end of this ticket. If not, it wakes `waker`.
+    /// Whether the drain has come. If not, it wakes `waker`.
     pub(crate) fn look_for_drain(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.watch(|rare| &mut rare.drains, ticket, waker) != Stage::Waiting
+        let drained = |section: &Section<'_>| section.state.is_drained.then_some(());
+        self.watch(ticket, waker, drained, |rare| &mut rare.drains).is_some()
     }
 
     /// Leaves those who wait for the drain.
     pub(crate) fn leave_drain(&self, ticket: Ticket) {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
-        vacate(&mut section, |rare| &mut rare.drains, ticket);
+        if !section.state.is_drained {
+            let waiter = section.rare().drains.leave(ticket);
+            section.effects.retire(waiter.waker);
+        }
         section.settle();
         effects.carry_out();
     }
 
-    /// What has become of a place in either line. One that was called is given up; in one that still
-    /// waits, `waker` takes the place of another.
-    fn watch(&self, line: LineOf, ticket: Ticket, waker: &Waker) -> Stage {
-        let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
-        let place = line(section.state.rare());
-        if place.stage(ticket) == Stage::Waiting && !place.wakes(ticket, waker) {
-            // Cloning a waker runs code of others, so the lock is let go, and with it all we know.
-            drop(section);
-            let own = waker.clone();
-            section = Section::enter(self, &mut effects);
-            let place = line(section.state.rare());
-            let unused = match place.stage(ticket) {
-                Stage::Waiting => place.set_waker(ticket, own),
-                _ => Some(own),
-            };
-            section.effects.retire(unused);
+    /// What has become of a place in either line, or `None` while it waits, from now on with `waker`.
+    #[cold]
+    fn watch<T>(
+        &self,
+        ticket: Ticket,
+        waker: &Waker,
+        outcome: impl Fn(&Section<'_>) -> Option<T>,
+        line: fn(&mut Rare) -> &mut Line,
+    ) -> Option<T> {
+        let mut own = None;
+        loop {
+            let mut effects = Effects::default();
+            let mut section = Section::enter(self, &mut effects);
+            let seen = outcome(&section);
+            if seen.is_none() && !line(section.rare()).wakes(ticket, waker) {
+                let Some(own) = own.take() else {
+                    // Cloning a waker runs code of others, so the lock is let go, and with it all we
+                    // know.
+                    drop(section);
+                    own = Some(waker.clone());
+                    continue;
+                };
+                let former = line(section.rare()).set_waker(ticket, own);
+                section.effects.retire(former);
+            }
+            section.effects.retire(own);
+            section.settle();
+            effects.carry_out();
+            return seen;
         }
-        let stage = line(section.state.rare()).stage(ticket);
-        if stage != Stage::Waiting {
-            vacate(&mut section, line, ticket);
-        }
-        section.settle();
-        effects.carry_out();
-        stage
     }
 
     pub(crate) fn capacity(&self) -> u32 {
@@ -379,7 +377,7 @@ impl Gate {
 
     /// Counts an operation that was let past. Under the lock, like all that a snapshot shows.
     pub(crate) fn count_bypass(&self) {
-        self.state.lock().rare().counts.bypassed += 1;
+        self.state.lock().rare(self).counts.bypassed += 1;
     }
 
     /// Counts an operation whose limit had passed before it came to a gate of its own.
@@ -389,12 +387,12 @@ impl Gate {
 
     /// Counts an operation that came after the close, where the gate does not see it itself.
     pub(crate) fn count_closed(&self) {
-        self.state.lock().rare().counts.closed_before_queue += 1;
+        self.state.lock().rare(self).counts.closed_before_queue += 1;
     }
 
     /// Counts a handler that panicked.
     pub(crate) fn count_handler_panic(&self) {
-        self.state.lock().rare().counts.handler_panics += 1;
+        self.state.lock().rare(self).counts.handler_panics += 1;
     }
 
     /// One instant of the gate.
@@ -408,16 +406,16 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        let former = std::mem::replace(&mut section.state.rare().audience, audience);
+        let former = std::mem::replace(&mut section.rare().audience, audience);
         section.settle();
         effects.carry_out();
         former
     }
 
-    /// Units that are free at this moment, without taking the lock. A hint, and nothing more.
+    /// Whether there seem to be units for this cost, without taking the lock. A hint, and nothing more.
     #[inline]
     pub(crate) fn seems_free(&self, cost: usize) -> bool {
-        Word::from_bits(self.word.load(Ordering::Relaxed)).free() as usize >= cost
+        Word::from_bits(self.word.load(Ordering::Relaxed)).units() as usize >= cost
     }
 
     #[inline]
@@ -429,21 +427,18 @@ impl Gate {
     }
 }
 
-/// Which of the two lines of a gate.
-type LineOf = fn(&mut Rare) -> &mut Line;
-
 /// Rows 1 to 4: what no free unit would help.
 fn refuse(section: &mut Section<'_>, arrival: &Arrival) -> Option<RejectionReason> {
     let capacity = section.state.capacity as usize;
     if section.state.is_closed {
-        section.state.rare().counts.closed_before_queue += 1;
+        section.rare().counts.closed_before_queue += 1;
         section.record(EventKind::ClosedRejection, |change| {
             change.cost = u32::try_from(arrival.cost).ok();
         });
         return Some(RejectionReason::Closed);
     }
     if arrival.cost == 0 || arrival.cost > capacity {
-        section.state.rare().counts.oversized += 1;
+        section.rare().counts.oversized += 1;
         return Some(match arrival.cost {
             0 => RejectionReason::InvalidCost,
             cost => RejectionReason::CostExceedsCapacity { cost, capacity },
@@ -460,12 +455,12 @@ fn refuse(section: &mut Section<'_>, arrival: &Arrival) -> Option<RejectionReaso
 
 fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
     let cost = waiter.cost;
-    let line = &mut section.state.rare().line;
+    let line = &mut section.rare().line;
     let ticket = line.join(waiter);
     let (waiting, waiting_units) = (line.len(), line.units());
     let state = &mut *section.state;
     state.counts.peak_waiting = state.counts.peak_waiting.max(waiting);
-    if let Some(units) = &mut state.units {
+    if let Some(units) = state.units_mut() {
         units.queued += u64::from(cost);
         units.peak_waiting = units.peak_waiting.max(waiting_units);
     }
@@ -473,16 +468,9 @@ fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
     ticket
 }
 
-/// Gives up a place, and with the last one the memory that the line no longer needs. The waker is
-/// retired with the section.
-fn vacate(section: &mut Section<'_>, line: LineOf, ticket: Ticket) -> (Stage, Waiter) {
-    let line = line(section.state.rare());
-    let mut left = line.vacate(ticket);
-    let spare = line.trim();
-    section.effects.retire(left.1.waker.take());
-    if let Some(spare) = spare {
-        section.effects.free(spare);
-    }
-    section.effects.spare_rare = section.state.take_needless();
-    left
+/// Takes a waiter out of the line, and says what it needed and how long it has waited.
+fn leave(section: &mut Section<'_>, ticket: Ticket) -> (u32, Duration) {
+    let Waiter { cost, since, waker } = section.rare().line.leave(ticket);
+    section.effects.retire(waker);
+    (cost, section.now().saturating_duration_since(since))
 }

@@ -1,14 +1,13 @@
 //! The waiting line: a pure FIFO of operations with costs.
 //!
-//! It owns the order of the waiters and what has become of each. It takes no lock, reads no clock,
-//! calls no waker and decides nothing about who is admitted: the gate does, and carries wakers out of
-//! its lock before they are woken or dropped.
+//! It owns the order of the waiters. It takes no lock, reads no clock, calls no waker and decides nothing
+//! about who is admitted: the gate does, and carries wakers out of its lock before they are woken or
+//! dropped.
 //!
 //! Invariants, verified after every step in the tests:
 //!
-//! 1. The places in the list are exactly those that are `Waiting`, in the order of their arrival.
+//! 1. The list holds all places, in the order of their arrival, which is that of their numbers.
 //! 2. `units` is the sum of their costs.
-//! 3. A place that was called (`Admitted`, `Closed`) stays taken until its holder vacates it.
 
 use std::task::Waker;
 
@@ -16,21 +15,16 @@ use tokio::time::Instant;
 
 use super::arena::{Arena, Linked, Links, List, Spare};
 
-/// Places in a chunk: 48 KiB of them.
+/// Places in a chunk: 56 KiB of them.
 const CHUNK: usize = 1024;
 
-/// A place in the line, valid from `join` until `vacate`.
+/// A place in the line. Where it is means something for as long as its number has not been called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u32);
-
-/// What has become of a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Waiting,
-    /// Out of the line with its units taken; its holder has not seen it yet.
-    Admitted,
-    /// Out of the line because the gate closed.
-    Closed,
+pub(crate) struct Ticket {
+    /// Rises from each who joins to the next, so it says who came first.
+    pub(crate) number: u64,
+    pub(crate) cost: u32,
+    at: u32,
 }
 
 /// Who waits: what it needs, since when, and whom to wake.
@@ -43,9 +37,9 @@ pub(crate) struct Waiter {
 
 #[derive(Debug)]
 pub(crate) struct Place {
+    number: u64,
     waiter: Waiter,
     links: Links,
-    stage: Stage,
 }
 
 impl Linked for Place {
@@ -59,14 +53,17 @@ pub(crate) struct Line {
     places: Arena<Place, CHUNK>,
     waiting: List,
     units: u64,
+    next: u64,
 }
 
 impl Line {
-    pub(crate) const fn new() -> Self {
-        Self { places: Arena::new(), waiting: List::new(), units: 0 }
+    /// An empty line in which the first who joins has this number.
+    pub(crate) const fn new(next: u64) -> Self {
+        Self { places: Arena::new(), waiting: List::new(), units: 0, next }
     }
 
     /// How many wait.
+    #[inline]
     pub(crate) fn len(&self) -> u32 {
         self.waiting.len()
     }
@@ -76,12 +73,8 @@ impl Line {
         self.units
     }
 
-    /// Whether nobody holds a place, waiting or called.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.places.len() == 0
-    }
-
     /// The cost of the waiter at the head.
+    #[inline]
     pub(crate) fn head_cost(&self) -> Option<u32> {
         self.waiting.head().map(|at| self.places.at(at).waiter.cost)
     }
@@ -90,60 +83,54 @@ impl Line {
     pub(crate) fn largest_cost(&self) -> Option<u32> {
         (0..self.places.end())
             .filter_map(|at| self.places.find(at))
-            .filter(|place| place.stage == Stage::Waiting)
             .map(|place| place.waiter.cost)
             .max()
     }
 
     /// Joins at the tail.
     pub(crate) fn join(&mut self, waiter: Waiter) -> Ticket {
-        self.units += u64::from(waiter.cost);
-        let place = Place { waiter, links: Links::NONE, stage: Stage::Waiting };
-        let at = self.places.insert(place);
+        let (number, cost) = (self.next, waiter.cost);
+        self.next += 1;
+        self.units += u64::from(cost);
+        let at = self.places.insert(Place { number, waiter, links: Links::NONE });
         self.waiting.push(&mut self.places, at);
-        Ticket(at)
+        Ticket { number, cost, at }
     }
 
-    /// Takes the head out of the line. Its holder finds `stage` in its place; the waiter's waker
-    /// leaves with the answer.
-    pub(crate) fn advance(&mut self, stage: Stage) -> Option<Waiter> {
+    /// Takes the head out of the line, with its number.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Option<(u64, Waiter)> {
         let at = self.waiting.head()?;
-        self.waiting.unlink(&mut self.places, at);
-        let place = self.places.at_mut(at);
-        place.stage = stage;
-        let Waiter { cost, since, ref mut waker } = place.waiter;
-        self.units -= u64::from(cost);
-        Some(Waiter { cost, since, waker: waker.take() })
+        Some(self.remove(at))
     }
 
-    /// What has become of this place.
-    pub(crate) fn stage(&self, ticket: Ticket) -> Stage {
-        self.places.at(ticket.0).stage
+    /// Takes a waiter out of the line, from wherever it stands.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Waiter {
+        debug_assert_eq!(self.places.at(ticket.at).number, ticket.number);
+        self.remove(ticket.at).1
     }
 
-    /// Whether the waiter at this place would be woken by an equal of `waker`.
+    /// Whether this waiter would be woken by an equal of `waker`.
     pub(crate) fn wakes(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.places.at(ticket.0).waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker))
+        self.places.at(ticket.at).waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
-    /// Has this place wake `waker` from now on. Returns the waker it replaces.
+    /// Has this waiter woken by `waker` from now on. Returns the waker it replaces.
     pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
-        self.places.at_mut(ticket.0).waiter.waker.replace(waker)
+        self.places.at_mut(ticket.at).waiter.waker.replace(waker)
     }
 
-    /// Gives up a place, from wherever it stands, and says what had become of it.
-    pub(crate) fn vacate(&mut self, ticket: Ticket) -> (Stage, Waiter) {
-        if self.stage(ticket) == Stage::Waiting {
-            self.waiting.unlink(&mut self.places, ticket.0);
-            self.units -= u64::from(self.places.at(ticket.0).waiter.cost);
-        }
-        let Place { waiter, stage, .. } = self.places.remove(ticket.0);
-        (stage, waiter)
-    }
-
-    /// Takes out the memory that a burst leaves behind, once nobody holds a place.
+    /// Takes out the memory that a burst leaves behind, once nobody waits.
     pub(crate) fn trim(&mut self) -> Option<Spare<Place>> {
         self.places.trim()
+    }
+
+    #[inline]
+    fn remove(&mut self, at: u32) -> (u64, Waiter) {
+        self.waiting.unlink(&mut self.places, at);
+        let Place { number, waiter, .. } = self.places.remove(at);
+        self.units -= u64::from(waiter.cost);
+        (number, waiter)
     }
 }
 
@@ -163,56 +150,52 @@ mod tests {
         /// Joining, advancing and leaving from anywhere keep the order of arrival and every invariant.
         #[test]
         fn the_line_is_a_queue_from_which_anybody_may_leave(
-            steps in proptest::collection::vec((0u8..5, any::<prop::sample::Index>(), 1u32..9), 1..300)
+            steps in proptest::collection::vec((0u8..4, any::<prop::sample::Index>(), 1u32..9), 1..300)
         ) {
-            let mut line = Line::new();
-            let mut model: VecDeque<(Ticket, u32)> = VecDeque::new();
-            let mut called: Vec<(Ticket, Stage)> = Vec::new();
+            let mut line = Line::new(7);
+            let mut model: VecDeque<Ticket> = VecDeque::new();
             for (step, index, cost) in steps {
                 match step {
-                    0 | 1 => model.push_back((line.join(waiter(cost)), cost)),
+                    0 | 1 => {
+                        let ticket = line.join(waiter(cost));
+                        prop_assert!(model.iter().all(|earlier| earlier.number < ticket.number));
+                        model.push_back(ticket);
+                    }
                     2 => {
-                        let stage = if cost % 2 == 0 { Stage::Admitted } else { Stage::Closed };
                         let head = model.pop_front();
-                        prop_assert_eq!(line.head_cost(), head.map(|(_, cost)| cost));
-                        prop_assert_eq!(line.advance(stage).map(|w| w.cost), head.map(|(_, cost)| cost));
-                        called.extend(head.map(|(ticket, _)| (ticket, stage)));
+                        prop_assert_eq!(line.head_cost(), head.map(|ticket| ticket.cost));
+                        let called = line.advance().map(|(number, waiter)| (number, waiter.cost));
+                        prop_assert_eq!(called, head.map(|ticket| (ticket.number, ticket.cost)));
                     }
                     3 if !model.is_empty() => {
-                        let (ticket, cost) = model.remove(index.index(model.len())).unwrap();
-                        let (stage, waiter) = line.vacate(ticket);
-                        prop_assert_eq!((stage, waiter.cost), (Stage::Waiting, cost));
-                    }
-                    4 if !called.is_empty() => {
-                        let (ticket, stage) = called.swap_remove(index.index(called.len()));
-                        prop_assert_eq!(line.stage(ticket), stage);
-                        prop_assert_eq!(line.vacate(ticket).0, stage);
+                        let ticket = model.remove(index.index(model.len())).unwrap();
+                        prop_assert_eq!(line.leave(ticket).cost, ticket.cost);
                     }
                     _ => {}
                 }
-                let order: Vec<u32> = model.iter().map(|(ticket, _)| ticket.0).collect();
+                let order: Vec<u32> = model.iter().map(|ticket| ticket.at).collect();
                 prop_assert_eq!(line.waiting.verified(&mut line.places), order);
-                prop_assert_eq!(line.units, model.iter().map(|&(_, cost)| u64::from(cost)).sum::<u64>());
-                prop_assert_eq!(line.places.len() as usize, model.len() + called.len());
-                prop_assert_eq!(line.largest_cost(), model.iter().map(|&(_, cost)| cost).max());
+                prop_assert_eq!(line.units, model.iter().map(|ticket| u64::from(ticket.cost)).sum::<u64>());
+                prop_assert_eq!(line.places.len() as usize, model.len());
+                prop_assert_eq!(line.largest_cost(), model.iter().map(|ticket| ticket.cost).max());
             }
         }
     }
 
     #[test]
-    fn a_long_line_gives_its_memory_back_once_nobody_holds_a_place() {
-        let mut line = Line::new();
+    fn a_long_line_gives_its_memory_back_once_nobody_waits() {
+        let mut line = Line::new(0);
         let tickets: Vec<_> = (0..3 * CHUNK as u32).map(|_| line.join(waiter(1))).collect();
         assert_eq!(line.places.end() as usize, 3 * CHUNK);
         assert!(line.trim().is_none(), "places are held");
-        line.advance(Stage::Admitted).unwrap();
-        for ticket in tickets {
-            line.vacate(ticket);
+        line.advance().unwrap();
+        for &ticket in &tickets[1..] {
+            line.leave(ticket);
         }
         assert!(line.trim().is_some());
-        assert_eq!((line.places.end(), line.is_abandoned()), (0, true));
+        assert_eq!((line.places.end(), line.len()), (0, 0));
         let ticket = line.join(waiter(2));
-        assert_eq!((line.stage(ticket), line.len()), (Stage::Waiting, 1));
+        assert_eq!((ticket.number, line.len()), (3 * CHUNK as u64, 1));
     }
 
     #[test]

@@ -18,22 +18,25 @@
 //!
 //! # Who may change what
 //!
-//! The word (free units, admissions, SLOW) is changed by a compare-exchange without the lock while
-//! SLOW is clear, and only under the lock while SLOW is set. Setting SLOW under the lock therefore
+//! The word (what may still be admitted, what was, SLOW) is changed by a compare-exchange without the lock
+//! while SLOW is clear, and only under the lock while SLOW is set. Setting SLOW under the lock therefore
 //! freezes the word. Everything else is changed under the lock, and only after freezing the word where
 //! the fast path could notice.
+//!
+//! The word is lent what may be admitted without anybody else having to know: no more units and
+//! operations than were ever in use at once, so that a new peak is set under the lock. Since that is all
+//! that a fast admission depends on, a word means the same whenever it comes back.
 //!
 //! # Invariants
 //!
 //! Whenever the lock is free:
 //!
-//! 1. `used = capacity - free + debt`, and `debt > 0` only if `free = 0`.
-//! 2. If anybody waits, the cost at the head is more than the free units.
-//! 3. SLOW is set exactly if anybody waits, the gate is closed or weighted, a debt is owed or somebody
-//!    is subscribed.
-//! 4. `floor = capacity - peak used` (or 0), as of the word: so a fast admission sets no new peak.
-//! 5. While an old copy of a word may be compared with it, the word does not come back after an
-//!    admission or a resize: both raise the admissions field, which is folded only when nearly full.
+//! 1. `used = reach - units of the word`, and in a weighted gate the same holds of operations.
+//! 2. `reach <= peak used`; and `reach <= capacity`, unless a shrink has left more in use.
+//! 3. If anybody waits, the cost at the head is more than `capacity - used`.
+//! 4. SLOW is set exactly if anybody waits, the gate is closed, more is in use than the capacity, or
+//!    somebody is subscribed. Nothing is counted in a slow word.
+//! 5. Everybody with a number below `called` is out of the line, and everybody in it has a higher one.
 //! 6. A closed gate has nobody waiting, and once nothing is in flight it is drained, for good.
 //!
 //! # Linearizability
@@ -41,7 +44,9 @@
 //! A fast admission or release happens at its compare-exchange. A locked section that changes
 //! something happens where it stores the word; one that only looks or refuses, where it read the
 //! word, since nothing but the word can change beside it. So one reading of the word under the lock
-//! makes every field of a snapshot belong to the same instant.
+//! makes every field of a snapshot belong to the same instant. A waiter that finds its number called does
+//! not take the lock: it was admitted by the section that called it, and whatever it does next that
+//! others could notice goes through the lock, and so comes after that section.
 
 pub(crate) mod admission;
 pub(crate) mod arena;

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use super::{
     effects::{Change, Effects, EventKind, SharedAudience},
-    gate::{Gate, GateKind},
-    line::{Line, Stage},
+    gate::{CALLED_BY_CLOSE, Gate, GateKind},
+    line::{Line, Ticket, Waiter},
+    reason::RejectionReason,
     tally::{Counts, Peaks, RareCounts, Snapshot, Totals, Units},
-    word::Word,
+    word::{ALLOWANCE, Word},
 };
 use crate::sync::{MutexGuard, Ordering};
 
@@ -20,26 +21,27 @@ use crate::sync::{MutexGuard, Ordering};
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) capacity: u32,
-    /// Units that a shrink has taken from running work: releases pay them first.
-    pub(super) debt: u32,
+    /// Units in use and units that the word may hand out, together.
+    pub(super) reach: u32,
     pub(super) is_closed: bool,
-    is_drained: bool,
+    pub(super) is_drained: bool,
     /// Whether `rare` is given up whenever there is no need of it.
     is_frugal: bool,
     sequence: u64,
-    /// Admissions moved out of the word. Resizes count in the word too and are taken off here, so
-    /// this may pass below zero and back.
-    folded: u64,
+    /// Admissions but for those that are counted in the word.
+    admitted: u64,
     pub(super) counts: Counts,
-    /// Present in a weighted gate only.
-    pub(super) units: Option<Box<Units>>,
     pub(super) rare: Option<Box<Rare>>,
 }
 
-/// What most gates do without most of the time.
+/// What most gates do without most of the time. A weighted gate has it always.
 #[derive(Debug)]
 pub(super) struct Rare {
+    /// Present in a weighted gate only.
+    units: Option<Units>,
     pub(super) line: Line,
+    /// The number of the first who waited when the gate closed.
+    pub(super) closed_from: Option<u64>,
     /// Those who wait for the drain, in a line of their own.
     pub(super) drains: Line,
     pub(super) audience: Option<SharedAudience>,
@@ -50,16 +52,26 @@ impl State {
     pub(super) fn new(capacity: u32, kind: GateKind) -> Self {
         Self {
             capacity,
-            debt: 0,
+            reach: 0,
             is_closed: false,
             is_drained: false,
             is_frugal: kind == GateKind::Partition,
             sequence: 0,
-            folded: 0,
+            admitted: 0,
             counts: Counts::default(),
-            units: (kind == GateKind::Weighted).then(Box::default),
-            rare: None,
+            rare: (kind == GateKind::Weighted).then(|| Rare::new(Some(Units::default()), 0)),
         }
+    }
+
+    /// What is counted in units besides, in a weighted gate.
+    #[inline]
+    pub(super) fn units(&self) -> Option<&Units> {
+        self.rare.as_ref().and_then(|rare| rare.units.as_ref())
+    }
+
+    #[inline]
+    pub(super) fn units_mut(&mut self) -> Option<&mut Units> {
+        self.rare.as_mut().and_then(|rare| rare.units.as_mut())
     }
 
     #[inline]
@@ -72,51 +84,39 @@ impl State {
         self.rare.as_ref().and_then(|rare| rare.line.head_cost())
     }
 
-    pub(super) fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_with(|| {
-            Box::new(Rare {
-                line: Line::new(),
-                drains: Line::new(),
-                audience: None,
-                counts: RareCounts::default(),
-            })
-        })
-    }
-
-    /// Takes out what a frugal gate has no need of any more.
-    pub(super) fn take_needless(&mut self) -> Option<Box<Rare>> {
-        let is_needless = |rare: &mut Box<Rare>| {
-            let Rare { line, drains, audience, counts } = &**rare;
-            line.is_abandoned()
-                && drains.is_abandoned()
-                && audience.is_none()
-                && *counts == RareCounts::default()
-        };
-        if self.is_frugal { self.rare.take_if(is_needless) } else { None }
+    /// The rare part. A line that is made anew goes on with the numbers after those that `gate` called.
+    #[inline]
+    pub(super) fn rare(&mut self, gate: &Gate) -> &mut Rare {
+        self.rare.get_or_insert_with(|| Rare::new(None, gate.called.load(Ordering::Relaxed)))
     }
 
     #[inline]
     fn audience(&self) -> Option<&SharedAudience> {
         self.rare.as_ref().and_then(|rare| rare.audience.as_ref())
     }
+}
 
-    #[inline]
-    fn used(&self, word: Word) -> u32 {
-        self.capacity - word.free() + self.debt
+impl Rare {
+    fn new(units: Option<Units>, next: u64) -> Box<Self> {
+        Box::new(Self {
+            units,
+            line: Line::new(next),
+            closed_from: None,
+            drains: Line::new(0),
+            audience: None,
+            counts: RareCounts::default(),
+        })
     }
 
-    #[inline]
-    fn in_flight(&self, word: Word) -> u32 {
-        self.units.as_ref().map_or_else(|| self.used(word), |units| units.in_flight)
-    }
-
-    /// Whether anything but the word has a say in the next admission or release.
-    #[inline]
-    fn needs_lock(&self) -> bool {
-        self.units.is_some()
-            || self.is_closed
-            || self.debt > 0
-            || self.rare.as_ref().is_some_and(|rare| rare.line.len() > 0 || rare.audience.is_some())
+    /// Whether nothing would be lost with it.
+    fn is_needless(&self) -> bool {
+        // Whoever was closed out is counted.
+        let Self { units, line, closed_from: _, drains, audience, counts } = self;
+        units.is_none()
+            && line.len() == 0
+            && drains.len() == 0
+            && audience.is_none()
+            && *counts == RareCounts::default()
     }
 }
 
@@ -124,8 +124,12 @@ impl State {
 pub(super) struct Section<'a> {
     gate: &'a Gate,
     pub(super) state: MutexGuard<'a, State>,
-    /// Exact while frozen. Otherwise one reading, which fast admissions and releases may outdate.
+    /// What is counted in the word besides the state.
     word: Word,
+    /// These two are exact while frozen. Otherwise they are of one reading of the word, which fast
+    /// admissions and releases may outdate.
+    used: u32,
+    in_flight: u32,
     frozen: bool,
     now: Option<Instant>,
     /// Outlives the lock, whatever happens under it.
@@ -137,25 +141,39 @@ impl<'a> Section<'a> {
     pub(super) fn enter(gate: &'a Gate, effects: &'a mut Effects) -> Self {
         let state = gate.state.lock();
         // Whoever set SLOW did so under this lock, and while it is set nobody changes the word
-        // without it: a slow word is a frozen one.
+        // without it: a slow word is a frozen one, with nothing counted in it.
         let word = Word::from_bits(gate.word.load(Ordering::Acquire));
         let frozen = word.is_slow();
-        Self { gate, state, word, frozen, now: None, effects }
+        let mut section =
+            Self { gate, state, word, used: 0, in_flight: 0, frozen, now: None, effects };
+        section.read();
+        section
     }
 
-    /// Sends everybody else through the lock, and looks at the word again: of this section and a
-    /// fast admission or release beside it, one sees the other.
+    #[inline]
+    fn read(&mut self) {
+        self.used = self.state.reach - self.word.units();
+        self.in_flight = match self.state.units() {
+            Some(units) => units.reach - self.word.operations(),
+            None => self.used,
+        };
+    }
+
+    /// Sends everybody else through the lock, looks at the word again, and takes over what is counted
+    /// in it: of this section and a fast admission or release beside it, one sees the other.
     #[inline]
     pub(super) fn freeze(&mut self) {
-        if !self.frozen {
-            self.word =
-                Word::from_bits(self.gate.word.fetch_or(Word::slow_bit(), Ordering::AcqRel));
-            self.frozen = true;
+        if self.frozen {
+            return;
         }
-        if let Some((word, admissions)) = self.word.fold() {
-            self.word = word;
-            self.state.folded = self.state.folded.wrapping_add(u64::from(admissions));
+        self.word = Word::from_bits(self.gate.word.fetch_or(Word::slow_bit(), Ordering::AcqRel));
+        self.frozen = true;
+        self.read();
+        self.state.admitted += self.word.admissions();
+        if let Some(units) = self.state.units_mut() {
+            units.admitted += self.word.counted_units();
         }
+        self.word = Word::new(0, 0, true);
     }
 
     /// Ends the section: the head of the line takes what fits, a closed gate that has run dry is
@@ -164,32 +182,102 @@ impl<'a> Section<'a> {
     #[inline]
     pub(super) fn settle(mut self) {
         if self.frozen {
-            while self.state.head_cost().is_some_and(|cost| cost <= self.word.free()) {
+            while self.state.head_cost().is_some_and(|cost| cost <= self.free()) {
                 self.admit_head();
             }
             if self.state.is_closed {
                 self.drain();
             }
-            let slow = self.state.needs_lock();
-            // Release: whoever reads this word sees the floor that goes with it.
-            self.gate.word.store(self.word.with_slow(slow).bits(), Ordering::Release);
+            let word = self.open();
+            self.gate.word.store(word.bits(), Ordering::Release);
+        }
+        if self.state.rare.is_some() {
+            self.tidy();
+        }
+    }
+
+    /// The word to leave behind: what it may hand out, and whether anything else has a say in that.
+    ///
+    /// It hands out no more than was ever in use at once, so that a new peak is set under the lock.
+    #[inline]
+    fn open(&mut self) -> Word {
+        let state = &mut *self.state;
+        let most = state.capacity.min(state.counts.peak_used);
+        let units = most.saturating_sub(self.used).min(ALLOWANCE);
+        state.reach = self.used + units;
+        let operations = match state.units_mut() {
+            Some(counts) => {
+                let operations = (counts.peak_in_flight - self.in_flight).min(ALLOWANCE);
+                counts.reach = self.in_flight + operations;
+                operations
+            }
+            None => units,
+        };
+        let slow = state.is_closed
+            || self.used > state.capacity
+            || state
+                .rare
+                .as_ref()
+                .is_some_and(|rare| rare.line.len() > 0 || rare.audience.is_some());
+        Word::new(units, operations, slow)
+    }
+
+    /// Takes out what an empty line has no use for.
+    fn tidy(&mut self) {
+        let state = &mut *self.state;
+        let Some(rare) = &mut state.rare else { return };
+        if rare.line.len() == 0 {
+            if let Some(spare) = rare.line.trim() {
+                self.effects.free(spare);
+            }
+        }
+        if rare.drains.len() == 0 {
+            if let Some(spare) = rare.drains.trim() {
+                self.effects.free(spare);
+            }
+        }
+        if state.is_frugal && rare.is_needless() {
+            self.effects.spare_rare = state.rare.take();
         }
     }
 
     #[inline]
     pub(super) fn used(&self) -> u32 {
-        self.state.used(self.word)
+        self.used
     }
 
     #[inline]
     pub(super) fn in_flight(&self) -> u32 {
-        self.state.in_flight(self.word)
+        self.in_flight
+    }
+
+    /// None where a shrink has left more in use than there is.
+    #[inline]
+    fn free(&self) -> u32 {
+        self.state.capacity.saturating_sub(self.used)
     }
 
     /// Nobody waits, and there are units for this cost.
     #[inline]
     pub(super) fn fits(&self, cost: u32) -> bool {
-        self.state.waiting() == 0 && cost <= self.word.free()
+        self.state.waiting() == 0 && cost <= self.free()
+    }
+
+    #[inline]
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.state.rare(self.gate)
+    }
+
+    /// What has become of a place: admitted, or closed out, or `None` where it still waits.
+    pub(super) fn called(&self, ticket: Ticket) -> Option<Result<(), RejectionReason>> {
+        if ticket.number >= self.gate.called.load(Ordering::Relaxed) {
+            return None;
+        }
+        let closed_from = self.state.rare.as_ref().and_then(|rare| rare.closed_from);
+        match closed_from {
+            Some(first) if first <= ticket.number => Some(Err(RejectionReason::Closed)),
+            _ => Some(Ok(())),
+        }
     }
 
     /// The time of this section: read once, and only by those who need it.
@@ -201,12 +289,15 @@ impl<'a> Section<'a> {
     #[inline]
     pub(super) fn admit(&mut self, cost: u32, waited: Option<Duration>) {
         debug_assert!(self.frozen, "only a frozen word may be changed");
-        self.word = self.word.admit(cost);
+        debug_assert!(cost <= self.free(), "{cost} units admitted of {} free", self.free());
+        self.used += cost;
+        self.in_flight += 1;
         let state = &mut *self.state;
-        if let Some(units) = &mut state.units {
+        state.admitted += 1;
+        state.counts.peak_used = state.counts.peak_used.max(self.used);
+        if let Some(units) = state.units_mut() {
             units.admitted += u64::from(cost);
-            units.in_flight += 1;
-            units.peak_in_flight = units.peak_in_flight.max(units.in_flight);
+            units.peak_in_flight = units.peak_in_flight.max(self.in_flight);
             if waited.is_some() {
                 units.admitted_from_queue += u64::from(cost);
             }
@@ -214,11 +305,6 @@ impl<'a> Section<'a> {
         if let Some(waited) = waited {
             state.counts.admitted_from_queue += 1;
             state.counts.count_wait(waited);
-        }
-        let used = self.used();
-        if used > self.state.counts.peak_used {
-            self.state.counts.peak_used = used;
-            self.set_floor();
         }
         self.record(EventKind::Admitted, |change| {
             change.cost = Some(cost);
@@ -231,16 +317,12 @@ impl<'a> Section<'a> {
     #[inline]
     pub(super) fn give_back(&mut self, cost: u32, kind: EventKind) {
         debug_assert!(self.frozen, "only a frozen word may be changed");
-        let state = &mut *self.state;
-        let paid = state.debt.min(cost);
-        state.debt -= paid;
-        self.word = self.word.give(cost - paid);
-        if let Some(units) = &mut state.units {
-            units.in_flight -= 1;
-        }
+        self.used -= cost;
+        self.in_flight -= 1;
         if kind == EventKind::Abandoned {
+            let state = &mut *self.state;
             state.counts.abandoned += 1;
-            if let Some(units) = &mut state.units {
+            if let Some(units) = state.units_mut() {
                 units.abandoned += u64::from(cost);
             }
         }
@@ -250,24 +332,34 @@ impl<'a> Section<'a> {
     /// Sets the capacity, which differs from the present one.
     pub(super) fn set_capacity(&mut self, capacity: u32) {
         debug_assert!(self.frozen, "only a frozen word may be changed");
-        let previous = self.state.capacity;
-        if let Some(growth) = capacity.checked_sub(previous) {
-            let paid = self.state.debt.min(growth);
-            self.state.debt -= paid;
-            self.word = self.word.give(growth - paid);
-        } else {
-            let shrink = previous - capacity;
-            let taken = self.word.free().min(shrink);
-            self.word = self.word.take(taken);
-            self.state.debt += shrink - taken;
-        }
-        self.state.capacity = capacity;
-        // Without a new word, a fast admission that read the old floor could still succeed after a
-        // shrink and a grow, and its peak would be missed.
-        self.word = self.word.renew();
-        self.state.folded = self.state.folded.wrapping_sub(1);
-        self.set_floor();
+        let previous = std::mem::replace(&mut self.state.capacity, capacity);
         self.record(EventKind::Resized, |change| change.previous_capacity = Some(previous));
+    }
+
+    /// Rejects everybody who waits, in the order of the line. Those before them were admitted.
+    pub(super) fn close_line(&mut self) {
+        let Some((first, mut waiter)) = self.advance() else { return };
+        self.rare().closed_from = Some(first);
+        loop {
+            self.rare().counts.closed_while_waiting += 1;
+            self.effects.wake(waiter.waker);
+            let waited = self.now().saturating_duration_since(waiter.since);
+            self.record(EventKind::ClosedRejection, |change| {
+                change.cost = Some(waiter.cost);
+                change.from_queue = true;
+                change.waited = Some(waited);
+            });
+            match self.advance() {
+                Some((_, next)) => waiter = next,
+                None => break,
+            }
+        }
+        self.gate.called.store(CALLED_BY_CLOSE, Ordering::Release);
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Option<(u64, Waiter)> {
+        self.state.rare.as_mut().and_then(|rare| rare.line.advance())
     }
 
     /// Records a change for those who are subscribed. Costs a branch where nobody is.
@@ -290,8 +382,8 @@ impl<'a> Section<'a> {
             sequence: self.next_sequence(),
             occurred_at: SystemTime::now(),
             capacity: self.state.capacity,
-            used: self.used(),
-            in_flight: self.in_flight(),
+            used: self.used,
+            in_flight: self.in_flight,
             waiting: self.state.waiting(),
             is_closed: self.state.is_closed,
             cost: None,
@@ -306,30 +398,32 @@ impl<'a> Section<'a> {
 
     /// Every field of one instant: that of the word's reading, beside which nothing else changes.
     pub(super) fn snapshot(&mut self) -> Snapshot {
-        let (used, in_flight) = (self.used(), self.in_flight());
         let sequence = self.next_sequence();
-        let State { capacity, is_closed, folded, ref counts, ref units, ref rare, .. } =
-            *self.state;
+        let (used, in_flight) = (self.used, self.in_flight);
+        let State { capacity, is_closed, ref counts, ref rare, .. } = *self.state;
         let rare_counts = rare.as_ref().map(|rare| rare.counts).unwrap_or_default();
         let waiting = self.state.waiting();
         let waiting_units = rare.as_ref().map_or(0, |rare| rare.line.units());
-        let admitted = folded.wrapping_add(u64::from(self.word.admissions()));
+        let admitted = self.state.admitted + self.word.admissions();
         let queued = u64::from(waiting)
             + counts.admitted_from_queue
             + counts.expired
             + counts.cancelled
             + rare_counts.closed_while_waiting;
         let finished = admitted - u64::from(in_flight) - counts.abandoned;
-        // A plain gate's operations have one unit each.
-        let units = units.as_deref().copied().unwrap_or(Units {
-            admitted,
-            admitted_from_queue: counts.admitted_from_queue,
-            abandoned: counts.abandoned,
-            queued,
-            in_flight,
-            peak_in_flight: counts.peak_used,
-            peak_waiting: u64::from(counts.peak_waiting),
-        });
+        let units = match self.state.units() {
+            Some(units) => Units { admitted: units.admitted + self.word.counted_units(), ..*units },
+            // A plain gate's operations have one unit each.
+            None => Units {
+                admitted,
+                admitted_from_queue: counts.admitted_from_queue,
+                abandoned: counts.abandoned,
+                queued,
+                reach: 0,
+                peak_in_flight: counts.peak_used,
+                peak_waiting: u64::from(counts.peak_waiting),
+            },
+        };
         Snapshot {
             sequence,
             capacity,
@@ -372,31 +466,27 @@ impl<'a> Section<'a> {
 
     #[inline]
     fn admit_head(&mut self) {
-        let now = self.now();
-        if let Some(waiter) = self.state.rare().line.advance(Stage::Admitted) {
-            self.effects.wake(waiter.waker);
-            self.admit(waiter.cost, Some(now.saturating_duration_since(waiter.since)));
-        }
+        let Some((number, waiter)) = self.advance() else { return };
+        // Release: whoever sees its number called sees what the work before it did.
+        self.gate.called.store(number + 1, Ordering::Release);
+        self.effects.wake(waiter.waker);
+        let waited = self.now().saturating_duration_since(waiter.since);
+        self.admit(waiter.cost, Some(waited));
     }
 
     /// What is left to do of a close, once nothing runs.
     #[cold]
     fn drain(&mut self) {
-        if self.state.is_drained || self.in_flight() > 0 {
+        if self.state.is_drained || self.in_flight > 0 {
             return;
         }
         self.state.is_drained = true;
         self.record(EventKind::Drained, |_| {});
         if let Some(rare) = &mut self.state.rare {
-            while let Some(waiter) = rare.drains.advance(Stage::Closed) {
+            while let Some((_, waiter)) = rare.drains.advance() {
                 self.effects.wake(waiter.waker);
             }
         }
-    }
-
-    fn set_floor(&self) {
-        let floor = self.state.capacity.saturating_sub(self.state.counts.peak_used);
-        self.gate.floor.store(floor, Ordering::Relaxed);
     }
 
     fn next_sequence(&mut self) -> u64 {

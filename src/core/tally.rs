@@ -146,7 +146,8 @@ pub(super) struct Units {
     pub(super) admitted_from_queue: u64,
     pub(super) abandoned: u64,
     pub(super) queued: u64,
-    pub(super) in_flight: u32,
+    /// Operations in flight and those that the word may admit, together.
+    pub(super) reach: u32,
     pub(super) peak_in_flight: u32,
     pub(super) peak_waiting: u64,
 }

@@ -1,164 +1,210 @@
 //! The packed state word: everything the fast path reads and changes, in 64 bits.
 //!
 //! ```text
-//!  63      62            32 31            0
-//! +------+-----------------+---------------+
-//! | SLOW |   admissions    |  free units   |
-//! +------+-----------------+---------------+
+//!  63     62         48 47        32 31         16 15         0
+//! +------+-------------+------------+-------------+------------+
+//! | SLOW |  admissions |   units    | operations  |   units    |
+//! |      |   counted here since the |  that may be admitted    |
+//! |      |       last section       |  without a new peak      |
+//! +------+-------------+------------+-------------+------------+
 //! ```
 //!
 //! It owns the bit arithmetic and the rule of the fast path, as pure functions from a word to the next
-//! one. It does not own the atomic, nor the question of when a word must be slow: that is the gate's.
+//! one. It does not own the atomic, nor the question of what a word may hand out: that is the section's.
+//!
+//! All that decides about a fast admission is in the word. So an exchange that succeeds was right to,
+//! even if the word had changed and come back since it was read.
 
-/// The most units a gate may have: they fit in the low half of the word with a bit to spare.
+/// The most units a gate may have: they fit in 32 bits with a bit to spare.
 pub(crate) const MAX_UNITS: u32 = (1 << 31) - 1;
 
-const SLOW: u64 = 1 << 63;
-const ADMISSION: u64 = 1 << 32;
-const ADMISSIONS: u64 = SLOW - ADMISSION;
-const FREE: u64 = ADMISSION - 1;
+/// The most that a word is given to hand out. As much again may come back to it before its guards are
+/// touched.
+pub(super) const ALLOWANCE: u32 = (1 << 14) - 1;
 
-/// Set once 2^30 admissions have been counted in the word: the next one is made under the lock, which
-/// folds the field into a wider counter. Folding no earlier is what keeps a word from coming back
-/// while somebody still holds an old copy of it.
-const FOLD_DUE: u64 = ADMISSION << 30;
+/// The most units that come and go in one step on the fast path.
+const MAX_FAST_COST: u32 = (1 << 15) - 1;
+
+const SLOW: u64 = 1 << 63;
+
+/// One of each field.
+const UNIT: u64 = 1;
+const OPERATION: u64 = 1 << 16;
+const COUNTED_UNIT: u64 = 1 << 32;
+const ADMISSION: u64 = 1 << 48;
+
+/// The lower 15 bits of a field. The sixteenth, where there is one, is a guard: adding to a field in
+/// which it is clear cannot carry into the next.
+const FIELD: u64 = (1 << 15) - 1;
+const GUARD: u64 = 1 << 15;
+
+/// Set once as many are to be handed out as a field holds: the next release goes through the lock,
+/// which keeps the rest.
+const OVERFULL: u64 = GUARD * (UNIT | OPERATION);
+
+/// Set once so many admissions or units have been counted in the word that the next admission goes
+/// through the lock, which counts them in wider numbers.
+const COUNT_DUE: u64 = GUARD * COUNTED_UNIT | (1 << 62);
 
 /// One value of the state word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
 impl Word {
-    /// A word with these free units and nothing admitted yet.
-    pub(crate) fn new(free: u32, slow: bool) -> Self {
-        debug_assert!(free <= MAX_UNITS);
-        Self(u64::from(free)).with_slow(slow)
+    /// A word that may hand out this much, with nothing counted yet.
+    #[inline]
+    pub(super) fn new(units: u32, operations: u32, slow: bool) -> Self {
+        debug_assert!(units <= ALLOWANCE && operations <= ALLOWANCE);
+        let slow = if slow { SLOW } else { 0 };
+        Self(slow | u64::from(units) * UNIT | u64::from(operations) * OPERATION)
     }
 
     #[inline]
-    pub(crate) fn from_bits(bits: u64) -> Self {
+    pub(super) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     #[inline]
-    pub(crate) fn bits(self) -> u64 {
+    pub(super) fn bits(self) -> u64 {
         self.0
     }
 
+    /// Units that may be admitted without a new peak.
     #[inline]
-    pub(crate) fn free(self) -> u32 {
-        (self.0 & FREE) as u32
+    pub(super) fn units(self) -> u32 {
+        (self.0 / UNIT & (FIELD | GUARD)) as u32
     }
 
-    /// Admissions since the last fold, and one for every resize.
-    pub(crate) fn admissions(self) -> u32 {
-        ((self.0 & ADMISSIONS) >> 32) as u32
+    /// Operations that may be admitted without a new peak.
+    #[inline]
+    pub(super) fn operations(self) -> u32 {
+        (self.0 / OPERATION & (FIELD | GUARD)) as u32
+    }
+
+    /// Admissions since the last section.
+    #[inline]
+    pub(super) fn admissions(self) -> u64 {
+        self.0 / ADMISSION & FIELD
+    }
+
+    /// Units admitted since the last section.
+    #[inline]
+    pub(super) fn counted_units(self) -> u64 {
+        self.0 / COUNTED_UNIT & (FIELD | GUARD)
     }
 
     #[inline]
-    pub(crate) fn is_slow(self) -> bool {
+    pub(super) fn is_slow(self) -> bool {
         self.0 & SLOW != 0
     }
 
     /// The bit to set in the atomic so that everybody else goes through the lock.
-    pub(crate) const fn slow_bit() -> u64 {
+    pub(super) const fn slow_bit() -> u64 {
         SLOW
     }
 
-    pub(crate) fn with_slow(self, slow: bool) -> Self {
-        Self(if slow { self.0 | SLOW } else { self.0 & !SLOW })
+    /// The rule of the fast path: the word after admitting an operation of `cost` units, or `None`
+    /// where only the lock may decide.
+    #[inline]
+    pub(super) fn admit(self, cost: u32) -> Option<Self> {
+        let admits = self.0 & (SLOW | COUNT_DUE) == 0
+            && cost > 0
+            && self.units() >= cost
+            && self.operations() > 0;
+        admits.then(|| {
+            let units = u64::from(cost) * (COUNTED_UNIT - UNIT);
+            Self(self.0 + ADMISSION - OPERATION + units)
+        })
     }
 
-    /// The rule of the fast path: the word after admitting `cost` units, or `None` where only the lock
-    /// may decide. `floor` is the number of free units below which a new peak would be set.
+    /// The word after the release of an operation of `cost` units, or `None` where only the lock may
+    /// take them.
     #[inline]
-    pub(crate) fn admit_fast(self, cost: u32, floor: u32) -> Option<Self> {
-        if self.0 & (SLOW | FOLD_DUE) != 0 {
+    pub(super) fn release(self, cost: u32) -> Option<Self> {
+        debug_assert!(self.0 & OVERFULL == 0, "a word is never left overfull");
+        if cost > MAX_FAST_COST {
             return None;
         }
-        debug_assert!(cost > 0, "a weighted word is always slow, and every other cost is 1");
-        let left = self.free().checked_sub(cost)?;
-        (left >= floor).then(|| self.admit(cost))
+        let next = self.0 + u64::from(cost) * UNIT + OPERATION;
+        (next & (SLOW | OVERFULL) == 0).then_some(Self(next))
     }
 
-    /// The word after giving back `cost` units without the lock, or `None` while it is slow.
-    #[inline]
-    pub(crate) fn release_fast(self, cost: u32) -> Option<Self> {
-        (!self.is_slow()).then(|| self.give(cost))
-    }
-
-    /// One admission of `cost` units, which are free.
-    #[inline]
-    pub(crate) fn admit(self, cost: u32) -> Self {
-        debug_assert!(self.free() >= cost, "{cost} units admitted of {} free", self.free());
-        Self(self.0 - u64::from(cost) + ADMISSION)
-    }
-
-    /// `units` more are free.
-    #[inline]
-    pub(crate) fn give(self, units: u32) -> Self {
-        debug_assert!(u64::from(self.free()) + u64::from(units) <= u64::from(MAX_UNITS));
-        Self(self.0 + u64::from(units))
-    }
-
-    /// `units` fewer are free, and nobody was admitted: a shrink.
-    pub(crate) fn take(self, units: u32) -> Self {
-        debug_assert!(self.free() >= units);
-        Self(self.0 - u64::from(units))
-    }
-
-    /// The same units under a word nobody has seen before: what a resize leaves behind.
-    pub(crate) fn renew(self) -> Self {
-        Self(self.0 + ADMISSION)
-    }
-
-    /// Moves the admissions out of the word once they are many.
-    pub(crate) fn fold(self) -> Option<(Self, u32)> {
-        (self.0 & FOLD_DUE != 0).then(|| (Self(self.0 & !ADMISSIONS), self.admissions()))
-    }
-
-    /// A word this many admissions on, for models that start at the edge of a fold.
+    /// The same word with its count at this many operations of one unit, for models that start where
+    /// it is due.
     #[cfg(test)]
-    pub(crate) fn aged(self, admissions: u32) -> Self {
-        Self(self.0 + ADMISSION * u64::from(admissions))
+    pub(super) fn counting(self, admissions: u32) -> Self {
+        Self(self.0 + (ADMISSION + COUNTED_UNIT) * u64::from(admissions))
     }
+
+    /// As many admissions as a word counts before the next goes through the lock.
+    #[cfg(test)]
+    pub(super) const MOST_ADMISSIONS: u32 = 1 << 14;
 }
 
 #[cfg(all(test, not(bulklink_loom)))]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_fields_do_not_touch_each_other() {
-        let word = Word::new(MAX_UNITS, true).aged((1 << 30) - 1);
-        assert_eq!(word.free(), MAX_UNITS);
-        assert_eq!(word.admissions(), (1 << 30) - 1);
-        assert!(word.is_slow());
-        let open = word.with_slow(false);
-        assert_eq!(
-            (open.free(), open.admissions(), open.is_slow()),
-            (MAX_UNITS, (1 << 30) - 1, false)
-        );
-        let taken = open.admit(MAX_UNITS);
-        assert_eq!((taken.free(), taken.admissions()), (0, 1 << 30));
+    fn fields(word: Word) -> (u32, u32, u64, u64, bool) {
+        (word.units(), word.operations(), word.admissions(), word.counted_units(), word.is_slow())
     }
 
     #[test]
-    fn the_fast_path_is_refused_below_the_cost_below_the_floor_when_slow_and_when_a_fold_is_due() {
-        let word = Word::new(5, false);
-        assert_eq!(word.admit_fast(3, 2), Some(word.admit(3)));
-        assert_eq!(word.admit_fast(3, 3), None, "a new peak is set under the lock");
-        assert_eq!(word.admit_fast(6, 0), None, "too few units");
-        assert_eq!(word.with_slow(true).admit_fast(1, 0), None);
-        assert_eq!(word.aged(1 << 30).admit_fast(1, 0), None);
-        assert!(word.aged((1 << 30) - 1).admit_fast(1, 0).is_some());
-        assert_eq!(word.with_slow(true).release_fast(1), None);
-        assert_eq!(word.release_fast(2).map(Word::free), Some(7));
+    fn an_admission_and_its_release_change_each_field_by_its_own() {
+        let word = Word::new(ALLOWANCE, 7, false);
+        let admitted = word.admit(5).unwrap();
+        assert_eq!(fields(admitted), (ALLOWANCE - 5, 6, 1, 5, false));
+        let released = admitted.release(5).unwrap();
+        assert_eq!(fields(released), (ALLOWANCE, 7, 1, 5, false));
+        let all = word.admit(ALLOWANCE).unwrap();
+        assert_eq!(fields(all), (0, 6, 1, u64::from(ALLOWANCE), false));
     }
 
     #[test]
-    fn a_fold_takes_exactly_the_admissions() {
-        let word = Word::new(7, true).aged(1 << 30).admit(2);
-        assert_eq!(word.fold(), Some((Word::new(5, true), (1 << 30) + 1)));
-        assert_eq!(Word::new(7, true).aged((1 << 30) - 1).fold(), None);
+    fn the_lock_decides_where_units_or_operations_lack_and_where_the_word_is_slow() {
+        let word = Word::new(5, 1, false);
+        assert!(word.admit(5).is_some());
+        assert_eq!(word.admit(6), None, "too few units");
+        assert_eq!(word.admit(0), None, "no cost at all");
+        assert_eq!(word.admit(1).and_then(|next| next.admit(1)), None, "too few operations");
+        assert_eq!(word.admit(u32::MAX), None);
+        let slow = Word::new(5, 1, true);
+        assert_eq!((slow.admit(1), slow.release(1)), (None, None));
+    }
+
+    #[test]
+    fn counts_are_due_before_they_touch_another_field() {
+        let word = Word::new(ALLOWANCE, ALLOWANCE, false);
+        let full = word.counting(Word::MOST_ADMISSIONS);
+        assert_eq!(full.admit(1), None, "admissions are due");
+        let last = word.counting(Word::MOST_ADMISSIONS - 1).admit(1);
+        assert_eq!(last.map(fields).unwrap().2, u64::from(Word::MOST_ADMISSIONS));
+
+        // Each takes all there is and gives it back, until the units are due.
+        let (mut word, mut units) = (word, 0);
+        while let Some(next) = word.admit(ALLOWANCE) {
+            units += u64::from(ALLOWANCE);
+            assert_eq!(next.counted_units(), units);
+            word = next.release(ALLOWANCE).unwrap();
+        }
+        assert!((u64::from(MAX_FAST_COST)..2 * u64::from(MAX_FAST_COST)).contains(&units));
+        assert!(word.release(1).is_some(), "a release needs no count");
+    }
+
+    #[test]
+    fn the_lock_takes_what_the_word_cannot_hold() {
+        let mut word = Word::new(ALLOWANCE, 0, false);
+        assert_eq!(word.release(MAX_FAST_COST + 1), None);
+        assert_eq!(word.release(MAX_FAST_COST), None, "more than the field");
+        for returned in 1..=MAX_FAST_COST {
+            match word.release(1) {
+                Some(next) => word = next,
+                None => {
+                    assert_eq!(returned, MAX_FAST_COST - ALLOWANCE + 1);
+                    return assert_eq!(word.units(), MAX_FAST_COST);
+                }
+            }
+        }
+        panic!("a word holds {} units", word.units());
     }
 }

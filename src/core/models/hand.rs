@@ -149,14 +149,14 @@ impl Hand {
         let ask = |patience| gate.arrive(Arrival { cost, expired, patience });
         let mut arrived = ask(if waits { Patience::Unprepared } else { Patience::None });
         if let Arrived::MustPrepare = arrived {
-            arrived = ask(Patience::Prepared(Some(waker), Instant::now()));
+            arrived = ask(Patience::Prepared(Some(waker)));
         }
         let outcome = match arrived {
             Arrived::Admitted => {
                 self.permits.push_back(cost);
                 Outcome::Admitted
             }
-            Arrived::Waits(ticket) => {
+            Arrived::Waits(ticket, _) => {
                 self.places.push_back((who, cost, ticket));
                 Outcome::Waits
             }

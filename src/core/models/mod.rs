@@ -25,8 +25,6 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use tokio::time::Instant;
-
 use super::{
     admission::{Home, Permit, Terms, Wait, admit_now},
     effects::{Audience, Change, EventKind, SharedAudience},
@@ -37,7 +35,7 @@ use super::{
     word::Word,
 };
 use crate::sync::{
-    Arc, AtomicU64, Ordering,
+    Arc, Ordering,
     models::{Builder, Condvar, Datum, Flag, JoinHandle, Ledger, Mutex, Number, ThreadId, thread},
 };
 
@@ -111,11 +109,17 @@ impl Shared {
         Self::new(capacity, room, GateKind::Weighted)
     }
 
-    /// A gate that has admitted and released this many operations of one unit in its time.
+    /// A gate that has admitted and released this many operations of one unit in its time, one after
+    /// another.
     fn aged(capacity: u32, room: u32, kind: GateKind, admissions: u32) -> Self {
-        let mut gate = Gate::new(capacity, room, kind);
-        gate.word = AtomicU64::new(Word::new(capacity, false).aged(admissions).bits());
-        Self(Arc::new(gate))
+        let gate = Self::new(capacity, room, kind);
+        if let Some(others) = admissions.checked_sub(1) {
+            // The first sets the peak, which takes the lock.
+            drop(gate.now(1));
+            let word = Word::from_bits(gate.word.load(Ordering::Relaxed)).counting(others);
+            gate.word.store(word.bits(), Ordering::Relaxed);
+        }
+        gate
     }
 
     /// Admits work that starts at once, or rejects it.
@@ -134,9 +138,9 @@ impl Shared {
 
     /// Takes a place in the line of a gate that is full.
     fn join(&self, cost: usize, waker: &Waker) -> Ticket {
-        let patience = Patience::Prepared(Some(waker.clone()), Instant::now());
+        let patience = Patience::Prepared(Some(waker.clone()));
         match self.arrive(Arrival { cost, expired: None, patience }) {
-            Arrived::Waits(ticket) => ticket,
+            Arrived::Waits(ticket, _) => ticket,
             other => panic!("a full gate with room made of an arrival: {other:?}"),
         }
     }
@@ -146,22 +150,28 @@ impl Shared {
     fn assert_settled(&self) {
         let state = self.state.lock();
         let word = Word::from_bits(self.word.load(Ordering::Acquire));
-        let free = word.free();
-        assert!(state.debt == 0 || free == 0, "a debt is owed while {free} units are free");
-        assert!(free <= state.capacity + state.debt);
+        let peak = state.counts.peak_used;
+        let used = state.reach - word.units();
+        let most = state.capacity.min(peak).saturating_sub(used);
+        assert_eq!(word.units(), most, "all but a new peak may be admitted");
+        if let Some(units) = state.units() {
+            let in_flight = units.reach - word.operations();
+            assert_eq!(word.operations(), units.peak_in_flight - in_flight);
+        } else {
+            assert_eq!(word.operations(), word.units());
+        }
         let rare = state.rare.as_ref();
         let waiting = rare.map_or(0, |rare| rare.line.len());
         if let Some(head) = rare.and_then(|rare| rare.line.head_cost()) {
+            let free = state.capacity.saturating_sub(used);
             assert!(head > free, "the head of the line fits: {head} of {free}");
         }
         let audience = rare.is_some_and(|rare| rare.audience.is_some());
-        let slow = waiting > 0 || state.is_closed || state.units.is_some() || state.debt > 0;
+        let slow = waiting > 0 || state.is_closed || used > state.capacity;
         assert_eq!(word.is_slow(), slow || audience, "slow exactly where it must be");
+        assert!(!word.is_slow() || word.admissions() == 0, "nothing is counted in a slow word");
         assert!(!state.is_closed || waiting == 0, "nobody waits at a closed gate");
-        let used = state.capacity - free + state.debt;
-        assert!(used <= state.counts.peak_used, "{used} units used, above the peak");
-        let floor = state.capacity.saturating_sub(state.counts.peak_used);
-        assert_eq!(self.floor.load(Ordering::Relaxed), floor);
+        assert!(used <= peak, "{used} units used, above the peak");
     }
 
     /// A snapshot whose identities hold.

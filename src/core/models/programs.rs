@@ -93,8 +93,7 @@ impl Program {
         let most = if kind.threads == 2 { 3 } else { 2 };
         let thread = |_| (0..1 + dice.roll(most)).map(|_| step(kind, dice)).collect();
         let threads = (0..kind.threads).map(thread).collect();
-        let age =
-            if !kind.weighted && dice.one_in(6) { (1 << 30) - 1 - dice.roll(3) as u32 } else { 0 };
+        let age = if dice.one_in(6) { Word::MOST_ADMISSIONS - dice.roll(3) as u32 } else { 0 };
         let timed = dice.one_in(2);
         let kind = match kind.weighted {
             true => GateKind::Weighted,
@@ -109,10 +108,7 @@ impl Program {
     fn run(&self) -> History {
         let (capacity, room) = (self.capacity as u32, self.room as u32);
         let site = Site {
-            gate: match self.kind {
-                GateKind::Weighted => Shared::weighted(capacity, room),
-                kind => Shared::aged(capacity, room, kind, self.age),
-            },
+            gate: Shared::aged(capacity, room, self.kind, self.age),
             recorder: Arc::default(),
             clock: self.timed.then(Arc::default),
         };

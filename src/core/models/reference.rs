@@ -45,7 +45,7 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    /// A gate that has finished so many operations of one unit.
+    /// A gate that has finished so many operations of one unit, one after another.
     pub(super) fn new(capacity: usize, room: usize, weighted: bool, age: u64) -> Self {
         let totals = Totals {
             admitted: age,
@@ -54,7 +54,9 @@ impl Reference {
             finished_units: age,
             ..Totals::default()
         };
-        Self { capacity, room, weighted, totals, ..Self::default() }
+        let peak = age.min(1) as usize;
+        let peaks = Peaks { used: peak, in_flight: peak, ..Peaks::default() };
+        Self { capacity, room, weighted, totals, peaks, ..Self::default() }
     }
 
     /// Does what was done, and says whether the answer and the events are the same.
