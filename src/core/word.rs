@@ -27,24 +27,29 @@ const MAX_FAST_COST: u32 = (1 << 15) - 1;
 
 const SLOW: u64 = 1 << 63;
 
-/// One of each field.
-const UNIT: u64 = 1;
-const OPERATION: u64 = 1 << 16;
-const COUNTED_UNIT: u64 = 1 << 32;
-const ADMISSION: u64 = 1 << 48;
+/// Where the fields begin, but for the first.
+const OPERATIONS_AT: u32 = 16;
+const COUNTED_UNITS_AT: u32 = 32;
+const ADMISSIONS_AT: u32 = 48;
 
-/// The lower 15 bits of a field. The sixteenth, where there is one, is a guard: adding to a field in
-/// which it is clear cannot carry into the next.
-const FIELD: u64 = (1 << 15) - 1;
+/// One of each.
+const UNIT: u64 = 1;
+const OPERATION: u64 = 1 << OPERATIONS_AT;
+const COUNTED_UNIT: u64 = 1 << COUNTED_UNITS_AT;
+const ADMISSION: u64 = 1 << ADMISSIONS_AT;
+
+/// The bits of a field, of which the highest is a guard: adding to a field in which it is clear cannot
+/// carry into the next. Admissions are counted one by one and have one bit less.
+const FIELD: u64 = (1 << 16) - 1;
 const GUARD: u64 = 1 << 15;
 
 /// Set once as many are to be handed out as a field holds: the next release goes through the lock,
 /// which keeps the rest.
-const OVERFULL: u64 = GUARD * (UNIT | OPERATION);
+const OVERFULL: u64 = GUARD | (GUARD << OPERATIONS_AT);
 
 /// Set once so many admissions or units have been counted in the word that the next admission goes
 /// through the lock, which counts them in wider numbers.
-const COUNT_DUE: u64 = GUARD * COUNTED_UNIT | (1 << 62);
+const COUNT_DUE: u64 = (GUARD << COUNTED_UNITS_AT) | (SLOW >> 1);
 
 /// One value of the state word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +61,7 @@ impl Word {
     pub(super) fn new(units: u32, operations: u32, slow: bool) -> Self {
         debug_assert!(units <= ALLOWANCE && operations <= ALLOWANCE);
         let slow = if slow { SLOW } else { 0 };
-        Self(slow | u64::from(units) * UNIT | u64::from(operations) * OPERATION)
+        Self(slow | u64::from(units) | (u64::from(operations) << OPERATIONS_AT))
     }
 
     #[inline]
@@ -72,25 +77,25 @@ impl Word {
     /// Units that may be admitted without a new peak.
     #[inline]
     pub(super) fn units(self) -> u32 {
-        (self.0 / UNIT & (FIELD | GUARD)) as u32
+        (self.0 & FIELD) as u32
     }
 
     /// Operations that may be admitted without a new peak.
     #[inline]
     pub(super) fn operations(self) -> u32 {
-        (self.0 / OPERATION & (FIELD | GUARD)) as u32
+        ((self.0 >> OPERATIONS_AT) & FIELD) as u32
     }
 
     /// Admissions since the last section.
     #[inline]
     pub(super) fn admissions(self) -> u64 {
-        self.0 / ADMISSION & FIELD
+        (self.0 & !SLOW) >> ADMISSIONS_AT
     }
 
     /// Units admitted since the last section.
     #[inline]
     pub(super) fn counted_units(self) -> u64 {
-        self.0 / COUNTED_UNIT & (FIELD | GUARD)
+        (self.0 >> COUNTED_UNITS_AT) & FIELD
     }
 
     #[inline]
