@@ -179,7 +179,45 @@ impl List {
         arena: &mut Arena<T, CHUNK>,
         at: u32,
     ) {
-        let Links { prev, next } = mem::replace(arena.at_mut(at).links(), Links::NONE);
+        let links = mem::replace(arena.at_mut(at).links(), Links::NONE);
+        self.close_gap(arena, links);
+    }
+
+    /// Appends what `make` makes of its links, in a place of its own.
+    #[inline]
+    pub(crate) fn insert<T: Linked, const CHUNK: usize>(
+        &mut self,
+        arena: &mut Arena<T, CHUNK>,
+        make: impl FnOnce(Links) -> T,
+    ) -> u32 {
+        let at = arena.insert(make(Links { prev: self.tail, next: NONE }));
+        match self.tail {
+            NONE => self.head = at,
+            tail => arena.at_mut(tail).links().next = at,
+        }
+        self.tail = at;
+        self.len += 1;
+        at
+    }
+
+    /// Takes a place out of this list, and what is in it out of the arena.
+    #[inline]
+    pub(crate) fn remove<T: Linked, const CHUNK: usize>(
+        &mut self,
+        arena: &mut Arena<T, CHUNK>,
+        at: u32,
+    ) -> T {
+        let mut removed = arena.remove(at);
+        self.close_gap(arena, *removed.links());
+        removed
+    }
+
+    #[inline]
+    fn close_gap<T: Linked, const CHUNK: usize>(
+        &mut self,
+        arena: &mut Arena<T, CHUNK>,
+        Links { prev, next }: Links,
+    ) {
         match prev {
             NONE => self.head = next,
             _ => arena.at_mut(prev).links().next = next,

@@ -152,7 +152,8 @@ impl Gate {
         let has_room = section.state.waiting() < self.room;
         // One reading of the word that does not fit is enough to refuse, or to ask for a waker. To
         // admit or to join, the word must stand still.
-        if section.fits(cost) || (has_room && matches!(arrival.patience, Patience::Prepared(..))) {
+        let joins = has_room && matches!(arrival.patience, Patience::Prepared(..));
+        if section.fits(cost) || (joins && !section.is_frozen()) {
             section.freeze();
         }
         if section.fits(cost) {
@@ -330,6 +331,7 @@ impl Gate {
         if !section.state.is_drained {
             let waiter = section.rare().drains.leave(ticket);
             section.effects.retire(waiter.waker);
+            section.tidy();
         }
         section.settle();
         effects.carry_out();

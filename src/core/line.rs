@@ -53,13 +53,15 @@ pub(crate) struct Line {
     places: Arena<Place, CHUNK>,
     waiting: List,
     units: u64,
+    /// Kept here because every section asks for it. 0 if nobody waits.
+    head_cost: u32,
     next: u64,
 }
 
 impl Line {
     /// An empty line in which the first who joins has this number.
     pub(crate) const fn new(next: u64) -> Self {
-        Self { places: Arena::new(), waiting: List::new(), units: 0, next }
+        Self { places: Arena::new(), waiting: List::new(), units: 0, head_cost: 0, next }
     }
 
     /// How many wait.
@@ -76,7 +78,7 @@ impl Line {
     /// The cost of the waiter at the head.
     #[inline]
     pub(crate) fn head_cost(&self) -> Option<u32> {
-        self.waiting.head().map(|at| self.places.at(at).waiter.cost)
+        (self.waiting.len() > 0).then_some(self.head_cost)
     }
 
     /// The largest cost in the line. Looks at every place.
@@ -92,8 +94,11 @@ impl Line {
         let (number, cost) = (self.next, waiter.cost);
         self.next += 1;
         self.units += u64::from(cost);
-        let at = self.places.insert(Place { number, waiter, links: Links::NONE });
-        self.waiting.push(&mut self.places, at);
+        if self.waiting.len() == 0 {
+            self.head_cost = cost;
+        }
+        let place = |links| Place { number, waiter, links };
+        let at = self.waiting.insert(&mut self.places, place);
         Ticket { number, cost, at }
     }
 
@@ -127,9 +132,9 @@ impl Line {
 
     #[inline]
     fn remove(&mut self, at: u32) -> (u64, Waiter) {
-        self.waiting.unlink(&mut self.places, at);
-        let Place { number, waiter, .. } = self.places.remove(at);
+        let Place { number, waiter, .. } = self.waiting.remove(&mut self.places, at);
         self.units -= u64::from(waiter.cost);
+        self.head_cost = self.waiting.head().map_or(0, |head| self.places.at(head).waiter.cost);
         (number, waiter)
     }
 }

@@ -131,6 +131,8 @@ pub(super) struct Section<'a> {
     used: u32,
     in_flight: u32,
     frozen: bool,
+    /// Whether the word must be stored anew.
+    changes: bool,
     now: Option<Instant>,
     /// Outlives the lock, whatever happens under it.
     pub(super) effects: &'a mut Effects,
@@ -144,10 +146,16 @@ impl<'a> Section<'a> {
         // without it: a slow word is a frozen one, with nothing counted in it.
         let word = Word::from_bits(gate.word.load(Ordering::Acquire));
         let frozen = word.is_slow();
-        let mut section =
-            Self { gate, state, word, used: 0, in_flight: 0, frozen, now: None, effects };
+        let (used, in_flight, changes, now) = (0, 0, false, None);
+        let mut section = Self { gate, state, word, used, in_flight, frozen, changes, now, effects };
         section.read();
         section
+    }
+
+    /// Whether nobody changes the word as it is.
+    #[inline]
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     #[inline]
@@ -160,12 +168,17 @@ impl<'a> Section<'a> {
     }
 
     /// Sends everybody else through the lock, looks at the word again, and takes over what is counted
-    /// in it: of this section and a fast admission or release beside it, one sees the other.
+    /// in it: of this section and a fast admission or release beside it, one sees the other. For whoever
+    /// is about to change something.
     #[inline]
     pub(super) fn freeze(&mut self) {
-        if self.frozen {
-            return;
+        self.changes = true;
+        if !self.frozen {
+            self.freeze_now();
         }
+    }
+
+    fn freeze_now(&mut self) {
         self.word = Word::from_bits(self.gate.word.fetch_or(Word::slow_bit(), Ordering::AcqRel));
         self.frozen = true;
         self.read();
@@ -181,7 +194,7 @@ impl<'a> Section<'a> {
     /// ends here, so every state that another section finds is a settled one.
     #[inline]
     pub(super) fn settle(mut self) {
-        if self.frozen {
+        if self.changes {
             while self.state.head_cost().is_some_and(|cost| cost <= self.free()) {
                 self.admit_head();
             }
@@ -190,9 +203,9 @@ impl<'a> Section<'a> {
             }
             let word = self.open();
             self.gate.word.store(word.bits(), Ordering::Release);
-        }
-        if self.state.rare.is_some() {
-            self.tidy();
+            if self.state.rare.as_ref().is_some_and(|rare| rare.line.len() == 0) {
+                self.tidy();
+            }
         }
     }
 
@@ -222,8 +235,9 @@ impl<'a> Section<'a> {
         Word::new(units, operations, slow)
     }
 
-    /// Takes out what an empty line has no use for.
-    fn tidy(&mut self) {
+    /// Takes out what nobody has a use for where nobody waits.
+    #[cold]
+    pub(super) fn tidy(&mut self) {
         let state = &mut *self.state;
         let Some(rare) = &mut state.rare else { return };
         if rare.line.len() == 0 {
@@ -288,7 +302,7 @@ impl<'a> Section<'a> {
     /// Admits an operation of this cost; `waited` where it comes from the line.
     #[inline]
     pub(super) fn admit(&mut self, cost: u32, waited: Option<Duration>) {
-        debug_assert!(self.frozen, "only a frozen word may be changed");
+        debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
         debug_assert!(cost <= self.free(), "{cost} units admitted of {} free", self.free());
         self.used += cost;
         self.in_flight += 1;
@@ -316,7 +330,7 @@ impl<'a> Section<'a> {
     /// Takes back the units of an operation: `Released` if it ran, `Abandoned` if it never did.
     #[inline]
     pub(super) fn give_back(&mut self, cost: u32, kind: EventKind) {
-        debug_assert!(self.frozen, "only a frozen word may be changed");
+        debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
         self.used -= cost;
         self.in_flight -= 1;
         if kind == EventKind::Abandoned {
@@ -331,7 +345,7 @@ impl<'a> Section<'a> {
 
     /// Sets the capacity, which differs from the present one.
     pub(super) fn set_capacity(&mut self, capacity: u32) {
-        debug_assert!(self.frozen, "only a frozen word may be changed");
+        debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
         let previous = std::mem::replace(&mut self.state.capacity, capacity);
         self.record(EventKind::Resized, |change| change.previous_capacity = Some(previous));
     }
