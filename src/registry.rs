@@ -14,9 +14,8 @@ use crate::{
         weighted::WeightedBulkhead,
     },
     core::{
-        admission::{Drain, Home},
+        admission::Drain,
         gate::{Gate, GateKind},
-        reason::RejectionReason,
     },
     observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},
     sync::{Arc, Mutex},
@@ -189,7 +188,7 @@ impl BulkheadRegistry {
     ///
     /// May be dropped and called again.
     pub async fn wait_closed(&self) {
-        Drain::new(&*self.shared).await;
+        Drain::new(&self.shared.closing).await;
         for member in self.members() {
             member.wait_closed().await;
         }
@@ -233,19 +232,6 @@ impl fmt::Debug for BulkheadRegistry {
 impl Members {
     fn find(&self, label: &str) -> Option<&Arc<dyn Member>> {
         self.in_order.iter().find(|member| member.label() == label)
-    }
-}
-
-/// Nobody is ever admitted or rejected here: only the close is waited for.
-impl Home for &Shared {
-    type Rejection = RejectionReason;
-
-    fn gate(&self) -> &Gate {
-        &self.closing
-    }
-
-    fn reject(&self, reason: RejectionReason) -> RejectionReason {
-        reason
     }
 }
 

@@ -3,10 +3,14 @@
 //! It owns everything that plain and weighted bulkheads have in common, which is all but the names
 //! and types of their methods.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    task::{Wake, Waker},
+    time::Duration,
+};
 
 use super::{
-    deadline::Deadline,
     error::{Rejection, ResizeError},
     partitioned::{family::Part, limits::Limits},
     slot::{Admission, Slot},
@@ -14,7 +18,7 @@ use super::{
 use crate::{
     core::{
         MAX_UNITS,
-        admission::{Drain, Home, Run, Terms, Wait, admit_now},
+        admission::{Ask, Drain, Home, Run, Visit, Wait, admit_now},
         gate::{Gate, GateKind, ResizeRefusal},
         reason::RejectionReason,
         tally::Snapshot,
@@ -44,42 +48,6 @@ struct Whole {
     instance: u64,
     wait_limit: Option<Duration>,
     subscribers: Subscribers,
-}
-
-/// The ways to ask for a slot.
-#[derive(Clone, Copy, Debug)]
-pub enum Ask {
-    /// For as long as the wait limit allows.
-    Patiently,
-    /// Without a wait.
-    Now,
-    /// Without a wait, if it is not too late already.
-    NowBefore(Deadline),
-    /// For so long at most.
-    Within(Duration),
-    /// Until then at most.
-    Before(Deadline),
-}
-
-impl Ask {
-    /// The terms of an operation that asks this way, where this is the wait limit.
-    #[inline]
-    pub(crate) fn terms(self, cost: usize, wait_limit: Option<Duration>) -> Terms {
-        let terms = Terms { cost, waits: true, wait_limit, deadline: None };
-        match self {
-            Self::Patiently => terms,
-            Self::Now => Terms { waits: false, wait_limit: None, ..terms },
-            Self::NowBefore(deadline) => {
-                let deadline = Some(deadline.instant());
-                Terms { cost, waits: false, wait_limit: None, deadline }
-            }
-            Self::Within(limit) => {
-                let limit = wait_limit.map_or(limit, |own| own.min(limit));
-                Terms { wait_limit: Some(limit), ..terms }
-            }
-            Self::Before(deadline) => Terms { deadline: Some(deadline.instant()), ..terms },
-        }
-    }
 }
 
 impl Compartment {
@@ -144,27 +112,27 @@ impl Compartment {
     }
 
     #[inline]
-    pub(crate) fn terms(&self, cost: usize, ask: Ask) -> Terms {
-        ask.terms(cost, self.wait_limit())
-    }
-
-    #[inline]
     pub(crate) fn slot(self: &Arc<Self>, cost: usize, ask: Ask) -> Admission {
-        Admission::new(Wait::new(self.into(), self.terms(cost, ask)))
+        Admission::new(Wait::new(self.into(), cost, ask))
     }
 
     #[inline]
     pub(crate) fn slot_now(self: &Arc<Self>, cost: usize) -> Result<Slot, Rejection> {
-        admit_now(self.into(), &self.terms(cost, Ask::Now)).map(Slot::new)
+        admit_now(Doorway::Open(self), cost, Ask::Now).map(Slot::new)
     }
 
     #[inline]
-    pub(crate) fn run<F: Future>(&self, cost: usize, ask: Ask, work: F) -> Run<&Self, F> {
-        Run::new(self, self.terms(cost, ask), work)
+    pub(crate) fn run<F: Future>(
+        self: &Arc<Self>,
+        cost: usize,
+        ask: Ask,
+        work: F,
+    ) -> Run<Guest<'_>, F> {
+        Run::new(Guest(self), cost, ask, work)
     }
 
     pub(crate) fn run_owned<F: Future>(self: &Arc<Self>, cost: usize, work: F) -> Run<Tenant, F> {
-        Run::new(self.into(), self.terms(cost, Ask::Patiently), work)
+        Run::new(self.into(), cost, Ask::Patiently, work)
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -229,8 +197,12 @@ impl Compartment {
         })
     }
 
-    pub(crate) fn wait_closed(&self) -> Drain<&Self> {
-        Drain::new(self)
+    pub(crate) fn wait_closed(&self) -> Drain<'_> {
+        Drain::new(&self.gate)
+    }
+
+    fn reject(&self, reason: RejectionReason) -> Rejection {
+        Rejection::new(self.label().clone(), reason, self.part().is_some())
     }
 
     /// What a handle of the type `name` shows of itself.
@@ -248,22 +220,103 @@ impl Compartment {
     }
 }
 
-impl Home for &Compartment {
+/// A compartment as an operation holds on to it for as long as it needs.
+#[derive(Debug)]
+pub(crate) struct Tenant(Arc<Compartment>);
+
+/// A compartment that somebody else holds on to for as long as an operation needs it.
+#[derive(Debug)]
+pub(crate) struct Guest<'a>(&'a Arc<Compartment>);
+
+/// A compartment to ask at.
+#[derive(Debug)]
+pub(crate) enum Doorway<'a> {
+    /// Only held on to once there is something to hold on for.
+    Open(&'a Arc<Compartment>),
+    /// Held on to before, because a partition might go otherwise.
+    Pinned(Tenant),
+}
+
+/// Whoever is in a compartment, however it holds on to it.
+trait Inside {
+    fn compartment(&self) -> &Arc<Compartment>;
+}
+
+impl Inside for Tenant {
+    #[inline]
+    fn compartment(&self) -> &Arc<Compartment> {
+        &self.0
+    }
+}
+
+impl Inside for Guest<'_> {
+    #[inline]
+    fn compartment(&self) -> &Arc<Compartment> {
+        self.0
+    }
+}
+
+impl Inside for Doorway<'_> {
+    #[inline]
+    fn compartment(&self) -> &Arc<Compartment> {
+        match self {
+            Self::Open(compartment) => compartment,
+            Self::Pinned(tenant) => &tenant.0,
+        }
+    }
+}
+
+impl<T: Inside> Home for T {
     type Rejection = Rejection;
 
     #[inline]
     fn gate(&self) -> &Gate {
-        &self.gate
+        &self.compartment().gate
+    }
+
+    #[inline]
+    fn wait_limit(&self) -> Option<Duration> {
+        self.compartment().wait_limit()
+    }
+
+    fn bell(&self) -> Waker {
+        Arc::new(Bell(Arc::downgrade(self.compartment()))).into()
     }
 
     fn reject(&self, reason: RejectionReason) -> Rejection {
-        Rejection::new(self.label().clone(), reason, self.part().is_some())
+        self.compartment().reject(reason)
     }
 }
 
-/// A compartment as an operation holds on to it for as long as it needs.
-#[derive(Debug)]
-pub(crate) struct Tenant(Arc<Compartment>);
+impl Visit for Tenant {
+    type Stay = Self;
+
+    #[inline]
+    fn stay(self) -> Self {
+        self
+    }
+}
+
+impl Visit for Guest<'_> {
+    type Stay = Self;
+
+    #[inline]
+    fn stay(self) -> Self {
+        self
+    }
+}
+
+impl Visit for Doorway<'_> {
+    type Stay = Tenant;
+
+    #[inline]
+    fn stay(self) -> Tenant {
+        match self {
+            Self::Open(compartment) => compartment.into(),
+            Self::Pinned(tenant) => tenant,
+        }
+    }
+}
 
 impl Tenant {
     #[inline]
@@ -284,24 +337,22 @@ impl From<&Arc<Compartment>> for Tenant {
     }
 }
 
-impl Home for Tenant {
-    type Rejection = Rejection;
-
-    #[inline]
-    fn gate(&self) -> &Gate {
-        &self.0.gate
-    }
-
-    fn reject(&self, reason: RejectionReason) -> Rejection {
-        (&*self.0).reject(reason)
-    }
-}
-
 impl Drop for Tenant {
     #[inline]
     fn drop(&mut self) {
         if let Owner::Part(part) = &self.0.owner {
             part.unpin();
+        }
+    }
+}
+
+/// Rings the alarm of a compartment, if there still is one.
+struct Bell(Weak<Compartment>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if let Some(compartment) = self.0.upgrade() {
+            compartment.gate.ring();
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    compartment::{Compartment, Tenant},
+    compartment::{Compartment, Guest, Tenant},
     error::Rejection,
 };
 use crate::{core::admission::Run, sync::Arc};
@@ -31,13 +31,13 @@ pin_project! {
     #[must_use = "nothing runs until this is polled"]
     pub struct Execute<'a, F> {
         #[pin]
-        run: Run<&'a Compartment, F>,
+        run: Run<Guest<'a>, F>,
     }
 }
 
 impl<'a, F> Execute<'a, F> {
     #[inline]
-    pub(crate) fn new(run: Run<&'a Compartment, F>) -> Self {
+    pub(crate) fn new(run: Run<Guest<'a>, F>) -> Self {
         Self { run }
     }
 }

@@ -4,14 +4,17 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::BulkheadBuilder,
-    compartment::{Ask, Compartment},
+    compartment::Compartment,
     deadline::Deadline,
     error::{Rejection, ResizeError},
     execute::{Execute, Guarded},
     face::face,
     slot::{Admission, Slot},
 };
-use crate::{core::MAX_UNITS, sync::Arc};
+use crate::{
+    core::{MAX_UNITS, admission::Ask},
+    sync::Arc,
+};
 
 /// A compartment with a bounded number of operations running and a bounded line waiting.
 ///
@@ -107,7 +110,7 @@ impl Bulkhead {
     /// rejected even if a slot is free.
     #[inline]
     pub fn slot_before(&self, deadline: impl Into<Deadline>) -> Admission {
-        self.compartment.slot(1, Ask::Before(deadline.into()))
+        self.compartment.slot(1, Ask::Before(deadline.into().instant()))
     }
 
     /// Runs `work` in a slot, waiting for one as [`slot`](Self::slot) does. `work` is not polled
@@ -145,7 +148,7 @@ impl Bulkhead {
         deadline: impl Into<Deadline>,
         work: F,
     ) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(1, Ask::Before(deadline.into()), work))
+        Execute::new(self.compartment.run(1, Ask::Before(deadline.into().instant()), work))
     }
 
     /// Makes a function of which every call runs in a slot. The function itself is not called before

@@ -4,14 +4,14 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::WeightedBulkheadBuilder,
-    compartment::{Ask, Compartment},
+    compartment::Compartment,
     deadline::Deadline,
     error::{Rejection, ResizeError},
     execute::{Execute, Guarded},
     face::face,
     slot::{Admission, Slot},
 };
-use crate::sync::Arc;
+use crate::{core::admission::Ask, sync::Arc};
 
 /// A compartment with a bounded number of units in use, of which every operation needs its own
 /// number, and a bounded line of operations waiting.
@@ -97,7 +97,7 @@ impl WeightedBulkhead {
     /// rejected even if its units are free.
     #[inline]
     pub fn slot_before(&self, deadline: impl Into<Deadline>, cost: usize) -> Admission {
-        self.compartment.slot(cost, Ask::Before(deadline.into()))
+        self.compartment.slot(cost, Ask::Before(deadline.into().instant()))
     }
 
     /// Runs `work` in a slot of `cost` units, waiting for it as [`slot`](Self::slot) does. `work` is
@@ -141,7 +141,7 @@ impl WeightedBulkhead {
         cost: usize,
         work: F,
     ) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(cost, Ask::Before(deadline.into()), work))
+        Execute::new(self.compartment.run(cost, Ask::Before(deadline.into().instant()), work))
     }
 
     /// Makes a function of which every call runs in a slot of `cost` units. The function itself is not

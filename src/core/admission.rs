@@ -16,7 +16,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     MAX_UNITS,
-    gate::{Arrival, Arrived, Expiry, Gate, Patience},
+    alarm::{Alarm, current_runtime},
+    gate::{Arrival, Arrived, Expiry, Gate, Keeping, Looked, Patience},
     line::Ticket,
     reason::RejectionReason,
 };
@@ -28,38 +29,66 @@ pub(crate) trait Home {
 
     fn gate(&self) -> &Gate;
 
+    /// How long an operation may wait that does not say otherwise.
+    fn wait_limit(&self) -> Option<Duration>;
+
+    /// Rings the gate when it is woken, for as long as there is one.
+    fn bell(&self) -> Waker;
+
     fn reject(&self, reason: RejectionReason) -> Self::Rejection;
 }
 
-/// On which terms an operation asks to be admitted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) cost: usize,
-    /// Whether it waits if it must.
-    pub(crate) waits: bool,
-    pub(crate) wait_limit: Option<Duration>,
-    pub(crate) deadline: Option<Instant>,
+/// A home to ask from, of which one to keep is made once there is something to keep it for.
+pub(crate) trait Visit: Home {
+    /// The one to keep.
+    type Stay: Home<Rejection = Self::Rejection>;
+
+    fn stay(self) -> Self::Stay;
 }
 
-impl Terms {
+/// The ways to ask for units.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask {
+    /// For as long as the wait limit allows.
+    Patiently,
+    /// Without a wait.
+    Now,
+    /// Without a wait, if it is not too late already.
+    NowBefore(Instant),
+    /// For so long at most.
+    Within(Duration),
+    /// Until then at most.
+    Before(Instant),
+}
+
+impl Ask {
+    fn waits(self) -> bool {
+        !matches!(self, Self::Now | Self::NowBefore(_))
+    }
+
     /// Which limit has passed already.
     #[inline]
-    pub(crate) fn expired(&self) -> Option<Expiry> {
-        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            Some(Expiry::Deadline)
-        } else if self.wait_limit == Some(Duration::ZERO) {
-            Some(Expiry::WaitLimit)
-        } else {
-            None
+    pub(crate) fn expired(self) -> Option<Expiry> {
+        match self {
+            Self::Patiently | Self::Now => None,
+            Self::NowBefore(deadline) | Self::Before(deadline) => {
+                (deadline <= Instant::now()).then_some(Expiry::Deadline)
+            }
+            Self::Within(limit) => limit.is_zero().then_some(Expiry::WaitLimit),
         }
     }
 
     /// When a wait that began at `since` ends, and by which limit: the one that comes first.
-    fn end(&self, since: Instant) -> Option<(Instant, Expiry)> {
+    fn end(self, since: Instant, wait_limit: Option<Duration>) -> Option<(Instant, Expiry)> {
+        let (own, deadline) = match self {
+            Self::Within(limit) => (Some(limit), None),
+            Self::Before(deadline) => (None, Some((deadline, Expiry::Deadline))),
+            Self::Patiently | Self::Now | Self::NowBefore(_) => (None, None),
+        };
         // A limit too far away to be an instant is none.
-        let limit = self.wait_limit.and_then(|limit| since.checked_add(limit));
+        let limits = [own, wait_limit].into_iter().flatten();
+        let limit = limits.min().and_then(|limit| since.checked_add(limit));
         let limit = limit.map(|at| (at, Expiry::WaitLimit));
-        let deadline = self.deadline.map(|at| (at, Expiry::Deadline));
         [limit, deadline].into_iter().flatten().min_by_key(|&(at, _)| at)
     }
 }
@@ -133,9 +162,12 @@ pub(crate) enum Entry<H: Home> {
 
 /// Admits now or rejects.
 #[inline]
-pub(crate) fn admit_now<H: Home>(home: H, terms: &Terms) -> Result<Permit<H>, H::Rejection> {
-    debug_assert!(!terms.waits);
-    admit_fast(home, terms).or_else(|undecided| undecided.admit_now(terms))
+pub(crate) fn admit_now<V: Visit>(
+    visit: V,
+    cost: usize,
+    ask: Ask,
+) -> Result<Permit<V::Stay>, V::Rejection> {
+    admit_fast(visit, cost, ask).or_else(Undecided::admit_now)
 }
 
 /// Admits an operation if that takes no lock.
@@ -143,57 +175,72 @@ pub(crate) fn admit_now<H: Home>(home: H, terms: &Terms) -> Result<Permit<H>, H:
 /// Apart from the rest of an arrival, because what that may come to is large: a permit that shared its
 /// memory would be copied with it.
 #[inline]
-pub(crate) fn admit_fast<H: Home>(home: H, terms: &Terms) -> Result<Permit<H>, Undecided<H>> {
-    let expired = terms.expired();
-    let cost = u32::try_from(terms.cost).unwrap_or(u32::MAX);
-    if expired.is_none() && home.gate().admit_fast(cost) {
-        return Ok(Permit::new(home, cost));
+pub(crate) fn admit_fast<V: Visit>(
+    visit: V,
+    cost: usize,
+    ask: Ask,
+) -> Result<Permit<V::Stay>, Undecided<V>> {
+    let expired = ask.expired();
+    let units = u32::try_from(cost).unwrap_or(u32::MAX);
+    if expired.is_none() && visit.gate().admit_fast(units) {
+        return Ok(Permit::new(visit.stay(), units));
     }
-    Err(Undecided { home, expired })
+    Err(Undecided { visit, cost, ask, expired })
 }
 
 /// An operation that the fast path did not admit, which says nothing yet.
 #[derive(Debug)]
-pub(crate) struct Undecided<H> {
-    home: H,
+pub(crate) struct Undecided<V> {
+    visit: V,
+    cost: usize,
+    ask: Ask,
     expired: Option<Expiry>,
 }
 
-impl<H: Home> Undecided<H> {
+impl<V: Visit> Undecided<V> {
     /// Arrives at the gate. A waiter is woken through `waker`.
     #[cold]
-    pub(crate) fn arrive(self, terms: &Terms, waker: &Waker) -> Result<Entry<H>, H::Rejection> {
-        let Self { home, expired } = self;
-        let cost = terms.cost as u32;
-        let gate = home.gate();
+    pub(crate) fn arrive(self, waker: &Waker) -> Result<Entry<V::Stay>, V::Rejection> {
+        let Self { visit, cost, ask, expired } = self;
+        if !ask.waits() {
+            return Self { visit, cost, ask, expired }.admit_now().map(Entry::Admitted);
+        }
+        let gate = visit.gate();
         // Where it looks as if there were something to wait for, and somewhere to wait.
-        let mut prepare = terms.waits && gate.room() > 0 && !gate.seems_free(terms.cost);
+        let mut prepare = gate.room() > 0 && !gate.seems_free(cost);
         loop {
-            let patience = match (terms.waits, prepare) {
-                (false, _) => Patience::None,
-                (true, false) => Patience::Unprepared,
-                (true, true) => Patience::Prepared(Some(waker.clone())),
+            let patience = if prepare {
+                // Whose limit is the gate's own need not keep it.
+                let limit = match ask {
+                    Ask::Patiently => visit.wait_limit().and(current_runtime()),
+                    _ => None,
+                };
+                Patience::Prepared(Some(waker.clone()), limit)
+            } else {
+                Patience::Unprepared
             };
-            match home.gate().arrive(Arrival { cost: terms.cost, expired, patience }) {
-                Arrived::Admitted => return Ok(Entry::Admitted(Permit::new(home, cost))),
-                Arrived::Refused(reason) => return Err(home.reject(reason)),
+            match visit.gate().arrive(Arrival { cost, expired, patience }) {
+                Arrived::Admitted => {
+                    return Ok(Entry::Admitted(Permit::new(visit.stay(), cost as u32)));
+                }
+                Arrived::Refused(reason) => return Err(visit.reject(reason)),
                 Arrived::MustPrepare => prepare = true,
-                Arrived::Waits(ticket, since) => {
-                    let place = Place { home: Some(home), ticket };
-                    return Ok(Entry::Joined(Joined { place, end: terms.end(since) }));
+                Arrived::Waits { ticket, since, keeping } => {
+                    let end = ask.end(since, visit.wait_limit());
+                    let place = Place { home: Some(visit.stay()), ticket };
+                    return Ok(Entry::Joined(Joined { place, since, end, keeping }));
                 }
             }
         }
     }
 
     #[cold]
-    fn admit_now(self, terms: &Terms) -> Result<Permit<H>, H::Rejection> {
-        let Self { home, expired } = self;
-        let arrival = Arrival { cost: terms.cost, expired, patience: Patience::None };
-        match home.gate().arrive(arrival) {
-            Arrived::Admitted => Ok(Permit::new(home, terms.cost as u32)),
-            Arrived::Refused(reason) => Err(home.reject(reason)),
-            Arrived::MustPrepare | Arrived::Waits(..) => {
+    fn admit_now(self) -> Result<Permit<V::Stay>, V::Rejection> {
+        let Self { visit, cost, expired, .. } = self;
+        match visit.gate().arrive(Arrival { cost, expired, patience: Patience::None }) {
+            Arrived::Admitted => Ok(Permit::new(visit.stay(), cost as u32)),
+            Arrived::Refused(reason) => Err(visit.reject(reason)),
+            Arrived::MustPrepare | Arrived::Waits { .. } => {
                 unreachable!("an operation that does not wait was queued")
             }
         }
@@ -209,9 +256,11 @@ struct Place<H: Home> {
 }
 
 impl<H: Home> Place<H> {
-    fn look(&mut self, waker: &Waker) -> Option<Result<Permit<H>, H::Rejection>> {
-        let outcome = self.gate().look(self.ticket, waker)?;
-        Some(self.settle(outcome))
+    fn look(&mut self, waker: &Waker) -> Looked<Result<Permit<H>, H::Rejection>> {
+        match self.gate().look(self.ticket, waker) {
+            Looked::Called(outcome) => Looked::Called(self.settle(outcome)),
+            Looked::Waits(keeping) => Looked::Waits(keeping),
+        }
     }
 
     fn expire(&mut self, expiry: Expiry) -> Result<Permit<H>, H::Rejection> {
@@ -245,7 +294,9 @@ impl<H: Home> Drop for Place<H> {
 #[derive(Debug)]
 pub(crate) struct Joined<H: Home> {
     place: Place<H>,
+    since: Instant,
     end: Option<(Instant, Expiry)>,
+    keeping: Keeping,
 }
 
 pin_project! {
@@ -253,7 +304,9 @@ pin_project! {
     #[derive(Debug)]
     pub(crate) struct Queued<H: Home> {
         place: Place<H>,
+        since: Instant,
         end: Option<(Instant, Expiry)>,
+        keeping: Keeping,
         #[pin]
         timer: Option<Sleep>,
     }
@@ -261,33 +314,60 @@ pin_project! {
 
 impl<H: Home> From<Joined<H>> for Queued<H> {
     #[inline]
-    fn from(Joined { place, end }: Joined<H>) -> Self {
-        Self { place, end, timer: None }
+    fn from(Joined { place, since, end, keeping }: Joined<H>) -> Self {
+        Self { place, since, end, keeping, timer: None }
     }
 }
 
 impl<H: Home> Queued<H> {
-    /// The first poll, made by whoever has just joined: the waker is in place, the timer is not.
+    /// When it joined the line.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// The first poll, made by whoever has just joined: the waker is in place, the limit may not be kept
+    /// yet.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with a timer, if the wait has a limit.
+    #[inline]
     pub(crate) fn poll_joined(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<H>, H::Rejection>> {
+        match (self.end, self.keeping) {
+            (None, _) | (_, Keeping::Alarm) => Poll::Pending,
+            (Some(end), _) => self.poll_limit(end, cx),
+        }
+    }
+
+    /// Keeps the limit of this wait, which nobody else does.
+    #[cold]
+    fn poll_limit(
+        self: Pin<&mut Self>,
+        (at, expiry): (Instant, Expiry),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Permit<H>, H::Rejection>> {
         let mut this = self.project();
-        let Some((at, expiry)) = *this.end else { return Poll::Pending };
         if this.timer.is_none() {
+            // An alarm may have rung for this, or a first poll have come late.
+            if at <= Instant::now() {
+                return Poll::Ready(this.place.expire(expiry));
+            }
+            if let (Keeping::NewAlarm, Some(home)) = (*this.keeping, &this.place.home) {
+                let alarm = Alarm::new(at.duration_since(*this.since), home.bell());
+                *this.keeping = home.gate().adopt(this.place.ticket, alarm);
+                if let Keeping::Alarm = this.keeping {
+                    return Poll::Pending;
+                }
+            }
             this.timer.set(Some(sleep_until(at)));
         }
-        match this.timer.as_pin_mut() {
-            Some(timer) => {
-                ready!(timer.poll(cx));
-                Poll::Ready(this.place.expire(expiry))
-            }
-            None => Poll::Pending,
+        if let Some(timer) = this.timer.as_pin_mut() {
+            ready!(timer.poll(cx));
         }
+        Poll::Ready(this.place.expire(expiry))
     }
 }
 
@@ -295,9 +375,16 @@ impl<H: Home> Future for Queued<H> {
     type Output = Result<Permit<H>, H::Rejection>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.as_mut().project().place.look(cx.waker()) {
-            Some(outcome) => Poll::Ready(outcome),
-            None => self.poll_joined(cx),
+        let this = self.as_mut().project();
+        match this.place.look(cx.waker()) {
+            Looked::Called(outcome) => Poll::Ready(outcome),
+            Looked::Waits(keeping) => {
+                // What was to be done about its limit still is, unless an alarm keeps it now.
+                if *this.keeping != Keeping::NewAlarm || keeping == Keeping::Alarm {
+                    *this.keeping = keeping;
+                }
+                self.poll_joined(cx)
+            }
         }
     }
 }
@@ -308,25 +395,24 @@ pin_project! {
     #[derive(Debug)]
     #[project = WaitStage]
     pub(crate) enum Wait<H: Home> {
-        Before { home: Option<H>, terms: Terms },
+        Before { home: Option<H>, cost: usize, ask: Ask },
         Queued { #[pin] queued: Queued<H> },
     }
 }
 
-impl<H: Home> Wait<H> {
+impl<H: Visit<Stay = H>> Wait<H> {
     #[inline]
-    pub(crate) fn new(home: H, terms: Terms) -> Self {
-        Self::Before { home: Some(home), terms }
+    pub(crate) fn new(home: H, cost: usize, ask: Ask) -> Self {
+        Self::Before { home: Some(home), cost, ask }
     }
 
     #[cold]
     fn arrive(
         mut self: Pin<&mut Self>,
         undecided: Undecided<H>,
-        terms: &Terms,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<H>, H::Rejection>> {
-        match undecided.arrive(terms, cx.waker()) {
+        match undecided.arrive(cx.waker()) {
             Ok(Entry::Admitted(permit)) => Poll::Ready(Ok(permit)),
             Err(rejection) => Poll::Ready(Err(rejection)),
             Ok(Entry::Joined(joined)) => {
@@ -338,7 +424,9 @@ impl<H: Home> Wait<H> {
             }
         }
     }
+}
 
+impl<H: Home> Wait<H> {
     /// Where the wait stands, in a word.
     pub(crate) fn stage(&self) -> &'static str {
         match self {
@@ -350,22 +438,19 @@ impl<H: Home> Wait<H> {
     }
 }
 
-impl<H: Home> Future for Wait<H> {
+impl<H: Visit<Stay = H>> Future for Wait<H> {
     type Output = Result<Permit<H>, H::Rejection>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (home, terms) = match self.as_mut().project() {
+        let (home, cost, ask) = match self.as_mut().project() {
             WaitStage::Queued { queued } => return queued.poll(cx),
-            WaitStage::Before { home, terms } => (home, terms),
+            WaitStage::Before { home, cost, ask } => (home, *cost, *ask),
         };
         let home = home.take().expect("`Admission` polled after completion");
-        match admit_fast(home, terms) {
+        match admit_fast(home, cost, ask) {
             Ok(permit) => Poll::Ready(Ok(permit)),
-            Err(undecided) => {
-                let terms = *terms;
-                self.arrive(undecided, &terms, cx)
-            }
+            Err(undecided) => self.arrive(undecided, cx),
         }
     }
 }
@@ -392,12 +477,14 @@ pin_project! {
     }
 }
 
-impl<H: Home, F> Run<H, F> {
+impl<H: Visit<Stay = H>, F> Run<H, F> {
     #[inline]
-    pub(crate) fn new(home: H, terms: Terms, work: F) -> Self {
-        Self { work: Some(work), stage: RunStage::Waiting { wait: Wait::new(home, terms) } }
+    pub(crate) fn new(home: H, cost: usize, ask: Ask, work: F) -> Self {
+        Self { work: Some(work), stage: RunStage::Waiting { wait: Wait::new(home, cost, ask) } }
     }
+}
 
+impl<H: Home, F> Run<H, F> {
     /// Where the run stands, in a word.
     pub(crate) fn stage(&self) -> &'static str {
         match &self.stage {
@@ -408,7 +495,7 @@ impl<H: Home, F> Run<H, F> {
     }
 }
 
-impl<H: Home, F: Future> Future for Run<H, F> {
+impl<H: Visit<Stay = H>, F: Future> Future for Run<H, F> {
     type Output = Result<F::Output, H::Rejection>;
 
     #[inline]
@@ -435,23 +522,23 @@ impl<H: Home, F: Future> Future for Run<H, F> {
 
 /// Waits until the gate is closed and nothing runs.
 #[derive(Debug)]
-pub(crate) struct Drain<H: Home> {
-    home: H,
+pub(crate) struct Drain<'a> {
+    gate: &'a Gate,
     ticket: Option<Ticket>,
 }
 
-impl<H: Home> Drain<H> {
-    pub(crate) fn new(home: H) -> Self {
-        Self { home, ticket: None }
+impl<'a> Drain<'a> {
+    pub(crate) fn new(gate: &'a Gate) -> Self {
+        Self { gate, ticket: None }
     }
 }
 
-impl<H: Home + Unpin> Future for Drain<H> {
+impl Future for Drain<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let gate = this.home.gate();
+        let gate = this.gate;
         let is_drained = match this.ticket {
             Some(ticket) => gate.look_for_drain(ticket, cx.waker()),
             None => {
@@ -467,10 +554,10 @@ impl<H: Home + Unpin> Future for Drain<H> {
     }
 }
 
-impl<H: Home> Drop for Drain<H> {
+impl Drop for Drain<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.home.gate().leave_drain(ticket);
+            self.gate.leave_drain(ticket);
         }
     }
 }

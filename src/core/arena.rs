@@ -4,7 +4,7 @@
 //! that growing never moves what is stored and a million places grow as smoothly as ten. Everything is
 //! O(1).
 
-use std::mem;
+use std::{marker::PhantomData, mem};
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
@@ -129,8 +129,8 @@ impl Links {
     pub(crate) const NONE: Self = Self { prev: NONE, next: NONE };
 }
 
-/// Something that can be in one list at a time.
-pub(crate) trait Linked {
+/// Something that can be in one list of a lane at a time.
+pub(crate) trait Linked<Lane = ()> {
     fn links(&mut self) -> &mut Links;
 }
 
@@ -139,15 +139,16 @@ pub(crate) trait Linked {
 /// Invariant: following `next` from `head` visits `len` places and ends at `tail`, and `prev` mirrors
 /// `next`.
 #[derive(Debug)]
-pub(crate) struct List {
+pub(crate) struct List<Lane = ()> {
     head: u32,
     tail: u32,
     len: u32,
+    lane: PhantomData<Lane>,
 }
 
-impl List {
+impl<Lane> List<Lane> {
     pub(crate) const fn new() -> Self {
-        Self { head: NONE, tail: NONE, len: 0 }
+        Self { head: NONE, tail: NONE, len: 0, lane: PhantomData }
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -158,8 +159,12 @@ impl List {
         (self.head != NONE).then_some(self.head)
     }
 
+    pub(crate) fn tail(&self) -> Option<u32> {
+        (self.tail != NONE).then_some(self.tail)
+    }
+
     /// Appends a place that is in no list.
-    pub(crate) fn push<T: Linked, const CHUNK: usize>(
+    pub(crate) fn push<T: Linked<Lane>, const CHUNK: usize>(
         &mut self,
         arena: &mut Arena<T, CHUNK>,
         at: u32,
@@ -174,7 +179,7 @@ impl List {
     }
 
     /// Takes a place out of this list, from wherever it stands.
-    pub(crate) fn unlink<T: Linked, const CHUNK: usize>(
+    pub(crate) fn unlink<T: Linked<Lane>, const CHUNK: usize>(
         &mut self,
         arena: &mut Arena<T, CHUNK>,
         at: u32,
@@ -185,7 +190,7 @@ impl List {
 
     /// Appends what `make` makes of its links, in a place of its own.
     #[inline]
-    pub(crate) fn insert<T: Linked, const CHUNK: usize>(
+    pub(crate) fn insert<T: Linked<Lane>, const CHUNK: usize>(
         &mut self,
         arena: &mut Arena<T, CHUNK>,
         make: impl FnOnce(Links) -> T,
@@ -202,7 +207,7 @@ impl List {
 
     /// Takes a place out of this list, and what is in it out of the arena.
     #[inline]
-    pub(crate) fn remove<T: Linked, const CHUNK: usize>(
+    pub(crate) fn remove<T: Linked<Lane>, const CHUNK: usize>(
         &mut self,
         arena: &mut Arena<T, CHUNK>,
         at: u32,
@@ -213,7 +218,7 @@ impl List {
     }
 
     #[inline]
-    fn close_gap<T: Linked, const CHUNK: usize>(
+    fn close_gap<T: Linked<Lane>, const CHUNK: usize>(
         &mut self,
         arena: &mut Arena<T, CHUNK>,
         Links { prev, next }: Links,
@@ -231,9 +236,9 @@ impl List {
 }
 
 #[cfg(all(test, not(bulklink_loom)))]
-impl List {
+impl<Lane> List<Lane> {
     /// The places from head to tail, with the invariant verified on the way.
-    pub(crate) fn verified<T: Linked, const CHUNK: usize>(
+    pub(crate) fn verified<T: Linked<Lane>, const CHUNK: usize>(
         &self,
         arena: &mut Arena<T, CHUNK>,
     ) -> Vec<u32> {

@@ -6,13 +6,14 @@
 
 use std::{task::Waker, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{runtime::Id, time::Instant};
 
 use super::{
+    alarm::{Alarm, Setting},
     effects::{Effects, EventKind, SharedAudience},
     line::{Line, Ticket, Waiter},
     reason::RejectionReason,
-    section::{Rare, Section, State},
+    section::{Rare, Section, State, ToSet},
     tally::Snapshot,
     word::Word,
 };
@@ -60,8 +61,8 @@ pub(crate) enum Patience {
     None,
     /// It does, and would rather not clone its waker in vain: ask again if there is need.
     Unprepared,
-    /// It does, with this waker.
-    Prepared(Option<Waker>),
+    /// It does, with this waker, and in this runtime if its limit is the gate's own.
+    Prepared(Option<Waker>, Option<Id>),
 }
 
 /// Which of the two limits of a wait.
@@ -84,11 +85,33 @@ impl Expiry {
 #[derive(Debug)]
 pub(crate) enum Arrived {
     Admitted,
-    /// Since this instant.
-    Waits(Ticket, Instant),
+    Waits {
+        ticket: Ticket,
+        since: Instant,
+        keeping: Keeping,
+    },
     /// Nothing happened: it must wait, and was unprepared.
     MustPrepare,
     Refused(RejectionReason),
+}
+
+/// Who sees to it that a wait ends when its limit has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// The waiter, if it has a limit.
+    Own,
+    /// The alarm of the line.
+    Alarm,
+    /// The alarm that the waiter is to bring.
+    NewAlarm,
+}
+
+/// What a waiter finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looked<T> {
+    /// It is out of the line.
+    Called(T),
+    Waits(Keeping),
 }
 
 /// Why a capacity cannot be set.
@@ -134,20 +157,30 @@ impl Gate {
     pub(crate) fn arrive(&self, mut arrival: Arrival) -> Arrived {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
+        let mut to_set = None;
         let arrived = match refuse(&mut section, &arrival) {
             Some(reason) => Arrived::Refused(reason),
-            None => self.admit_or_join(&mut section, &mut arrival),
+            None => self.admit_or_join(&mut section, &mut arrival, &mut to_set),
         };
-        if let Patience::Prepared(unused) = &mut arrival.patience {
+        if let Patience::Prepared(unused, _) = &mut arrival.patience {
             section.effects.retire(unused.take());
         }
         section.settle();
         effects.carry_out();
+        if to_set.is_some() {
+            self.set_alarm(to_set);
+        }
         arrived
     }
 
-    /// Rows 5 to 7, for a cost between 1 and the capacity.
-    fn admit_or_join(&self, section: &mut Section<'_>, arrival: &mut Arrival) -> Arrived {
+    /// Rows 5 to 7, for a cost between 1 and the capacity. Leaves in `to_set` the alarm that is to be
+    /// set.
+    fn admit_or_join(
+        &self,
+        section: &mut Section<'_>,
+        arrival: &mut Arrival,
+        to_set: &mut Option<ToSet>,
+    ) -> Arrived {
         let cost = arrival.cost as u32;
         let has_room = section.state.waiting() < self.room;
         // One reading of the word that does not fit is enough to refuse, or to ask for a waker. To
@@ -161,10 +194,14 @@ impl Gate {
             return Arrived::Admitted;
         }
         match &mut arrival.patience {
-            Patience::Prepared(waker) if has_room => {
+            Patience::Prepared(waker, runtime) if has_room => {
                 let since = section.now();
-                let waiter = Waiter { cost, since, waker: waker.take() };
-                Arrived::Waits(join(section, waiter), since)
+                let ticket = join(section, Waiter { cost, since, waker: waker.take() });
+                let keeping = match *runtime {
+                    Some(runtime) => section.keep_limit(ticket, runtime, to_set),
+                    None => Keeping::Own,
+                };
+                Arrived::Waits { ticket, since, keeping }
             }
             Patience::Unprepared if has_room => Arrived::MustPrepare,
             _ => {
@@ -209,19 +246,23 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// A waiter looks at its place: what has become of it, or `None` while it waits, to be woken by
-    /// `waker`.
+    /// A waiter looks at its place: what has become of it. While it waits, it is woken by `waker`.
     #[inline]
     pub(crate) fn look(
         &self,
         ticket: Ticket,
         waker: &Waker,
-    ) -> Option<Result<(), RejectionReason>> {
+    ) -> Looked<Result<(), RejectionReason>> {
         let called = self.called.load(Ordering::Acquire);
         if ticket.number < called && called != CALLED_BY_CLOSE {
-            return Some(Ok(()));
+            return Looked::Called(Ok(()));
         }
-        self.watch(ticket, waker, |section| section.called(ticket), |rare| &mut rare.line)
+        let look = |section: &mut Section<'_>| match section.called(ticket) {
+            Some(outcome) => Looked::Called(outcome),
+            None if section.rare().line.is_limited(ticket) => Looked::Waits(Keeping::Alarm),
+            None => Looked::Waits(Keeping::Own),
+        };
+        self.watch(ticket, waker, look, |rare| &mut rare.line)
     }
 
     /// A waiter leaves because a limit has passed, unless it was admitted before that was seen.
@@ -320,8 +361,11 @@ impl Gate {
 
     /// Whether the drain has come. If not, it wakes `waker`.
     pub(crate) fn look_for_drain(&self, ticket: Ticket, waker: &Waker) -> bool {
-        let drained = |section: &Section<'_>| section.state.is_drained.then_some(());
-        self.watch(ticket, waker, drained, |rare| &mut rare.drains).is_some()
+        let look = |section: &mut Section<'_>| match section.state.is_drained {
+            true => Looked::Called(()),
+            false => Looked::Waits(Keeping::Own),
+        };
+        matches!(self.watch(ticket, waker, look, |rare| &mut rare.drains), Looked::Called(()))
     }
 
     /// Leaves those who wait for the drain.
@@ -337,21 +381,21 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// What has become of a place in either line, or `None` while it waits, from now on with `waker`.
+    /// What has become of a place in either line. One that waits has `waker` from now on.
     #[cold]
     fn watch<T>(
         &self,
         ticket: Ticket,
         waker: &Waker,
-        outcome: impl Fn(&Section<'_>) -> Option<T>,
+        look: impl Fn(&mut Section<'_>) -> Looked<T>,
         line: fn(&mut Rare) -> &mut Line,
-    ) -> Option<T> {
+    ) -> Looked<T> {
         let mut own = None;
         loop {
             let mut effects = Effects::default();
             let mut section = Section::enter(self, &mut effects);
-            let seen = outcome(&section);
-            if seen.is_none() && !line(section.rare()).wakes(ticket, waker) {
+            let seen = look(&mut section);
+            if matches!(seen, Looked::Waits(_)) && !line(section.rare()).wakes(ticket, waker) {
                 let Some(own) = own.take() else {
                     // Cloning a waker runs code of others, so the lock is let go, and with it all we
                     // know.
@@ -366,6 +410,56 @@ impl Gate {
             section.settle();
             effects.carry_out();
             return seen;
+        }
+    }
+
+    /// Takes over an alarm for the limit of this waiter and of those after it, unless there is one that
+    /// is set, which may do as well. Says who keeps the limit.
+    pub(crate) fn adopt(&self, ticket: Ticket, alarm: Box<Alarm>) -> Keeping {
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
+        if section.called(ticket).is_some() {
+            // It was woken, and finds out when it is polled.
+            return Keeping::Alarm;
+        }
+        let (runtime, mut to_set) = (alarm.runtime, None);
+        let watch = &mut section.rare().watch;
+        let unused = match watch {
+            Some(watch) if watch.is_set => Some(alarm.into()),
+            _ => watch.replace(alarm.into()),
+        };
+        let keeping = section.keep_limit(ticket, runtime, &mut to_set);
+        drop(section);
+        drop(unused);
+        self.set_alarm(to_set);
+        keeping
+    }
+
+    /// Rings the bell of the alarm.
+    pub(crate) fn ring(&self) {
+        let mut effects = Effects::default();
+        let next = Section::enter(self, &mut effects).wake_expired();
+        effects.carry_out();
+        self.set_alarm(next);
+    }
+
+    /// Sets an alarm that was taken out for it.
+    #[cold]
+    fn set_alarm(&self, mut to_set: Option<ToSet>) {
+        while let Some((mut alarm, at)) = to_set.take() {
+            let setting = alarm.set(at);
+            let mut effects = Effects::default();
+            let mut section = Section::enter(self, &mut effects);
+            let dead = if let Setting::Dead = setting {
+                section.unwatch();
+                Some(alarm)
+            } else {
+                to_set = section.put_back(alarm, setting == Setting::Over);
+                None
+            };
+            drop(section);
+            drop(dead);
+            effects.carry_out();
         }
     }
 

@@ -6,8 +6,9 @@
 //!
 //! Invariants, verified after every step in the tests:
 //!
-//! 1. The list holds all places, in the order of their arrival, which is that of their numbers.
+//! 1. The line holds all places, in the order of their arrival, which is that of their numbers.
 //! 2. `units` is the sum of their costs.
+//! 3. `limited` holds those among them whose limit an alarm keeps, in the same order.
 
 use std::task::Waker;
 
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 
 use super::arena::{Arena, Linked, Links, List, Spare};
 
-/// Places in a chunk: 56 KiB of them.
+/// Places in a chunk: 64 KiB of them.
 const CHUNK: usize = 1024;
 
 /// A place in the line. Where it is means something for as long as its number has not been called.
@@ -38,8 +39,12 @@ pub(crate) struct Waiter {
 #[derive(Debug)]
 pub(crate) struct Place {
     number: u64,
-    waiter: Waiter,
+    since: Instant,
+    waker: Option<Waker>,
+    cost: u32,
     links: Links,
+    limited: Links,
+    is_limited: bool,
 }
 
 impl Linked for Place {
@@ -48,10 +53,21 @@ impl Linked for Place {
     }
 }
 
+/// The lane of those whose limit an alarm keeps.
+#[derive(Debug)]
+enum Limited {}
+
+impl Linked<Limited> for Place {
+    fn links(&mut self) -> &mut Links {
+        &mut self.limited
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Line {
     places: Arena<Place, CHUNK>,
     waiting: List,
+    limited: List<Limited>,
     units: u64,
     /// Kept here because every section asks for it. 0 if nobody waits.
     head_cost: u32,
@@ -60,8 +76,9 @@ pub(crate) struct Line {
 
 impl Line {
     /// An empty line in which the first who joins has this number.
-    pub(crate) const fn new(next: u64) -> Self {
-        Self { places: Arena::new(), waiting: List::new(), units: 0, head_cost: 0, next }
+    pub(crate) fn new(next: u64) -> Self {
+        let (places, waiting, limited) = (Arena::new(), List::new(), List::new());
+        Self { places, waiting, limited, units: 0, head_cost: 0, next }
     }
 
     /// How many wait.
@@ -83,21 +100,19 @@ impl Line {
 
     /// The largest cost in the line. Looks at every place.
     pub(crate) fn largest_cost(&self) -> Option<u32> {
-        (0..self.places.end())
-            .filter_map(|at| self.places.find(at))
-            .map(|place| place.waiter.cost)
-            .max()
+        (0..self.places.end()).filter_map(|at| self.places.find(at)).map(|place| place.cost).max()
     }
 
     /// Joins at the tail.
     pub(crate) fn join(&mut self, waiter: Waiter) -> Ticket {
-        let (number, cost) = (self.next, waiter.cost);
+        let (number, Waiter { cost, since, waker }) = (self.next, waiter);
         self.next += 1;
         self.units += u64::from(cost);
         if self.waiting.len() == 0 {
             self.head_cost = cost;
         }
-        let place = |links| Place { number, waiter, links };
+        let (limited, is_limited) = (Links::NONE, false);
+        let place = |links| Place { number, since, waker, cost, links, limited, is_limited };
         let at = self.waiting.insert(&mut self.places, place);
         Ticket { number, cost, at }
     }
@@ -117,12 +132,42 @@ impl Line {
 
     /// Whether this waiter would be woken by an equal of `waker`.
     pub(crate) fn wakes(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.places.at(ticket.at).waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker))
+        self.places.at(ticket.at).waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
     /// Has this waiter woken by `waker` from now on. Returns the waker it replaces.
     pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
-        self.places.at_mut(ticket.at).waiter.waker.replace(waker)
+        self.places.at_mut(ticket.at).waker.replace(waker)
+    }
+
+    /// Has an alarm keep the limit of this waiter, unless somebody behind it came to that first.
+    pub(crate) fn limit(&mut self, ticket: Ticket) -> bool {
+        let last = self.limited.tail().map(|at| self.places.at(at).number);
+        let is_last = last.is_none_or(|number| number < ticket.number);
+        if is_last {
+            self.places.at_mut(ticket.at).is_limited = true;
+            self.limited.push(&mut self.places, ticket.at);
+        }
+        is_last
+    }
+
+    /// Whether an alarm keeps the limit of this waiter.
+    pub(crate) fn is_limited(&self, ticket: Ticket) -> bool {
+        self.places.at(ticket.at).is_limited
+    }
+
+    /// Since when the first waits whose limit an alarm keeps.
+    pub(crate) fn limited_since(&self) -> Option<Instant> {
+        self.limited.head().map(|at| self.places.at(at).since)
+    }
+
+    /// Leaves the limit of that one to itself. Its waker leaves with the answer.
+    pub(crate) fn unlimit_first(&mut self) -> Option<Waker> {
+        let at = self.limited.head()?;
+        self.limited.unlink(&mut self.places, at);
+        let place = self.places.at_mut(at);
+        place.is_limited = false;
+        place.waker.take()
     }
 
     /// Takes out the memory that a burst leaves behind, once nobody waits.
@@ -132,10 +177,14 @@ impl Line {
 
     #[inline]
     fn remove(&mut self, at: u32) -> (u64, Waiter) {
-        let Place { number, waiter, .. } = self.waiting.remove(&mut self.places, at);
-        self.units -= u64::from(waiter.cost);
-        self.head_cost = self.waiting.head().map_or(0, |head| self.places.at(head).waiter.cost);
-        (number, waiter)
+        if self.places.at(at).is_limited {
+            self.limited.unlink(&mut self.places, at);
+        }
+        let place = self.waiting.remove(&mut self.places, at);
+        let Place { number, since, waker, cost, .. } = place;
+        self.units -= u64::from(cost);
+        self.head_cost = self.waiting.head().map_or(0, |head| self.places.at(head).cost);
+        (number, Waiter { cost, since, waker })
     }
 }
 
@@ -155,16 +204,21 @@ mod tests {
         /// Joining, advancing and leaving from anywhere keep the order of arrival and every invariant.
         #[test]
         fn the_line_is_a_queue_from_which_anybody_may_leave(
-            steps in proptest::collection::vec((0u8..4, any::<prop::sample::Index>(), 1u32..9), 1..300)
+            steps in proptest::collection::vec((0u8..6, any::<prop::sample::Index>(), 1u32..9), 1..300)
         ) {
             let mut line = Line::new(7);
             let mut model: VecDeque<Ticket> = VecDeque::new();
+            let mut limited: VecDeque<Ticket> = VecDeque::new();
             for (step, index, cost) in steps {
                 match step {
                     0 | 1 => {
                         let ticket = line.join(waiter(cost));
                         prop_assert!(model.iter().all(|earlier| earlier.number < ticket.number));
                         model.push_back(ticket);
+                        if cost % 2 == 0 {
+                            prop_assert!(line.limit(ticket));
+                            limited.push_back(ticket);
+                        }
                     }
                     2 => {
                         let head = model.pop_front();
@@ -176,10 +230,18 @@ mod tests {
                         let ticket = model.remove(index.index(model.len())).unwrap();
                         prop_assert_eq!(line.leave(ticket).cost, ticket.cost);
                     }
+                    4 => {
+                        line.unlimit_first();
+                        limited.pop_front();
+                    }
                     _ => {}
                 }
                 let order: Vec<u32> = model.iter().map(|ticket| ticket.at).collect();
                 prop_assert_eq!(line.waiting.verified(&mut line.places), order);
+                limited.retain(|ticket| model.contains(ticket));
+                let order: Vec<u32> = limited.iter().map(|ticket| ticket.at).collect();
+                prop_assert_eq!(line.limited.verified(&mut line.places), order);
+                prop_assert!(model.iter().all(|ticket| line.is_limited(*ticket) == limited.contains(ticket)));
                 prop_assert_eq!(line.units, model.iter().map(|ticket| u64::from(ticket.cost)).sum::<u64>());
                 prop_assert_eq!(line.places.len() as usize, model.len());
                 prop_assert_eq!(line.largest_cost(), model.iter().map(|ticket| ticket.cost).max());

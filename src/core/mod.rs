@@ -49,6 +49,7 @@
 //! others could notice goes through the lock, and so comes after that section.
 
 pub(crate) mod admission;
+mod alarm;
 pub(crate) mod arena;
 pub(crate) mod effects;
 pub(crate) mod gate;

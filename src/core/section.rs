@@ -3,13 +3,17 @@
 //! It owns the state behind the lock and the three rules every change follows: freeze the word
 //! before changing it, settle before unlocking, leave wakers and handlers to the caller.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    mem,
+    time::{Duration, SystemTime},
+};
 
-use tokio::time::Instant;
+use tokio::{runtime::Id, time::Instant};
 
 use super::{
+    alarm::Alarm,
     effects::{Change, Effects, EventKind, SharedAudience},
-    gate::{CALLED_BY_CLOSE, Gate, GateKind},
+    gate::{CALLED_BY_CLOSE, Gate, GateKind, Keeping},
     line::{Line, Ticket, Waiter},
     reason::RejectionReason,
     tally::{Counts, Peaks, RareCounts, Snapshot, Totals, Units},
@@ -45,7 +49,33 @@ pub(super) struct Rare {
     /// Those who wait for the drain, in a line of their own.
     pub(super) drains: Line,
     pub(super) audience: Option<SharedAudience>,
+    pub(super) watch: Option<Watch>,
     pub(super) counts: RareCounts,
+}
+
+/// The alarm of the line, and who uses it.
+///
+/// Whoever finds it not set takes it out, sets it without the lock and puts it back. Meanwhile it counts as
+/// set, and if it rings its ring is kept.
+#[derive(Debug)]
+pub(super) struct Watch {
+    runtime: Id,
+    limit: Duration,
+    /// Here but for while it is being set.
+    alarm: Option<Box<Alarm>>,
+    /// Whether it will ring. If not, it keeps nobody's limit.
+    pub(super) is_set: bool,
+    has_rung: bool,
+}
+
+/// An alarm, and when it is to ring.
+pub(super) type ToSet = (Box<Alarm>, Instant);
+
+impl From<Box<Alarm>> for Watch {
+    fn from(alarm: Box<Alarm>) -> Self {
+        let Alarm { runtime, limit, .. } = *alarm;
+        Self { runtime, limit, alarm: Some(alarm), is_set: false, has_rung: false }
+    }
 }
 
 impl State {
@@ -96,6 +126,15 @@ impl State {
     }
 }
 
+impl Watch {
+    /// Takes the alarm out, to be set for the first whose limit it keeps.
+    fn take_out(&mut self, line: &Line) -> Option<ToSet> {
+        // A limit too far away to be an instant is none.
+        let at = line.limited_since()?.checked_add(self.limit)?;
+        Some((self.alarm.take()?, at))
+    }
+}
+
 impl Rare {
     fn new(units: Option<Units>, next: u64) -> Box<Self> {
         Box::new(Self {
@@ -104,6 +143,7 @@ impl Rare {
             closed_from: None,
             drains: Line::new(0),
             audience: None,
+            watch: None,
             counts: RareCounts::default(),
         })
     }
@@ -111,7 +151,7 @@ impl Rare {
     /// Whether nothing would be lost with it.
     fn is_needless(&self) -> bool {
         // Whoever was closed out is counted.
-        let Self { units, line, closed_from: _, drains, audience, counts } = self;
+        let Self { units, line, closed_from: _, drains, audience, watch: _, counts } = self;
         units.is_none()
             && line.len() == 0
             && drains.len() == 0
@@ -147,7 +187,8 @@ impl<'a> Section<'a> {
         let word = Word::from_bits(gate.word.load(Ordering::Acquire));
         let frozen = word.is_slow();
         let (used, in_flight, changes, now) = (0, 0, false, None);
-        let mut section = Self { gate, state, word, used, in_flight, frozen, changes, now, effects };
+        let mut section =
+            Self { gate, state, word, used, in_flight, frozen, changes, now, effects };
         section.read();
         section
     }
@@ -343,10 +384,75 @@ impl<'a> Section<'a> {
         self.record(kind, |change| change.cost = Some(cost));
     }
 
+    /// Has an alarm keep the limit of a waiter of this runtime, if there is one that can. Leaves it in
+    /// `to_set` if it is to be set.
+    pub(super) fn keep_limit(
+        &mut self,
+        ticket: Ticket,
+        runtime: Id,
+        to_set: &mut Option<ToSet>,
+    ) -> Keeping {
+        if self.state.is_frugal {
+            // Among very many gates an alarm for each would cost more than timers for the few who wait.
+            return Keeping::Own;
+        }
+        let Rare { line, watch, .. } = self.rare();
+        match watch {
+            Some(watch) if watch.runtime == runtime => {
+                if !line.limit(ticket) {
+                    return Keeping::Own;
+                }
+                if !mem::replace(&mut watch.is_set, true) {
+                    *to_set = watch.take_out(line);
+                }
+                Keeping::Alarm
+            }
+            Some(Watch { is_set: true, .. }) => Keeping::Own,
+            _ => Keeping::NewAlarm,
+        }
+    }
+
+    /// The alarm rings: wakes those whose limit has passed. Returns the alarm to be set for the next, if
+    /// there is one.
+    pub(super) fn wake_expired(&mut self) -> Option<ToSet> {
+        let now = self.now();
+        let Rare { line, watch, .. } = &mut **self.state.rare.as_mut()?;
+        let watch = watch.as_mut()?;
+        if watch.alarm.is_none() {
+            watch.has_rung = true;
+            return None;
+        }
+        while let Some(since) = line.limited_since() {
+            if since.checked_add(watch.limit).is_none_or(|at| at > now) {
+                return watch.take_out(line);
+            }
+            self.effects.wake(line.unlimit_first());
+        }
+        watch.is_set = false;
+        None
+    }
+
+    /// Puts an alarm back that was set, or is to be set for another time because that one is `over`.
+    pub(super) fn put_back(&mut self, alarm: Box<Alarm>, over: bool) -> Option<ToSet> {
+        let watch = self.rare().watch.as_mut()?;
+        watch.alarm = Some(alarm);
+        let has_rung = mem::take(&mut watch.has_rung);
+        if over || has_rung { self.wake_expired() } else { None }
+    }
+
+    /// Gives up a dead alarm. Those whose limit it kept are woken to keep it themselves.
+    pub(super) fn unwatch(&mut self) {
+        let Some(rare) = &mut self.state.rare else { return };
+        rare.watch = None;
+        while rare.line.limited_since().is_some() {
+            self.effects.wake(rare.line.unlimit_first());
+        }
+    }
+
     /// Sets the capacity, which differs from the present one.
     pub(super) fn set_capacity(&mut self, capacity: u32) {
         debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
-        let previous = std::mem::replace(&mut self.state.capacity, capacity);
+        let previous = mem::replace(&mut self.state.capacity, capacity);
         self.record(EventKind::Resized, |change| change.previous_capacity = Some(previous));
     }
 

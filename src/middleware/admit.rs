@@ -11,35 +11,35 @@ use super::{
 };
 use crate::{
     bulkhead::{
-        compartment::{Ask, Compartment, Tenant},
+        compartment::{Compartment, Doorway},
         error::Rejection,
         partitioned::PartitionedBulkhead,
         plain::Bulkhead,
         weighted::WeightedBulkhead,
     },
-    core::{admission::Terms, reason::RejectionReason},
+    core::{admission::Ask, reason::RejectionReason},
     sync::Arc,
 };
 
-/// The compartment to ask at, and on which terms.
+/// The compartment to ask at, and for how many units.
 #[derive(Debug)]
-pub struct Door {
-    pub(super) tenant: Tenant,
-    pub(super) terms: Terms,
+pub struct Door<'a> {
+    pub(super) doorway: Doorway<'a>,
+    pub(super) cost: usize,
 }
 
-impl Door {
+impl<'a> Door<'a> {
     #[inline]
-    fn of(compartment: &Arc<Compartment>, cost: usize, ask: Ask) -> Self {
-        Self { tenant: compartment.into(), terms: compartment.terms(cost, ask) }
+    fn of(compartment: &'a Arc<Compartment>, cost: usize) -> Self {
+        Self { doorway: Doorway::Open(compartment), cost }
     }
 }
 
 /// The way of a request: through a door, or past all of them.
 #[derive(Debug)]
-pub enum Way {
+pub enum Way<'a> {
     /// Through this door.
-    Through(Door),
+    Through(Door<'a>),
     /// Past the bulkhead.
     Past,
 }
@@ -53,13 +53,13 @@ pub trait Admit {
 /// An admission that is known before its request.
 pub trait AdmitUnseen: Admit {
     /// The door of every request.
-    fn door(&self, ask: Ask) -> Result<Door, Rejection>;
+    fn door(&self, ask: Ask) -> Result<Door<'_>, Rejection>;
 }
 
 /// An admission that a request may have a say in.
 pub trait AdmitSeen<Request>: Admit {
     /// The way of this request.
-    fn way(&self, request: &Request, ask: Ask) -> Result<Way, Rejection>;
+    fn way(&self, request: &Request, ask: Ask) -> Result<Way<'_>, Rejection>;
 }
 
 /// One slot of one bulkhead for every request.
@@ -76,13 +76,13 @@ impl Admit for Plain {
 
 impl AdmitUnseen for Plain {
     #[inline]
-    fn door(&self, ask: Ask) -> Result<Door, Rejection> {
-        Ok(Door::of(self.bulkhead.compartment(), 1, ask))
+    fn door(&self, _: Ask) -> Result<Door<'_>, Rejection> {
+        Ok(Door::of(self.bulkhead.compartment(), 1))
     }
 }
 
 impl<Request> AdmitSeen<Request> for Plain {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way, Rejection> {
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
         self.door(ask).map(Way::Through)
     }
 }
@@ -105,21 +105,22 @@ impl<C> Admit for Weighted<C> {
 }
 
 impl AdmitUnseen for Weighted<FixedCost> {
-    fn door(&self, ask: Ask) -> Result<Door, Rejection> {
-        Ok(Door::of(self.bulkhead.compartment(), self.cost.0, ask))
+    #[inline]
+    fn door(&self, _: Ask) -> Result<Door<'_>, Rejection> {
+        Ok(Door::of(self.bulkhead.compartment(), self.cost.0))
     }
 }
 
 impl<Request> AdmitSeen<Request> for Weighted<FixedCost> {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way, Rejection> {
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
         self.door(ask).map(Way::Through)
     }
 }
 
 impl<Request, X: CostExtractor<Request>> AdmitSeen<Request> for Weighted<Shared<X>> {
-    fn way(&self, request: &Request, ask: Ask) -> Result<Way, Rejection> {
+    fn way(&self, request: &Request, _: Ask) -> Result<Way<'_>, Rejection> {
         let cost = self.cost.cost(request);
-        Ok(Way::Through(Door::of(self.bulkhead.compartment(), cost, ask)))
+        Ok(Way::Through(Door::of(self.bulkhead.compartment(), cost)))
     }
 }
 
@@ -162,9 +163,9 @@ pub struct Partitioned<K, X> {
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static, X> Partitioned<K, X> {
     #[inline]
-    fn at(&self, key: &K, ask: Ask) -> Result<Door, Rejection> {
-        let terms = self.bulkhead.family().terms(ask);
-        self.bulkhead.enter(key, &terms).map(|tenant| Door { tenant, terms })
+    fn at(&self, key: &K, ask: Ask) -> Result<Door<'_>, Rejection> {
+        let tenant = self.bulkhead.enter(key, ask)?;
+        Ok(Door { doorway: Doorway::Pinned(tenant), cost: 1 })
     }
 }
 
@@ -190,7 +191,7 @@ impl<K, X> Admit for Partitioned<K, X> {
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitUnseen for Partitioned<K, FixedKey<K>> {
-    fn door(&self, ask: Ask) -> Result<Door, Rejection> {
+    fn door(&self, ask: Ask) -> Result<Door<'_>, Rejection> {
         self.at(&self.key.0, ask)
     }
 }
@@ -199,7 +200,7 @@ impl<Request, K> AdmitSeen<Request> for Partitioned<K, FixedKey<K>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way, Rejection> {
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
         self.door(ask).map(Way::Through)
     }
 }
@@ -209,7 +210,7 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     X: KeyExtractor<Request, K>,
 {
-    fn way(&self, request: &Request, ask: Ask) -> Result<Way, Rejection> {
+    fn way(&self, request: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
         let key = self.key.extractor.key(request);
         match (&key, &self.key.missing) {
             (Some(key), _) | (None, MissingKey::Use(key)) => self.at(key, ask).map(Way::Through),

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
@@ -24,12 +23,12 @@ use super::{
 };
 use crate::{
     bulkhead::{
-        compartment::{Ask, Tenant},
+        compartment::{Doorway, Tenant},
         deadline::Deadline,
         error::Rejection,
     },
     core::{
-        admission::{Entry, Home, Permit, Queued, Terms, Undecided, admit_fast, admit_now},
+        admission::{Ask, Entry, Home, Permit, Queued, Undecided, admit_fast, admit_now},
         reason::RejectionReason,
     },
 };
@@ -49,7 +48,7 @@ pub struct AdmissionService<S, A, M, R, H> {
 enum Seat {
     #[default]
     Empty,
-    Queued(Pin<Box<Queued<Tenant>>>, Instant),
+    Queued(Pin<Box<Queued<Tenant>>>),
     /// A slot until it is taken, and how long it was waited for.
     Admitted(Option<Permit<Tenant>>, Duration),
     Rejected(Rejection),
@@ -121,43 +120,43 @@ impl Seat {
     fn poll_admission<A: AdmitUnseen>(&mut self, admit: &A, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Admitted(Some(_), _) => return Poll::Ready(()),
-            Self::Queued(queued, since) => {
-                let since = *since;
+            Self::Queued(queued) => {
                 let outcome = ready!(queued.as_mut().poll(cx));
-                return self.sit(outcome.map(|permit| (permit, since.elapsed())));
+                let waited = queued.since().elapsed();
+                return self.sit(outcome.map(|permit| (permit, waited)));
             }
             Self::Empty | Self::Admitted(None, _) | Self::Rejected(_) => {}
         }
-        let Door { tenant, terms } = match admit.door(Ask::Patiently) {
+        let Door { doorway, cost } = match admit.door(Ask::Patiently) {
             Ok(door) => door,
             Err(rejection) => return self.sit(Err(rejection)),
         };
-        match admit_fast(tenant, &terms) {
+        match admit_fast(doorway, cost, Ask::Patiently) {
             Ok(permit) => {
                 *self = Self::Admitted(Some(permit), Duration::ZERO);
                 Poll::Ready(())
             }
-            Err(undecided) => self.poll_arrival(undecided, &terms, cx),
+            Err(undecided) => self.poll_arrival(undecided, cx),
         }
     }
 
     #[cold]
     fn poll_arrival(
         &mut self,
-        undecided: Undecided<Tenant>,
-        terms: &Terms,
+        undecided: Undecided<Doorway<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let outcome = match undecided.arrive(terms, cx.waker()) {
+        let outcome = match undecided.arrive(cx.waker()) {
             Ok(Entry::Admitted(permit)) => Ok((permit, Duration::ZERO)),
             Err(rejection) => Err(rejection),
             Ok(Entry::Joined(joined)) => {
-                let since = Instant::now();
                 let mut queued = Box::pin(Queued::from(joined));
                 match queued.as_mut().poll_joined(cx) {
-                    Poll::Ready(outcome) => outcome.map(|permit| (permit, since.elapsed())),
+                    Poll::Ready(outcome) => {
+                        outcome.map(|permit| (permit, queued.since().elapsed()))
+                    }
                     Poll::Pending => {
-                        *self = Self::Queued(queued, since);
+                        *self = Self::Queued(queued);
                         return Poll::Pending;
                     }
                 }
@@ -201,10 +200,10 @@ impl Seat {
         match mem::take(self) {
             Self::Admitted(..) | Self::Empty => enter_now(admit, deadline),
             Self::Rejected(rejection) => Err(rejection),
-            Self::Queued(mut queued, since) => {
+            Self::Queued(mut queued) => {
                 // Not ready, and called all the same: only what is here already counts.
                 match queued.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(outcome) => in_time(outcome?, since.elapsed(), deadline),
+                    Poll::Ready(outcome) => in_time(outcome?, queued.since().elapsed(), deadline),
                     Poll::Pending => {
                         drop(queued);
                         enter_now(admit, deadline)
@@ -233,8 +232,9 @@ fn enter_now<A: AdmitUnseen>(
     admit: &A,
     deadline: Option<Deadline>,
 ) -> Result<Permit<Tenant>, Rejection> {
-    let Door { tenant, terms } = admit.door(deadline.map_or(Ask::Now, Ask::NowBefore))?;
-    admit_now(tenant, &terms)
+    let ask = deadline.map_or(Ask::Now, |deadline| Ask::NowBefore(deadline.instant()));
+    let Door { doorway, cost } = admit.door(ask)?;
+    admit_now(doorway, cost, ask)
 }
 
 /// Waits per request: the place in line is taken in `call`, and everything else happens in the
@@ -258,24 +258,23 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let AdmissionLayer { admit, place, reject, .. } = &self.layer;
-        let way = if place.bypass.bypasses(&request) {
-            Ok(Way::Past)
+        let (way, ask) = if place.bypass.bypasses(&request) {
+            (Ok(Way::Past), Ask::Patiently)
         } else {
             let deadline = place.deadline(&request, reject.deadline(&request));
-            admit.way(&request, deadline.map_or(Ask::Patiently, Ask::Before))
+            let ask = deadline.map_or(Ask::Patiently, |deadline| Ask::Before(deadline.instant()));
+            (admit.way(&request, ask), ask)
         };
         let entry = way.and_then(|way| match way {
             Way::Past => {
                 admit.count_bypass();
                 Ok(None)
             }
-            Way::Through(Door { tenant, terms }) => {
+            Way::Through(Door { doorway, cost }) => match admit_fast(doorway, cost, ask) {
+                Ok(permit) => Ok(Some(Entry::Admitted(permit))),
                 // There is no task to wake yet: the future brings it with its first poll.
-                match admit_fast(tenant, &terms) {
-                    Ok(permit) => Ok(Some(Entry::Admitted(permit))),
-                    Err(undecided) => undecided.arrive(&terms, Waker::noop()).map(Some),
-                }
-            }
+                Err(undecided) => undecided.arrive(Waker::noop()).map(Some),
+            },
         });
         match entry {
             Ok(entry) => {

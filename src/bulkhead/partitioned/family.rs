@@ -3,12 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    bulkhead::{compartment::Ask, error::Rejection},
-    core::{
-        admission::{Home, Terms},
-        gate::Gate,
-        reason::RejectionReason,
-    },
+    bulkhead::error::Rejection,
+    core::{admission::Drain, gate::Gate, reason::RejectionReason},
     sync::{Arc, AtomicU32, Ordering, Weak},
 };
 
@@ -38,10 +34,9 @@ impl Family {
         self.wait_limit
     }
 
-    /// The terms of an operation in a partition.
-    #[inline]
-    pub(crate) fn terms(&self, ask: Ask) -> Terms {
-        ask.terms(1, self.wait_limit)
+    /// Waits until the whole is closed.
+    pub(super) fn wait_closed(&self) -> Drain<'_> {
+        Drain::new(&self.lobby)
     }
 
     pub(crate) fn count_bypass(&self) {
@@ -50,18 +45,6 @@ impl Family {
 
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
         Rejection::new(self.label.clone(), reason, true)
-    }
-}
-
-impl Home for &Family {
-    type Rejection = Rejection;
-
-    fn gate(&self) -> &Gate {
-        &self.lobby
-    }
-
-    fn reject(&self, reason: RejectionReason) -> Rejection {
-        Family::reject(self, reason)
     }
 }
 

@@ -16,13 +16,13 @@ pub use limits::PartitionLimits;
 
 use self::{family::Family, shelf::Shelf};
 use super::{
-    compartment::{Ask, Tenant},
+    compartment::Tenant,
     deadline::Deadline,
     error::{Rejection, ResizeError},
     slot::Slot,
 };
 use crate::{
-    core::admission::{Drain, Run, Terms, Wait, admit_now},
+    core::admission::{Ask, Run, Wait, admit_now},
     observe::{partitions::PartitionedStatus, status::BulkheadStatus},
     sync::Arc,
 };
@@ -89,9 +89,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// A [`Rejection`] if the partition has no free slot or somebody waits for one, the bulkhead is
     /// closed, or a new key needs a partition and all are in use.
     pub fn slot_now(&self, key: &K) -> Result<Slot, Rejection> {
-        let terms = self.family().terms(Ask::Now);
-        let tenant = self.enter(key, &terms)?;
-        admit_now(tenant, &terms).map(Slot::new)
+        let tenant = self.enter(key, Ask::Now)?;
+        admit_now(tenant, 1, Ask::Now).map(Slot::new)
     }
 
     /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
@@ -106,7 +105,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         deadline: impl Into<Deadline>,
         key: &K,
     ) -> Result<Slot, Rejection> {
-        self.wait(key, Ask::Before(deadline.into())).await
+        self.wait(key, Ask::Before(deadline.into().instant())).await
     }
 
     /// Runs `work` in a slot of the partition of `key`, waiting for one as [`slot`](Self::slot) does.
@@ -145,7 +144,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         key: &K,
         work: F,
     ) -> Result<F::Output, Rejection> {
-        self.run(key, Ask::Before(deadline.into()), work).await
+        self.run(key, Ask::Before(deadline.into().instant()), work).await
     }
 
     /// All partitions together, those that are gone included. Looks at each partition, a few at a time.
@@ -199,7 +198,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     ///
     /// May be dropped and called again.
     pub async fn wait_closed(&self) {
-        Drain::new(&**self.family()).await;
+        self.family().wait_closed().await;
         for shard in 0..self.shelf.shards() {
             let mut blocks = 0..;
             while let Some(partitions) =
@@ -228,20 +227,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.shelf.is_closed()
     }
 
-    pub(crate) fn enter(&self, key: &K, terms: &Terms) -> Result<Tenant, Rejection> {
-        self.shelf.enter(key, terms)
+    pub(crate) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
+        self.shelf.enter(key, ask)
     }
 
     async fn wait(&self, key: &K, ask: Ask) -> Result<Slot, Rejection> {
-        let terms = self.family().terms(ask);
-        let tenant = self.enter(key, &terms)?;
-        Wait::new(tenant, terms).await.map(Slot::new)
+        let tenant = self.enter(key, ask)?;
+        Wait::new(tenant, 1, ask).await.map(Slot::new)
     }
 
     async fn run<F: Future>(&self, key: &K, ask: Ask, work: F) -> Result<F::Output, Rejection> {
-        let terms = self.family().terms(ask);
-        let tenant = self.enter(key, &terms)?;
-        Run::new(tenant, terms, work).await
+        let tenant = self.enter(key, ask)?;
+        Run::new(tenant, 1, ask, work).await
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
         error::Rejection,
     },
     core::{
-        admission::Terms,
+        admission::Ask,
         gate::{Expiry, Gate, GateKind},
         reason::RejectionReason,
     },
@@ -98,13 +98,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         })
     }
 
-    /// Pins the partition of `key`, which is made if there is none, for an operation on these terms.
+    /// Pins the partition of `key`, which is made if there is none, for an operation that asks this way.
     #[inline]
-    pub(super) fn enter(&self, key: &K, terms: &Terms) -> Result<Tenant, Rejection> {
+    pub(super) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
         let hash = self.hash(key);
         match self.shard(hash).pin(hash, key) {
             Some(tenant) => Ok(tenant),
-            None => self.create(hash, key, terms).map_err(|reason| self.family.reject(reason)),
+            None => self.create(hash, key, ask).map_err(|reason| self.family.reject(reason)),
         }
     }
 
@@ -121,9 +121,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     }
 
     #[cold]
-    fn create(&self, hash: u32, key: &K, terms: &Terms) -> Result<Tenant, RejectionReason> {
+    fn create(&self, hash: u32, key: &K, ask: Ask) -> Result<Tenant, RejectionReason> {
         let (limits, mut own) = (self.limits.limits(key), Some(key.clone()));
-        let expired = terms.expired();
+        let expired = ask.expired();
         let mut removed = Vec::new();
         let created = self.create_locked(hash, &mut own, limits, expired, &mut removed);
         // Keys that are not needed: their drop is code of others and must not take the new pin with it.

@@ -52,7 +52,7 @@ fn the_drain_is_not_missed() {
         let held = gate.now(1);
         let releasing = thread::spawn(move || drop(held));
         let draining = beside(&gate, |gate| {
-            block_on(Drain::new(gate.clone()));
+            block_on(Drain::new(&gate));
             let seen = gate.look_around();
             assert!(seen.is_closed && seen.in_flight == 0, "drained too early");
         });
@@ -70,9 +70,9 @@ fn the_drain_reaches_everybody_who_still_waits_for_it() {
         let gate = Shared::plain(1, 0);
         let held = gate.now(1);
         let (_, waker) = Mark::new();
-        let mut leaving = Box::pin(Drain::new(gate.clone()));
+        let mut leaving = Box::pin(Drain::new(&gate));
         assert!(leaving.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        let staying = beside(&gate, |gate| block_on(Drain::new(gate.clone())));
+        let staying = beside(&gate, |gate| block_on(Drain::new(&gate)));
         let releasing = beside(&gate, |gate| {
             gate.close();
             drop(held);
@@ -80,7 +80,7 @@ fn the_drain_reaches_everybody_who_still_waits_for_it() {
         drop(leaving);
         ended(staying);
         ended(releasing);
-        block_on(Drain::new(gate.clone()));
+        block_on(Drain::new(&gate));
     });
 }
 

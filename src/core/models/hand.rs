@@ -82,7 +82,7 @@ impl Hand {
             Step::Look => {
                 let (who, cost, ticket) = self.places.pop_front()?;
                 let (number, waker) = self.waker();
-                let outcome = match gate.look(ticket, &waker) {
+                let outcome = match gate.find(ticket, &waker) {
                     None => {
                         self.places.push_front((who, cost, ticket));
                         Outcome::Waits
@@ -149,14 +149,14 @@ impl Hand {
         let ask = |patience| gate.arrive(Arrival { cost, expired, patience });
         let mut arrived = ask(if waits { Patience::Unprepared } else { Patience::None });
         if let Arrived::MustPrepare = arrived {
-            arrived = ask(Patience::Prepared(Some(waker)));
+            arrived = ask(Patience::Prepared(Some(waker), None));
         }
         let outcome = match arrived {
             Arrived::Admitted => {
                 self.permits.push_back(cost);
                 Outcome::Admitted
             }
-            Arrived::Waits(ticket, _) => {
+            Arrived::Waits { ticket, .. } => {
                 self.places.push_back((who, cost, ticket));
                 Outcome::Waits
             }

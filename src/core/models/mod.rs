@@ -23,12 +23,13 @@ use std::{
     future::Future,
     pin::pin,
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use super::{
-    admission::{Home, Permit, Terms, Wait, admit_now},
+    admission::{Ask, Home, Permit, Visit, Wait, admit_now},
     effects::{Audience, Change, EventKind, SharedAudience},
-    gate::{Arrival, Arrived, Gate, GateKind, Patience},
+    gate::{Arrival, Arrived, Gate, GateKind, Looked, Patience},
     line::Ticket,
     reason::RejectionReason,
     tally::Snapshot,
@@ -81,8 +82,24 @@ impl Home for Shared {
         &self.0
     }
 
+    fn wait_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    fn bell(&self) -> Waker {
+        Waker::noop().clone()
+    }
+
     fn reject(&self, reason: RejectionReason) -> RejectionReason {
         reason
+    }
+}
+
+impl Visit for Shared {
+    type Stay = Self;
+
+    fn stay(self) -> Self {
+        self
     }
 }
 
@@ -124,11 +141,11 @@ impl Shared {
 
     /// Admits work that starts at once, or rejects it.
     fn now(&self, cost: usize) -> Admission {
-        admit_now(self.clone(), &terms(cost, false)).map(Permit::start)
+        admit_now(self.clone(), cost, Ask::Now).map(Permit::start)
     }
 
     fn wait(&self, cost: usize) -> Wait<Shared> {
-        Wait::new(self.clone(), terms(cost, true))
+        Wait::new(self.clone(), cost, Ask::Patiently)
     }
 
     /// Waits on this thread for as long as it takes; the work starts at once.
@@ -138,10 +155,18 @@ impl Shared {
 
     /// Takes a place in the line of a gate that is full.
     fn join(&self, cost: usize, waker: &Waker) -> Ticket {
-        let patience = Patience::Prepared(Some(waker.clone()));
+        let patience = Patience::Prepared(Some(waker.clone()), None);
         match self.arrive(Arrival { cost, expired: None, patience }) {
-            Arrived::Waits(ticket, _) => ticket,
+            Arrived::Waits { ticket, .. } => ticket,
             other => panic!("a full gate with room made of an arrival: {other:?}"),
+        }
+    }
+
+    /// What has become of a place, or `None` while it waits.
+    fn find(&self, ticket: Ticket, waker: &Waker) -> Option<Result<(), RejectionReason>> {
+        match self.look(ticket, waker) {
+            Looked::Called(outcome) => Some(outcome),
+            Looked::Waits(_) => None,
         }
     }
 
@@ -180,10 +205,6 @@ impl Shared {
         assert_identities(&seen);
         seen
     }
-}
-
-fn terms(cost: usize, waits: bool) -> Terms {
-    Terms { cost, waits, wait_limit: None, deadline: None }
 }
 
 /// What holds in every snapshot.

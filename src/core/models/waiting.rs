@@ -1,7 +1,5 @@
 //! Leaving the line, in all ways and against each other, and the order in it.
 
-use std::time::Duration;
-
 use super::{super::gate::Expiry, *};
 
 /// Takes `waited` out of a reason, so that models need not know the time.
@@ -18,14 +16,14 @@ fn two_releases_admit_two_waiters_in_order() {
         let ((first_mark, first), (second_mark, second)) = (Mark::new(), Mark::new());
         let tickets = [gate.join(1, &first), gate.join(1, &second)];
         let releases = held.map(|held| thread::spawn(move || drop(held)));
-        if gate.look(tickets[1], &second) == Some(Ok(())) {
-            assert_eq!(gate.look(tickets[0], &first), Some(Ok(())), "overtaken");
+        if gate.find(tickets[1], &second) == Some(Ok(())) {
+            assert_eq!(gate.find(tickets[0], &first), Some(Ok(())), "overtaken");
             releases.into_iter().for_each(ended);
         } else {
             releases.into_iter().for_each(ended);
             assert!(first_mark.was_woken() && second_mark.was_woken());
             for (ticket, waker) in tickets.into_iter().zip([first, second]) {
-                assert_eq!(gate.look(ticket, &waker), Some(Ok(())));
+                assert_eq!(gate.find(ticket, &waker), Some(Ok(())));
             }
         }
         assert_eq!(gate.look_around().in_flight, 2);
@@ -47,7 +45,7 @@ fn a_newcomer_never_overtakes_a_waiter() {
         assert!(ended(overtaking).is_err(), "the unit is the waiter's");
         ended(releasing);
         assert!(mark.was_woken());
-        assert_eq!(gate.look(ticket, &waker), Some(Ok(())));
+        assert_eq!(gate.find(ticket, &waker), Some(Ok(())));
         assert_eq!(gate.look_around().totals.saturated, 2);
     });
 }
@@ -97,7 +95,7 @@ fn a_cancelled_waiter_passes_on_what_it_was_admitted_to() {
         ended(releasing);
         ended(cancelling);
         assert!(mark.was_woken());
-        assert_eq!(gate.look(staying, &second), Some(Ok(())));
+        assert_eq!(gate.find(staying, &second), Some(Ok(())));
         let seen = gate.look_around();
         assert_eq!(seen.totals.cancelled + seen.totals.abandoned, 1, "it ends once");
         assert_eq!((seen.in_flight, seen.waiting), (1, 0));
@@ -139,7 +137,7 @@ fn a_replaced_waker_does_not_miss_the_hand_over() {
         let [(former_mark, former), (mark, waker)] = [Mark::new(), Mark::new()];
         let ticket = gate.join(1, &former);
         let releasing = thread::spawn(move || drop(held));
-        let outcome = gate.look(ticket, &waker);
+        let outcome = gate.find(ticket, &waker);
         ended(releasing);
         match outcome {
             Some(outcome) => {
@@ -148,7 +146,7 @@ fn a_replaced_waker_does_not_miss_the_hand_over() {
             }
             None => {
                 assert!(mark.was_woken() && !former_mark.was_woken());
-                assert_eq!(gate.look(ticket, &waker), Some(Ok(())));
+                assert_eq!(gate.find(ticket, &waker), Some(Ok(())));
             }
         }
         gate.release(1);
@@ -161,7 +159,7 @@ fn a_replaced_waker_does_not_miss_the_hand_over() {
 fn an_abandoned_admission_goes_to_the_line() {
     explore(3, || {
         let gate = Shared::plain(1, 1);
-        let ready = admit_now(gate.clone(), &terms(1, false));
+        let ready = admit_now(gate.clone(), 1, Ask::Now);
         let abandoning = thread::spawn(move || drop(ready));
         let waiting = beside(&gate, |gate| gate.enter(1).map(drop));
         let during = gate.look_around();

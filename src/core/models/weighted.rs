@@ -20,16 +20,16 @@ fn a_small_operation_waits_behind_a_large_one() {
         let [(_, large), (_, small)] = [Mark::new(), Mark::new()];
         let (head, behind) = (gate.join(2, &large), gate.join(1, &small));
         let releases = held.map(|held| thread::spawn(move || drop(held)));
-        assert_eq!(gate.look(behind, &small), None, "overtaken");
+        assert_eq!(gate.find(behind, &small), None, "overtaken");
         assert!(gate.now(1).is_err(), "overtaken");
         releases.into_iter().for_each(ended);
         gate.assert_settled();
-        assert_eq!(gate.look(head, &large), Some(Ok(())));
-        assert_eq!(gate.look(behind, &small), None);
+        assert_eq!(gate.find(head, &large), Some(Ok(())));
+        assert_eq!(gate.find(behind, &small), None);
         let seen = gate.look_around();
         assert_eq!((seen.used, seen.in_flight, seen.waiting_units), (2, 1, 1));
         gate.release(2);
-        assert_eq!(gate.look(behind, &small), Some(Ok(())));
+        assert_eq!(gate.find(behind, &small), Some(Ok(())));
         let seen = gate.look_around();
         assert_eq!((seen.used, seen.totals.admitted_units, seen.totals.queued_units), (1, 5, 3));
     });
@@ -79,7 +79,7 @@ fn one_release_admits_as_many_as_fit() {
         assert!(ended(late).is_err());
         assert!(first_mark.was_woken() && second_mark.was_woken());
         for (ticket, waker) in tickets {
-            assert_eq!(gate.look(ticket, &waker), Some(Ok(())));
+            assert_eq!(gate.find(ticket, &waker), Some(Ok(())));
         }
         let seen = gate.look_around();
         assert_eq!((seen.used, seen.in_flight, seen.peaks.in_flight), (2, 2, 2));

@@ -1,6 +1,7 @@
 //! Drives a bulkhead and its reference through the same steps, and compares all after each.
 
 use std::{
+    collections::BTreeSet,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
@@ -165,6 +166,8 @@ pub(crate) struct Driver {
     wakes_seen: usize,
     tokens: usize,
     due: Vec<Id>,
+    /// Who was told that its time is up and has not looked since: it needs not be told anything else.
+    told: BTreeSet<Id>,
 }
 
 impl Driver {
@@ -180,6 +183,7 @@ impl Driver {
             wakes_seen: 0,
             tokens: 0,
             due: Vec::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -284,6 +288,7 @@ impl Driver {
         if op.slot.is_some() {
             return;
         }
+        self.told.remove(&op.id);
         if anew {
             (op.token, op.waker) = (token, waker);
         }
@@ -363,10 +368,15 @@ impl Driver {
             for id in self.due.drain(..) {
                 let token = token(&self.ops, id).unwrap();
                 assert!(woken.contains(&token), "operation {id} was not told that its time is up");
+                self.told.insert(id);
             }
         } else {
+            let told = self.told.iter().filter_map(|&id| token(&self.ops, id));
+            let told: BTreeSet<usize> = told.collect();
+            woken.retain(|token| !told.contains(token));
             let mut called: Vec<usize> =
                 called.into_iter().filter_map(|id| token(&self.ops, id)).collect();
+            called.retain(|token| !told.contains(token));
             // Between partitions there is no order.
             let key =
                 |token: &usize| self.ops.iter().find(|op| op.token == *token).map(|op| op.key);

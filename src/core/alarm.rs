@@ -1,0 +1,84 @@
+//! The alarm of a line: one timer for everybody who waits as long as the gate's own limit allows.
+//!
+//! Who has the same limit runs out of time in the order of arrival, so a timer for the first of them is
+//! enough: when it rings, those whose time is over are woken, and it is set for the first of the others.
+//! A hand-over does not touch it, and under load it rings once in a whole limit.
+//!
+//! It owns the timer and the bell, which is the waker that the timer wakes. It does not own who waits,
+//! which is the line's, nor whether it is set, which is decided under the gate's lock.
+//!
+//! A timer is driven by the runtime it was made in, so an alarm serves only those who wait in that one.
+//! It rings on whichever thread drives the runtime and depends on no task being polled.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Handle, Id},
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::sync::panics;
+
+/// A timer, and the bell it rings.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    /// Where the timer is driven.
+    pub(super) runtime: Id,
+    /// How long those may wait whom it wakes.
+    pub(super) limit: Duration,
+    timer: Pin<Box<Sleep>>,
+    bell: Waker,
+}
+
+/// What became of setting an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    /// It will ring.
+    Set,
+    /// That time is over already.
+    Over,
+    /// It never rings again: its runtime is gone.
+    Dead,
+}
+
+/// The runtime of this thread, if there is one.
+#[inline]
+pub(super) fn current_runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
+}
+
+impl Alarm {
+    /// An alarm that is not set.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with a timer.
+    pub(super) fn new(limit: Duration, bell: Waker) -> Box<Self> {
+        let timer = Box::pin(sleep_until(Instant::now()));
+        Box::new(Self { runtime: Handle::current().id(), limit, timer, bell })
+    }
+
+    /// Has it ring at this time. It may ring at once, also on this thread and before this returns, so no
+    /// lock may be held.
+    pub(super) fn set(&mut self, at: Instant) -> Setting {
+        let mut setting = Setting::Dead;
+        // A timer whose runtime is shut down panics.
+        panics(|| {
+            self.timer.as_mut().reset(at);
+            // Under its budget a task might be told to come back instead.
+            let mut timer = unconstrained(self.timer.as_mut());
+            let mut cx = Context::from_waker(&self.bell);
+            setting = match Pin::new(&mut timer).poll(&mut cx) {
+                Poll::Pending => Setting::Set,
+                Poll::Ready(()) => Setting::Over,
+            };
+        });
+        setting
+    }
+}
