@@ -118,7 +118,8 @@ impl Compartment {
 
     #[inline]
     pub(crate) fn slot_now(self: &Arc<Self>, cost: usize) -> Result<Slot, Rejection> {
-        admit_now(Doorway::Open(self), cost, Ask::Now).map(Slot::new)
+        let admitted = admit_now(Doorway::Open(self), cost, Ask::Now);
+        admitted.map(Slot::new).map_err(|reason| self.reject(reason))
     }
 
     #[inline]
@@ -201,7 +202,8 @@ impl Compartment {
         Drain::new(&self.gate)
     }
 
-    fn reject(&self, reason: RejectionReason) -> Rejection {
+    #[inline]
+    pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
         Rejection::new(self.label().clone(), reason, self.part().is_some())
     }
 
@@ -228,7 +230,7 @@ pub(crate) struct Tenant(Arc<Compartment>);
 #[derive(Debug)]
 pub(crate) struct Guest<'a>(&'a Arc<Compartment>);
 
-/// A compartment to ask at.
+/// A compartment to ask at, which gives a reason and leaves it to others to say whose it is.
 #[derive(Debug)]
 pub(crate) enum Doorway<'a> {
     /// Only held on to once there is something to hold on for.
@@ -238,25 +240,43 @@ pub(crate) enum Doorway<'a> {
 }
 
 /// Whoever is in a compartment, however it holds on to it.
-trait Inside {
+pub(crate) trait Inside {
+    type Rejection;
+
     fn compartment(&self) -> &Arc<Compartment>;
+
+    fn reject(&self, reason: RejectionReason) -> Self::Rejection;
 }
 
 impl Inside for Tenant {
+    type Rejection = Rejection;
+
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         &self.0
     }
+
+    fn reject(&self, reason: RejectionReason) -> Rejection {
+        self.0.reject(reason)
+    }
 }
 
 impl Inside for Guest<'_> {
+    type Rejection = Rejection;
+
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         self.0
     }
+
+    fn reject(&self, reason: RejectionReason) -> Rejection {
+        self.0.reject(reason)
+    }
 }
 
 impl Inside for Doorway<'_> {
+    type Rejection = RejectionReason;
+
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         match self {
@@ -264,10 +284,15 @@ impl Inside for Doorway<'_> {
             Self::Pinned(tenant) => &tenant.0,
         }
     }
+
+    #[inline]
+    fn reject(&self, reason: RejectionReason) -> RejectionReason {
+        reason
+    }
 }
 
 impl<T: Inside> Home for T {
-    type Rejection = Rejection;
+    type Rejection = T::Rejection;
 
     #[inline]
     fn gate(&self) -> &Gate {
@@ -283,8 +308,9 @@ impl<T: Inside> Home for T {
         Arc::new(Bell(Arc::downgrade(self.compartment()))).into()
     }
 
-    fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.compartment().reject(reason)
+    #[inline]
+    fn reject(&self, reason: RejectionReason) -> T::Rejection {
+        Inside::reject(self, reason)
     }
 }
 

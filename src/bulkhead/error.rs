@@ -31,6 +31,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    #[inline]
     pub(crate) fn new(label: Arc<str>, reason: RejectionReason, partitioned: bool) -> Self {
         let retry_after = is_transient(&reason).then_some(RETRY_AFTER);
         Self { label, reason, retry_after, partitioned }
@@ -41,10 +42,12 @@ impl Rejection {
         self.partitioned
     }
 
-    /// The same rejection with another hint, where a hint makes sense at all.
-    pub(crate) fn with_retry_after(mut self, hint: Option<Duration>) -> Self {
-        self.retry_after = self.retry_after.map(|own| hint.unwrap_or(own));
-        self
+    /// Gives another hint, where a hint makes sense at all.
+    #[inline]
+    pub(crate) fn hint(&mut self, retry_after: Duration) {
+        if let Some(own) = &mut self.retry_after {
+            *own = retry_after;
+        }
     }
 
     /// The label of the bulkhead that rejected.

@@ -41,7 +41,7 @@ pub(crate) trait Home {
 /// A home to ask from, of which one to keep is made once there is something to keep it for.
 pub(crate) trait Visit: Home {
     /// The one to keep.
-    type Stay: Home<Rejection = Self::Rejection>;
+    type Stay: Home;
 
     fn stay(self) -> Self::Stay;
 }
@@ -212,7 +212,7 @@ impl<V: Visit> Undecided<V> {
             let patience = if prepare {
                 // Whose limit is the gate's own need not keep it.
                 let limit = match ask {
-                    Ask::Patiently => visit.wait_limit().and(current_runtime()),
+                    Ask::Patiently => visit.wait_limit().and_then(|_| current_runtime()),
                     _ => None,
                 };
                 Patience::Prepared(Some(waker.clone()), limit)

@@ -71,6 +71,7 @@ where
         Self { state: State::Running { future, held }, hold: PhantomData }
     }
 
+    #[inline]
     pub(super) fn answered(answer: Result<S::Response, R::Error>) -> Self {
         Self { state: State::Answered { answer: Some(answer) }, hold: PhantomData }
     }

@@ -19,5 +19,6 @@ pub(crate) mod layer;
 pub(crate) mod place;
 pub(crate) mod registry;
 pub(crate) mod reject;
+mod seat;
 pub(crate) mod service;
 pub(crate) mod shared;

@@ -55,16 +55,19 @@ impl<R> Rejecter<R> {
     }
 
     /// Answers a request that was rejected.
-    #[cold]
+    #[inline]
     pub(super) fn answer<Req, Res, E>(
         &self,
-        rejection: Rejection,
+        mut rejection: Rejection,
         request: Req,
     ) -> Result<Res, R::Error>
     where
         R: Reject<Req, Res, E>,
     {
-        self.mapping.reject(rejection.with_retry_after(self.retry_after), request)
+        if let Some(hint) = self.retry_after {
+            rejection.hint(hint);
+        }
+        self.mapping.reject(rejection, request)
     }
 }
 
@@ -132,6 +135,7 @@ impl<Req, Res, E> Reject<Req, Res, E> for IntoError {
         None
     }
 
+    #[inline]
     fn reject(&self, rejection: Rejection, _: Req) -> Result<Res, BulkheadError<E>> {
         Err(BulkheadError::Rejected(rejection))
     }

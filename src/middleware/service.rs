@@ -1,13 +1,11 @@
 //! `AdmissionService`: the service that a layer makes.
 //!
-//! It owns one seat: what a handle holds between readiness and call. Its clones share nothing with
-//! it but the bulkhead.
+//! It owns a seat, and the order in which the bulkhead and the inner service are asked. Its clones share
+//! nothing with it but the bulkhead.
 
 use std::{
-    fmt, mem,
-    pin::Pin,
+    fmt,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use tower_service::Service;
@@ -20,18 +18,9 @@ use super::{
     layer::AdmissionLayer,
     place::{Bypass, InReadiness, PerRequest},
     reject::Reject,
+    seat::Seat,
 };
-use crate::{
-    bulkhead::{
-        compartment::{Doorway, Tenant},
-        deadline::Deadline,
-        error::Rejection,
-    },
-    core::{
-        admission::{Ask, Entry, Home, Permit, Queued, Undecided, admit_fast, admit_now},
-        reason::RejectionReason,
-    },
-};
+use crate::core::admission::{Ask, Entry, admit_fast};
 
 /// A service behind a bulkhead. Made by an [`AdmissionLayer`].
 ///
@@ -41,17 +30,6 @@ pub struct AdmissionService<S, A, M, R, H> {
     inner: S,
     layer: AdmissionLayer<A, M, R, H>,
     seat: Seat,
-}
-
-/// What a handle holds between readiness and call.
-#[derive(Debug, Default)]
-enum Seat {
-    #[default]
-    Empty,
-    Queued(Pin<Box<Queued<Tenant>>>),
-    /// A slot until it is taken, and how long it was waited for.
-    Admitted(Option<Permit<Tenant>>, Duration),
-    Rejected(Rejection),
 }
 
 impl<S, A, M, R, H> AdmissionService<S, A, M, R, H> {
@@ -88,8 +66,7 @@ where
     type Future = ResponseFuture<S, Req, Never, R, H>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        ready!(self.seat.poll_admission(&self.layer.admit, cx));
-        if let Seat::Rejected(_) = self.seat {
+        if !ready!(self.seat.poll_admission(&self.layer.admit, cx)) {
             // Readiness does not fail because of the bulkhead: the next call answers.
             return Poll::Ready(Ok(()));
         }
@@ -112,129 +89,6 @@ where
             }
         }
     }
-}
-
-impl Seat {
-    /// Gets a slot or a rejection. One that has a slot keeps it; one that has a rejection tries anew.
-    #[inline]
-    fn poll_admission<A: AdmitUnseen>(&mut self, admit: &A, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Admitted(Some(_), _) => return Poll::Ready(()),
-            Self::Queued(queued) => {
-                let outcome = ready!(queued.as_mut().poll(cx));
-                let waited = queued.since().elapsed();
-                return self.sit(outcome.map(|permit| (permit, waited)));
-            }
-            Self::Empty | Self::Admitted(None, _) | Self::Rejected(_) => {}
-        }
-        let Door { doorway, cost } = match admit.door(Ask::Patiently) {
-            Ok(door) => door,
-            Err(rejection) => return self.sit(Err(rejection)),
-        };
-        match admit_fast(doorway, cost, Ask::Patiently) {
-            Ok(permit) => {
-                *self = Self::Admitted(Some(permit), Duration::ZERO);
-                Poll::Ready(())
-            }
-            Err(undecided) => self.poll_arrival(undecided, cx),
-        }
-    }
-
-    #[cold]
-    fn poll_arrival(
-        &mut self,
-        undecided: Undecided<Doorway<'_>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let outcome = match undecided.arrive(cx.waker()) {
-            Ok(Entry::Admitted(permit)) => Ok((permit, Duration::ZERO)),
-            Err(rejection) => Err(rejection),
-            Ok(Entry::Joined(joined)) => {
-                let mut queued = Box::pin(Queued::from(joined));
-                match queued.as_mut().poll_joined(cx) {
-                    Poll::Ready(outcome) => {
-                        outcome.map(|permit| (permit, queued.since().elapsed()))
-                    }
-                    Poll::Pending => {
-                        *self = Self::Queued(queued);
-                        return Poll::Pending;
-                    }
-                }
-            }
-        };
-        self.sit(outcome)
-    }
-
-    #[cold]
-    fn sit(&mut self, outcome: Result<(Permit<Tenant>, Duration), Rejection>) -> Poll<()> {
-        *self = match outcome {
-            Ok((permit, waited)) => Self::Admitted(Some(permit), waited),
-            Err(rejection) => Self::Rejected(rejection),
-        };
-        Poll::Ready(())
-    }
-
-    /// Takes what readiness has brought, for a request with this deadline. Without readiness, admits
-    /// now or rejects.
-    #[inline]
-    fn take<A: AdmitUnseen>(
-        &mut self,
-        admit: &A,
-        deadline: Option<Deadline>,
-    ) -> Result<Permit<Tenant>, Rejection> {
-        if let Self::Admitted(permit, waited) = self {
-            // In place, because a seat is large to move.
-            if let Some(permit) = permit.take() {
-                return in_time(permit, *waited, deadline);
-            }
-        }
-        self.take_other(admit, deadline)
-    }
-
-    #[cold]
-    fn take_other<A: AdmitUnseen>(
-        &mut self,
-        admit: &A,
-        deadline: Option<Deadline>,
-    ) -> Result<Permit<Tenant>, Rejection> {
-        match mem::take(self) {
-            Self::Admitted(..) | Self::Empty => enter_now(admit, deadline),
-            Self::Rejected(rejection) => Err(rejection),
-            Self::Queued(mut queued) => {
-                // Not ready, and called all the same: only what is here already counts.
-                match queued.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(outcome) => in_time(outcome?, queued.since().elapsed(), deadline),
-                    Poll::Pending => {
-                        drop(queued);
-                        enter_now(admit, deadline)
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Hands the slot of a request on whose deadline has passed, by dropping it.
-#[inline]
-fn in_time(
-    permit: Permit<Tenant>,
-    waited: Duration,
-    deadline: Option<Deadline>,
-) -> Result<Permit<Tenant>, Rejection> {
-    if deadline.is_some_and(|deadline| deadline.is_expired()) {
-        return Err(permit.home().reject(RejectionReason::Deadline { waited }));
-    }
-    Ok(permit)
-}
-
-#[cold]
-fn enter_now<A: AdmitUnseen>(
-    admit: &A,
-    deadline: Option<Deadline>,
-) -> Result<Permit<Tenant>, Rejection> {
-    let ask = deadline.map_or(Ask::Now, |deadline| Ask::NowBefore(deadline.instant()));
-    let Door { doorway, cost } = admit.door(ask)?;
-    admit_now(doorway, cost, ask)
 }
 
 /// Waits per request: the place in line is taken in `call`, and everything else happens in the
@@ -281,7 +135,7 @@ where
                 let parked = Parked::new(self.inner.clone(), request, reject.clone(), entry);
                 ResponseFuture::waiting(parked)
             }
-            Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request)),
+            Err(reason) => ResponseFuture::answered(reject.answer(admit.reject(reason), request)),
         }
     }
 }

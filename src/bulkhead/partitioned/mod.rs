@@ -22,7 +22,10 @@ use super::{
     slot::Slot,
 };
 use crate::{
-    core::admission::{Ask, Run, Wait, admit_now},
+    core::{
+        admission::{Ask, Run, Wait, admit_now},
+        reason::RejectionReason,
+    },
     observe::{partitions::PartitionedStatus, status::BulkheadStatus},
     sync::Arc,
 };
@@ -89,7 +92,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// A [`Rejection`] if the partition has no free slot or somebody waits for one, the bulkhead is
     /// closed, or a new key needs a partition and all are in use.
     pub fn slot_now(&self, key: &K) -> Result<Slot, Rejection> {
-        let tenant = self.enter(key, Ask::Now)?;
+        let tenant = self.tenant(key, Ask::Now)?;
         admit_now(tenant, 1, Ask::Now).map(Slot::new)
     }
 
@@ -227,17 +230,21 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.shelf.is_closed()
     }
 
-    pub(crate) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
+    pub(crate) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, RejectionReason> {
         self.shelf.enter(key, ask)
     }
 
+    fn tenant(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
+        self.enter(key, ask).map_err(|reason| self.family().reject(reason))
+    }
+
     async fn wait(&self, key: &K, ask: Ask) -> Result<Slot, Rejection> {
-        let tenant = self.enter(key, ask)?;
+        let tenant = self.tenant(key, ask)?;
         Wait::new(tenant, 1, ask).await.map(Slot::new)
     }
 
     async fn run<F: Future>(&self, key: &K, ask: Ask, work: F) -> Result<F::Output, Rejection> {
-        let tenant = self.enter(key, ask)?;
+        let tenant = self.tenant(key, ask)?;
         Run::new(tenant, 1, ask, work).await
     }
 }

@@ -21,10 +21,7 @@ use super::{
     shard::{Entry, NEVER, Shard, Sum},
 };
 use crate::{
-    bulkhead::{
-        compartment::{Compartment, Tenant},
-        error::Rejection,
-    },
+    bulkhead::compartment::{Compartment, Tenant},
     core::{
         admission::Ask,
         gate::{Expiry, Gate, GateKind},
@@ -100,11 +97,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
 
     /// Pins the partition of `key`, which is made if there is none, for an operation that asks this way.
     #[inline]
-    pub(super) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
+    pub(super) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, RejectionReason> {
         let hash = self.hash(key);
         match self.shard(hash).pin(hash, key) {
             Some(tenant) => Ok(tenant),
-            None => self.create(hash, key, ask).map_err(|reason| self.family.reject(reason)),
+            None => self.create(hash, key, ask),
         }
     }
 
