@@ -14,7 +14,7 @@ use crate::{
         weighted::WeightedBulkhead,
     },
     core::{
-        admission::Drain,
+        drain::Drain,
         gate::{Gate, GateKind},
     },
     observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},

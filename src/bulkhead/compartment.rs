@@ -18,10 +18,14 @@ use super::{
 use crate::{
     core::{
         MAX_UNITS,
-        admission::{Ask, Drain, Home, Run, Visit, Wait, admit_now},
-        gate::{Gate, GateKind, ResizeRefusal},
+        admission::admit_now,
+        arrival::ResizeRefusal,
+        drain::Drain,
+        gate::{Gate, GateKind},
+        home::{Ask, Home, Visit},
         reason::RejectionReason,
         tally::Snapshot,
+        wait::{Run, Wait},
     },
     observe::{
         event::{BulkheadEvent, CountPanics, Origin, Subscribers, Subscription},
@@ -30,7 +34,8 @@ use crate::{
     sync::{Arc, Weak, unique_number},
 };
 
-/// One gate, as all its handles share it, and whose it is.
+/// One gate, as all its handles share it, and whose it is. In this order: see [`Gate`].
+#[repr(C)]
 pub(crate) struct Compartment {
     gate: Gate,
     owner: Owner,

@@ -13,7 +13,7 @@ use super::{
     compartment::{Compartment, Guest, Tenant},
     error::Rejection,
 };
-use crate::{core::admission::Run, sync::Arc};
+use crate::{core::wait::Run, sync::Arc};
 
 pin_project! {
     /// A future that runs inside a bulkhead: resolves to its output, or to the [`Rejection`].

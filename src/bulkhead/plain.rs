@@ -12,7 +12,7 @@ use super::{
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{MAX_UNITS, admission::Ask},
+    core::{MAX_UNITS, home::Ask},
     sync::Arc,
 };
 

@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{compartment::Tenant, error::Rejection};
-use crate::core::admission::{Permit, Wait};
+use crate::core::{admission::Permit, wait::Wait};
 
 /// Admitted work: while it lives its units are in use, and dropping it gives them back.
 ///

@@ -11,7 +11,7 @@ use super::{
     face::face,
     slot::{Admission, Slot},
 };
-use crate::{core::admission::Ask, sync::Arc};
+use crate::{core::home::Ask, sync::Arc};
 
 /// A compartment with a bounded number of units in use, of which every operation needs its own
 /// number, and a bounded line of operations waiting.

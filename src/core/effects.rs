@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{arena::Spare, line::Place, section::Rare};
+use super::{arena::Spare, line::Place, state::Rare};
 use crate::sync::{Arc, panics};
 
 /// What happened to a bulkhead or to one of its operations.

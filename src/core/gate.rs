@@ -6,21 +6,27 @@
 
 use std::{task::Waker, time::Duration};
 
-use tokio::{runtime::Id, time::Instant};
+use tokio::time::Instant;
 
 use super::{
-    alarm::{Alarm, Setting},
+    arrival::{Arrival, Arrived, Expiry, Keeping, Looked, Patience, ResizeRefusal},
     effects::{Effects, EventKind, SharedAudience},
     line::{Line, Ticket, Waiter},
     reason::RejectionReason,
-    section::{Rare, Section, State, ToSet},
+    section::Section,
+    state::{Rare, State},
     tally::Snapshot,
+    watch::ToSet,
     word::Word,
 };
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// A bounded number of units and a bounded line for them.
+///
+/// In this order, so that the word comes first: threads that meet here get it and the count of handles,
+/// which is before it where a gate is shared, in one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Gate {
     pub(super) word: AtomicU64,
     /// Everybody in line with a lower number has been called. Written under the lock only, and read
@@ -43,83 +49,6 @@ pub(crate) enum GateKind {
     /// Operations with a cost of 1, at one gate among very many: it gives up its line whenever
     /// nobody is in it.
     Partition,
-}
-
-/// An operation at the gate.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) cost: usize,
-    /// Which limit had passed already.
-    pub(crate) expired: Option<Expiry>,
-    pub(crate) patience: Patience,
-}
-
-/// Whether an operation waits if it must.
-#[derive(Debug)]
-pub(crate) enum Patience {
-    /// It does not.
-    None,
-    /// It does, and would rather not clone its waker in vain: ask again if there is need.
-    Unprepared,
-    /// It does, with this waker, and in this runtime if its limit is the gate's own.
-    Prepared(Option<Waker>, Option<Id>),
-}
-
-/// Which of the two limits of a wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expiry {
-    WaitLimit,
-    Deadline,
-}
-
-impl Expiry {
-    pub(crate) fn reason(self, waited: Duration) -> RejectionReason {
-        match self {
-            Self::WaitLimit => RejectionReason::WaitLimit { waited },
-            Self::Deadline => RejectionReason::Deadline { waited },
-        }
-    }
-}
-
-/// What became of an arrival.
-#[derive(Debug)]
-pub(crate) enum Arrived {
-    Admitted,
-    Waits {
-        ticket: Ticket,
-        since: Instant,
-        keeping: Keeping,
-    },
-    /// Nothing happened: it must wait, and was unprepared.
-    MustPrepare,
-    Refused(RejectionReason),
-}
-
-/// Who sees to it that a wait ends when its limit has passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    /// The waiter, if it has a limit.
-    Own,
-    /// The alarm of the line.
-    Alarm,
-    /// The alarm that the waiter is to bring.
-    NewAlarm,
-}
-
-/// What a waiter finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Looked<T> {
-    /// It is out of the line.
-    Called(T),
-    Waits(Keeping),
-}
-
-/// Why a capacity cannot be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResizeRefusal {
-    Closed,
-    /// The line holds an operation of this cost, which could never be admitted.
-    BelowQueuedCost(u32),
 }
 
 impl Gate {
@@ -410,56 +339,6 @@ impl Gate {
             section.settle();
             effects.carry_out();
             return seen;
-        }
-    }
-
-    /// Takes over an alarm for the limit of this waiter and of those after it, unless there is one that
-    /// is set, which may do as well. Says who keeps the limit.
-    pub(crate) fn adopt(&self, ticket: Ticket, alarm: Box<Alarm>) -> Keeping {
-        let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
-        if section.called(ticket).is_some() {
-            // It was woken, and finds out when it is polled.
-            return Keeping::Alarm;
-        }
-        let (runtime, mut to_set) = (alarm.runtime, None);
-        let watch = &mut section.rare().watch;
-        let unused = match watch {
-            Some(watch) if watch.is_set => Some(alarm.into()),
-            _ => watch.replace(alarm.into()),
-        };
-        let keeping = section.keep_limit(ticket, runtime, &mut to_set);
-        drop(section);
-        drop(unused);
-        self.set_alarm(to_set);
-        keeping
-    }
-
-    /// Rings the bell of the alarm.
-    pub(crate) fn ring(&self) {
-        let mut effects = Effects::default();
-        let next = Section::enter(self, &mut effects).wake_expired();
-        effects.carry_out();
-        self.set_alarm(next);
-    }
-
-    /// Sets an alarm that was taken out for it.
-    #[cold]
-    fn set_alarm(&self, mut to_set: Option<ToSet>) {
-        while let Some((mut alarm, at)) = to_set.take() {
-            let setting = alarm.set(at);
-            let mut effects = Effects::default();
-            let mut section = Section::enter(self, &mut effects);
-            let dead = if let Setting::Dead = setting {
-                section.unwatch();
-                Some(alarm)
-            } else {
-                to_set = section.put_back(alarm, setting == Setting::Over);
-                None
-            };
-            drop(section);
-            drop(dead);
-            effects.carry_out();
         }
     }
 

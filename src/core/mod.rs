@@ -51,14 +51,20 @@
 pub(crate) mod admission;
 mod alarm;
 pub(crate) mod arena;
+pub(crate) mod arrival;
+pub(crate) mod drain;
 pub(crate) mod effects;
 pub(crate) mod gate;
+pub(crate) mod home;
 mod line;
 #[cfg(all(test, bulklink_loom))]
 mod models;
 pub(crate) mod reason;
 mod section;
+mod state;
 pub(crate) mod tally;
+pub(crate) mod wait;
+mod watch;
 mod word;
 
 pub(crate) use word::MAX_UNITS;

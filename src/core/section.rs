@@ -1,6 +1,6 @@
 //! The locked section: the only way to change more than the fast path may.
 //!
-//! It owns the state behind the lock and the three rules every change follows: freeze the word
+//! It owns the three rules every change follows: freeze the word
 //! before changing it, settle before unlocking, leave wakers and handlers to the caller.
 
 use std::{
@@ -8,157 +8,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::{runtime::Id, time::Instant};
+use tokio::time::Instant;
 
 use super::{
-    alarm::Alarm,
     effects::{Change, Effects, EventKind, SharedAudience},
-    gate::{CALLED_BY_CLOSE, Gate, GateKind, Keeping},
-    line::{Line, Ticket, Waiter},
+    gate::{CALLED_BY_CLOSE, Gate},
+    line::{Ticket, Waiter},
     reason::RejectionReason,
-    tally::{Counts, Peaks, RareCounts, Snapshot, Totals, Units},
+    state::{Rare, State},
+    tally::{Peaks, Snapshot, Totals, Units},
     word::{ALLOWANCE, Word},
 };
 use crate::sync::{MutexGuard, Ordering};
-
-/// What the lock protects. The numbered invariants are in the documentation of [`core`](super).
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) capacity: u32,
-    /// Units in use and units that the word may hand out, together.
-    pub(super) reach: u32,
-    pub(super) is_closed: bool,
-    pub(super) is_drained: bool,
-    /// Whether `rare` is given up whenever there is no need of it.
-    is_frugal: bool,
-    sequence: u64,
-    /// Admissions but for those that are counted in the word.
-    admitted: u64,
-    pub(super) counts: Counts,
-    pub(super) rare: Option<Box<Rare>>,
-}
-
-/// What most gates do without most of the time. A weighted gate has it always.
-#[derive(Debug)]
-pub(super) struct Rare {
-    /// Present in a weighted gate only.
-    units: Option<Units>,
-    pub(super) line: Line,
-    /// The number of the first who waited when the gate closed.
-    pub(super) closed_from: Option<u64>,
-    /// Those who wait for the drain, in a line of their own.
-    pub(super) drains: Line,
-    pub(super) audience: Option<SharedAudience>,
-    pub(super) watch: Option<Watch>,
-    pub(super) counts: RareCounts,
-}
-
-/// The alarm of the line, and who uses it.
-///
-/// Whoever finds it not set takes it out, sets it without the lock and puts it back. Meanwhile it counts as
-/// set, and if it rings its ring is kept.
-#[derive(Debug)]
-pub(super) struct Watch {
-    runtime: Id,
-    limit: Duration,
-    /// Here but for while it is being set.
-    alarm: Option<Box<Alarm>>,
-    /// Whether it will ring. If not, it keeps nobody's limit.
-    pub(super) is_set: bool,
-    has_rung: bool,
-}
-
-/// An alarm, and when it is to ring.
-pub(super) type ToSet = (Box<Alarm>, Instant);
-
-impl From<Box<Alarm>> for Watch {
-    fn from(alarm: Box<Alarm>) -> Self {
-        let Alarm { runtime, limit, .. } = *alarm;
-        Self { runtime, limit, alarm: Some(alarm), is_set: false, has_rung: false }
-    }
-}
-
-impl State {
-    pub(super) fn new(capacity: u32, kind: GateKind) -> Self {
-        Self {
-            capacity,
-            reach: 0,
-            is_closed: false,
-            is_drained: false,
-            is_frugal: kind == GateKind::Partition,
-            sequence: 0,
-            admitted: 0,
-            counts: Counts::default(),
-            rare: (kind == GateKind::Weighted).then(|| Rare::new(Some(Units::default()), 0)),
-        }
-    }
-
-    /// What is counted in units besides, in a weighted gate.
-    #[inline]
-    pub(super) fn units(&self) -> Option<&Units> {
-        self.rare.as_ref().and_then(|rare| rare.units.as_ref())
-    }
-
-    #[inline]
-    pub(super) fn units_mut(&mut self) -> Option<&mut Units> {
-        self.rare.as_mut().and_then(|rare| rare.units.as_mut())
-    }
-
-    #[inline]
-    pub(super) fn waiting(&self) -> u32 {
-        self.rare.as_ref().map_or(0, |rare| rare.line.len())
-    }
-
-    #[inline]
-    fn head_cost(&self) -> Option<u32> {
-        self.rare.as_ref().and_then(|rare| rare.line.head_cost())
-    }
-
-    /// The rare part. A line that is made anew goes on with the numbers after those that `gate` called.
-    #[inline]
-    pub(super) fn rare(&mut self, gate: &Gate) -> &mut Rare {
-        self.rare.get_or_insert_with(|| Rare::new(None, gate.called.load(Ordering::Relaxed)))
-    }
-
-    #[inline]
-    fn audience(&self) -> Option<&SharedAudience> {
-        self.rare.as_ref().and_then(|rare| rare.audience.as_ref())
-    }
-}
-
-impl Watch {
-    /// Takes the alarm out, to be set for the first whose limit it keeps.
-    fn take_out(&mut self, line: &Line) -> Option<ToSet> {
-        // A limit too far away to be an instant is none.
-        let at = line.limited_since()?.checked_add(self.limit)?;
-        Some((self.alarm.take()?, at))
-    }
-}
-
-impl Rare {
-    fn new(units: Option<Units>, next: u64) -> Box<Self> {
-        Box::new(Self {
-            units,
-            line: Line::new(next),
-            closed_from: None,
-            drains: Line::new(0),
-            audience: None,
-            watch: None,
-            counts: RareCounts::default(),
-        })
-    }
-
-    /// Whether nothing would be lost with it.
-    fn is_needless(&self) -> bool {
-        // Whoever was closed out is counted.
-        let Self { units, line, closed_from: _, drains, audience, watch: _, counts } = self;
-        units.is_none()
-            && line.len() == 0
-            && drains.len() == 0
-            && audience.is_none()
-            && *counts == RareCounts::default()
-    }
-}
 
 /// The lock, held, and the word as it is under it.
 pub(super) struct Section<'a> {
@@ -382,71 +243,6 @@ impl<'a> Section<'a> {
             }
         }
         self.record(kind, |change| change.cost = Some(cost));
-    }
-
-    /// Has an alarm keep the limit of a waiter of this runtime, if there is one that can. Leaves it in
-    /// `to_set` if it is to be set.
-    pub(super) fn keep_limit(
-        &mut self,
-        ticket: Ticket,
-        runtime: Id,
-        to_set: &mut Option<ToSet>,
-    ) -> Keeping {
-        if self.state.is_frugal {
-            // Among very many gates an alarm for each would cost more than timers for the few who wait.
-            return Keeping::Own;
-        }
-        let Rare { line, watch, .. } = self.rare();
-        match watch {
-            Some(watch) if watch.runtime == runtime => {
-                if !line.limit(ticket) {
-                    return Keeping::Own;
-                }
-                if !mem::replace(&mut watch.is_set, true) {
-                    *to_set = watch.take_out(line);
-                }
-                Keeping::Alarm
-            }
-            Some(Watch { is_set: true, .. }) => Keeping::Own,
-            _ => Keeping::NewAlarm,
-        }
-    }
-
-    /// The alarm rings: wakes those whose limit has passed. Returns the alarm to be set for the next, if
-    /// there is one.
-    pub(super) fn wake_expired(&mut self) -> Option<ToSet> {
-        let now = self.now();
-        let Rare { line, watch, .. } = &mut **self.state.rare.as_mut()?;
-        let watch = watch.as_mut()?;
-        if watch.alarm.is_none() {
-            watch.has_rung = true;
-            return None;
-        }
-        while let Some(since) = line.limited_since() {
-            if since.checked_add(watch.limit).is_none_or(|at| at > now) {
-                return watch.take_out(line);
-            }
-            self.effects.wake(line.unlimit_first());
-        }
-        watch.is_set = false;
-        None
-    }
-
-    /// Puts an alarm back that was set, or is to be set for another time because that one is `over`.
-    pub(super) fn put_back(&mut self, alarm: Box<Alarm>, over: bool) -> Option<ToSet> {
-        let watch = self.rare().watch.as_mut()?;
-        watch.alarm = Some(alarm);
-        let has_rung = mem::take(&mut watch.has_rung);
-        if over || has_rung { self.wake_expired() } else { None }
-    }
-
-    /// Gives up a dead alarm. Those whose limit it kept are woken to keep it themselves.
-    pub(super) fn unwatch(&mut self) {
-        let Some(rare) = &mut self.state.rare else { return };
-        rare.watch = None;
-        while rare.line.limited_since().is_some() {
-            self.effects.wake(rare.line.unlimit_first());
-        }
     }
 
     /// Sets the capacity, which differs from the present one.

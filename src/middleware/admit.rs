@@ -17,7 +17,7 @@ use crate::{
         plain::Bulkhead,
         weighted::WeightedBulkhead,
     },
-    core::{admission::Ask, reason::RejectionReason},
+    core::{home::Ask, reason::RejectionReason},
     sync::Arc,
 };
 

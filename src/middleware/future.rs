@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     bulkhead::compartment::Tenant,
-    core::admission::{Entry, Queued},
+    core::{admission::Entry, wait::Queued},
 };
 
 pin_project! {

@@ -16,8 +16,10 @@ use super::admit::{AdmitUnseen, Door};
 use crate::{
     bulkhead::{compartment::Tenant, deadline::Deadline, error::Rejection},
     core::{
-        admission::{Ask, Entry, Home, Permit, Queued, admit_fast, admit_now},
+        admission::{Entry, Permit, admit_fast, admit_now},
+        home::{Ask, Home},
         reason::RejectionReason,
+        wait::Queued,
     },
 };
 

@@ -20,7 +20,10 @@ use super::{
     reject::Reject,
     seat::Seat,
 };
-use crate::core::admission::{Ask, Entry, admit_fast};
+use crate::core::{
+    admission::{Entry, admit_fast},
+    home::Ask,
+};
 
 /// A service behind a bulkhead. Made by an [`AdmissionLayer`].
 ///

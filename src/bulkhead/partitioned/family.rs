@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     bulkhead::error::Rejection,
-    core::{admission::Drain, gate::Gate, reason::RejectionReason},
+    core::{drain::Drain, gate::Gate, reason::RejectionReason},
     sync::{Arc, AtomicU32, Ordering, Weak},
 };
 

@@ -23,8 +23,10 @@ use super::{
 };
 use crate::{
     core::{
-        admission::{Ask, Run, Wait, admit_now},
+        admission::admit_now,
+        home::Ask,
         reason::RejectionReason,
+        wait::{Run, Wait},
     },
     observe::{partitions::PartitionedStatus, status::BulkheadStatus},
     sync::Arc,

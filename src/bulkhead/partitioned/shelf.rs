@@ -23,8 +23,9 @@ use super::{
 use crate::{
     bulkhead::compartment::{Compartment, Tenant},
     core::{
-        admission::Ask,
-        gate::{Expiry, Gate, GateKind},
+        arrival::Expiry,
+        gate::{Gate, GateKind},
+        home::Ask,
         reason::RejectionReason,
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},

@@ -1,6 +1,6 @@
 //! The end of a gate: close, and the drain that follows it.
 
-use super::{super::admission::Drain, *};
+use super::{super::drain::Drain, *};
 
 /// A wait that begins beside the close ends: admitted before it, or rejected by it.
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
-    super::gate::Expiry,
+    super::arrival::Expiry,
     history::{Act, Event, Outcome, Record, Refusal},
     *,
 };

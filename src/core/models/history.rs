@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{super::gate::ResizeRefusal, reference::Reference, *};
+use super::{super::arrival::ResizeRefusal, reference::Reference, *};
 use crate::core::tally::{Peaks, Totals};
 
 /// An operation as it was carried out.

@@ -27,12 +27,15 @@ use std::{
 };
 
 use super::{
-    admission::{Ask, Home, Permit, Visit, Wait, admit_now},
+    admission::{Permit, admit_now},
+    arrival::{Arrival, Arrived, Looked, Patience},
     effects::{Audience, Change, EventKind, SharedAudience},
-    gate::{Arrival, Arrived, Gate, GateKind, Looked, Patience},
+    gate::{Gate, GateKind},
+    home::{Ask, Home, Visit},
     line::Ticket,
     reason::RejectionReason,
     tally::Snapshot,
+    wait::Wait,
     word::Word,
 };
 use crate::sync::{

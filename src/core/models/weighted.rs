@@ -1,7 +1,7 @@
 //! Operations of several costs: the head of the line decides, however little those behind it need.
 
 use super::{
-    super::gate::{Expiry, ResizeRefusal},
+    super::arrival::{Expiry, ResizeRefusal},
     *,
 };
 

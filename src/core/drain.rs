@@ -1,0 +1,51 @@
+//! The wait for the drain of a gate.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use super::{gate::Gate, line::Ticket};
+
+/// Waits until the gate is closed and nothing runs.
+#[derive(Debug)]
+pub(crate) struct Drain<'a> {
+    gate: &'a Gate,
+    ticket: Option<Ticket>,
+}
+
+impl<'a> Drain<'a> {
+    pub(crate) fn new(gate: &'a Gate) -> Self {
+        Self { gate, ticket: None }
+    }
+}
+
+impl Future for Drain<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let gate = this.gate;
+        let is_drained = match this.ticket {
+            Some(ticket) => gate.look_for_drain(ticket, cx.waker()),
+            None => {
+                this.ticket = gate.await_drain(cx.waker().clone());
+                this.ticket.is_none()
+            }
+        };
+        if is_drained {
+            this.ticket = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Drain<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.gate.leave_drain(ticket);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the lock of a gate protects.
+
+use super::{
+    effects::SharedAudience,
+    gate::{Gate, GateKind},
+    line::Line,
+    tally::{Counts, RareCounts, Units},
+    watch::Watch,
+};
+use crate::sync::Ordering;
+
+/// What the lock protects. The numbered invariants are in the documentation of [`core`](super).
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) capacity: u32,
+    /// Units in use and units that the word may hand out, together.
+    pub(super) reach: u32,
+    pub(super) is_closed: bool,
+    pub(super) is_drained: bool,
+    /// Whether `rare` is given up whenever there is no need of it.
+    pub(super) is_frugal: bool,
+    pub(super) sequence: u64,
+    /// Admissions but for those that are counted in the word.
+    pub(super) admitted: u64,
+    pub(super) counts: Counts,
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What most gates do without most of the time. A weighted gate has it always.
+#[derive(Debug)]
+pub(super) struct Rare {
+    /// Present in a weighted gate only.
+    pub(super) units: Option<Units>,
+    pub(super) line: Line,
+    /// The number of the first who waited when the gate closed.
+    pub(super) closed_from: Option<u64>,
+    /// Those who wait for the drain, in a line of their own.
+    pub(super) drains: Line,
+    pub(super) audience: Option<SharedAudience>,
+    pub(super) watch: Option<Watch>,
+    pub(super) counts: RareCounts,
+}
+
+impl State {
+    pub(super) fn new(capacity: u32, kind: GateKind) -> Self {
+        Self {
+            capacity,
+            reach: 0,
+            is_closed: false,
+            is_drained: false,
+            is_frugal: kind == GateKind::Partition,
+            sequence: 0,
+            admitted: 0,
+            counts: Counts::default(),
+            rare: (kind == GateKind::Weighted).then(|| Rare::new(Some(Units::default()), 0)),
+        }
+    }
+
+    /// What is counted in units besides, in a weighted gate.
+    #[inline]
+    pub(super) fn units(&self) -> Option<&Units> {
+        self.rare.as_ref().and_then(|rare| rare.units.as_ref())
+    }
+
+    #[inline]
+    pub(super) fn units_mut(&mut self) -> Option<&mut Units> {
+        self.rare.as_mut().and_then(|rare| rare.units.as_mut())
+    }
+
+    #[inline]
+    pub(super) fn waiting(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.line.len())
+    }
+
+    #[inline]
+    pub(super) fn head_cost(&self) -> Option<u32> {
+        self.rare.as_ref().and_then(|rare| rare.line.head_cost())
+    }
+
+    /// The rare part. A line that is made anew goes on with the numbers after those that `gate` called.
+    #[inline]
+    pub(super) fn rare(&mut self, gate: &Gate) -> &mut Rare {
+        self.rare.get_or_insert_with(|| Rare::new(None, gate.called.load(Ordering::Relaxed)))
+    }
+
+    #[inline]
+    pub(super) fn audience(&self) -> Option<&SharedAudience> {
+        self.rare.as_ref().and_then(|rare| rare.audience.as_ref())
+    }
+}
+
+impl Rare {
+    fn new(units: Option<Units>, next: u64) -> Box<Self> {
+        Box::new(Self {
+            units,
+            line: Line::new(next),
+            closed_from: None,
+            drains: Line::new(0),
+            audience: None,
+            watch: None,
+            counts: RareCounts::default(),
+        })
+    }
+
+    /// Whether nothing would be lost with it.
+    pub(super) fn is_needless(&self) -> bool {
+        // Whoever was closed out is counted.
+        let Self { units, line, closed_from: _, drains, audience, watch: _, counts } = self;
+        units.is_none()
+            && line.len() == 0
+            && drains.len() == 0
+            && audience.is_none()
+            && *counts == RareCounts::default()
+    }
+}

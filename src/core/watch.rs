@@ -1,0 +1,169 @@
+//! Who uses the alarm of a line: whose limit it keeps, who sets it, and what its ring does.
+//!
+//! Whoever finds it not set takes it out under the lock, sets it without and puts it back, because the timer
+//! is code of others and may ring on the spot. Meanwhile it counts as set, and if it rings its ring is
+//! kept. So one at a time has the duty to set it, and the alarm is set whenever it keeps anybody's limit.
+
+use std::{mem, time::Duration};
+
+use tokio::{runtime::Id, time::Instant};
+
+use super::{
+    alarm::{Alarm, Setting},
+    arrival::Keeping,
+    effects::Effects,
+    gate::Gate,
+    line::{Line, Ticket},
+    section::Section,
+    state::Rare,
+};
+
+/// The alarm of the line, and whether it is set.
+#[derive(Debug)]
+pub(super) struct Watch {
+    runtime: Id,
+    limit: Duration,
+    /// Here but for while it is being set.
+    alarm: Option<Box<Alarm>>,
+    /// Whether it will ring. If not, it keeps nobody's limit.
+    pub(super) is_set: bool,
+    has_rung: bool,
+}
+
+/// An alarm, and when it is to ring.
+pub(super) type ToSet = (Box<Alarm>, Instant);
+
+impl From<Box<Alarm>> for Watch {
+    fn from(alarm: Box<Alarm>) -> Self {
+        let Alarm { runtime, limit, .. } = *alarm;
+        Self { runtime, limit, alarm: Some(alarm), is_set: false, has_rung: false }
+    }
+}
+
+impl Watch {
+    /// Takes the alarm out, to be set for the first whose limit it keeps.
+    fn take_out(&mut self, line: &Line) -> Option<ToSet> {
+        // A limit too far away to be an instant is none.
+        let at = line.limited_since()?.checked_add(self.limit)?;
+        Some((self.alarm.take()?, at))
+    }
+}
+
+impl Section<'_> {
+    /// Has an alarm keep the limit of a waiter of this runtime, if there is one that can. Leaves it in
+    /// `to_set` if it is to be set.
+    pub(super) fn keep_limit(
+        &mut self,
+        ticket: Ticket,
+        runtime: Id,
+        to_set: &mut Option<ToSet>,
+    ) -> Keeping {
+        if self.state.is_frugal {
+            // Among very many gates an alarm for each would cost more than timers for the few who wait.
+            return Keeping::Own;
+        }
+        let Rare { line, watch, .. } = self.rare();
+        match watch {
+            Some(watch) if watch.runtime == runtime => {
+                if !line.limit(ticket) {
+                    return Keeping::Own;
+                }
+                if !mem::replace(&mut watch.is_set, true) {
+                    *to_set = watch.take_out(line);
+                }
+                Keeping::Alarm
+            }
+            Some(Watch { is_set: true, .. }) => Keeping::Own,
+            _ => Keeping::NewAlarm,
+        }
+    }
+
+    /// The alarm rings: wakes those whose limit has passed. Returns the alarm to be set for the next, if
+    /// there is one.
+    pub(super) fn wake_expired(&mut self) -> Option<ToSet> {
+        let now = self.now();
+        let Rare { line, watch, .. } = &mut **self.state.rare.as_mut()?;
+        let watch = watch.as_mut()?;
+        if watch.alarm.is_none() {
+            watch.has_rung = true;
+            return None;
+        }
+        while let Some(since) = line.limited_since() {
+            if since.checked_add(watch.limit).is_none_or(|at| at > now) {
+                return watch.take_out(line);
+            }
+            self.effects.wake(line.unlimit_first());
+        }
+        watch.is_set = false;
+        None
+    }
+
+    /// Puts an alarm back that was set, or is to be set for another time because that one is `over`.
+    pub(super) fn put_back(&mut self, alarm: Box<Alarm>, over: bool) -> Option<ToSet> {
+        let watch = self.rare().watch.as_mut()?;
+        watch.alarm = Some(alarm);
+        let has_rung = mem::take(&mut watch.has_rung);
+        if over || has_rung { self.wake_expired() } else { None }
+    }
+
+    /// Gives up a dead alarm. Those whose limit it kept are woken to keep it themselves.
+    pub(super) fn unwatch(&mut self) {
+        let Some(rare) = &mut self.state.rare else { return };
+        rare.watch = None;
+        while rare.line.limited_since().is_some() {
+            self.effects.wake(rare.line.unlimit_first());
+        }
+    }
+}
+
+impl Gate {
+    /// Takes over an alarm for the limit of this waiter and of those after it, unless there is one that
+    /// is set, which may do as well. Says who keeps the limit.
+    pub(crate) fn adopt(&self, ticket: Ticket, alarm: Box<Alarm>) -> Keeping {
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
+        if section.called(ticket).is_some() {
+            // It was woken, and finds out when it is polled.
+            return Keeping::Alarm;
+        }
+        let (runtime, mut to_set) = (alarm.runtime, None);
+        let watch = &mut section.rare().watch;
+        let unused = match watch {
+            Some(watch) if watch.is_set => Some(alarm.into()),
+            _ => watch.replace(alarm.into()),
+        };
+        let keeping = section.keep_limit(ticket, runtime, &mut to_set);
+        drop(section);
+        drop(unused);
+        self.set_alarm(to_set);
+        keeping
+    }
+
+    /// Rings the bell of the alarm.
+    pub(crate) fn ring(&self) {
+        let mut effects = Effects::default();
+        let next = Section::enter(self, &mut effects).wake_expired();
+        effects.carry_out();
+        self.set_alarm(next);
+    }
+
+    /// Sets an alarm that was taken out for it.
+    #[cold]
+    pub(super) fn set_alarm(&self, mut to_set: Option<ToSet>) {
+        while let Some((mut alarm, at)) = to_set.take() {
+            let setting = alarm.set(at);
+            let mut effects = Effects::default();
+            let mut section = Section::enter(self, &mut effects);
+            let dead = if let Setting::Dead = setting {
+                section.unwatch();
+                Some(alarm)
+            } else {
+                to_set = section.put_back(alarm, setting == Setting::Over);
+                None
+            };
+            drop(section);
+            drop(dead);
+            effects.carry_out();
+        }
+    }
+}
