@@ -23,6 +23,10 @@ impl Key {
         key.number = number;
         key
     }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl Hash for Key {
