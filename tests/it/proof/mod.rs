@@ -24,7 +24,7 @@ use std::{fs, future::Future};
 
 use proptest::{
     prop_assert,
-    test_runner::{Config, FailurePersistence, FileFailurePersistence, TestError, TestRunner},
+    test_runner::{Config, FileFailurePersistence, TestError, TestRunner},
 };
 
 /// So many cases in a normal run, or as many as `PROPTEST_CASES` asks for. Failures are shrunk and kept

@@ -24,6 +24,11 @@ impl Key {
         key
     }
 
+    /// Where it fails, place by place.
+    pub(super) fn switches(&self) -> [Switch; 4] {
+        [&self.hash, &self.eq, &self.clone, &self.drop].map(Clone::clone)
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.number
     }
