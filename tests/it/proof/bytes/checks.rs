@@ -19,9 +19,12 @@ use http::{HeaderValue, Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
+/// Fails if something is wrong with this input.
+pub(crate) type Check = fn(&[u8]);
+
 /// Every check with the name of its fuzz target, on input as the fuzzer makes it: the value, after the
 /// numbers that the check needs besides.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub(crate) const TARGETS: [(&str, Check); 5] = [
     ("grpc_timeout", grpc_timeout),
     ("header_timeout", header_timeout),
     ("content_length", |input| {
