@@ -67,6 +67,18 @@ fn a_bulkhead_is_saturated_when_the_next_operation_would_be_rejected() {
 }
 
 #[test]
+fn a_closed_bulkhead_is_not_saturated_however_full() {
+    let payments = bulkhead(1, 0);
+    let slot = payments.slot_now().unwrap();
+    assert!(checked_status(&payments).is_saturated());
+    payments.close();
+    // Whoever comes is rejected for another reason.
+    assert!(!checked_status(&payments).is_saturated());
+    drop(slot);
+    assert!(!checked_status(&payments).is_saturated());
+}
+
+#[test]
 fn a_bulkhead_over_its_capacity_is_saturated() {
     let payments = bulkhead(2, 0);
     let _slots = (payments.slot_now().unwrap(), payments.slot_now().unwrap());

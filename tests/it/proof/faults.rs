@@ -36,9 +36,13 @@ impl Switch {
         self.0.store(on, Ordering::Relaxed);
     }
 
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Fails if it is on.
     fn pass(&self) {
-        if self.0.load(Ordering::Relaxed) {
+        if self.is_set() {
             fault();
         }
     }

@@ -3,13 +3,15 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::atomic::{AtomicI64, Ordering},
     task::{Context, Poll, Waker},
+    thread,
 };
 
 use bulklink::{Bulkhead, PartitionedBulkhead, Rejection, Slot, WeightedBulkhead};
 
 use super::dice::Dice;
-use crate::alloc::live;
+use crate::alloc::{live, live_bytes};
 
 /// Ten million operations, or fewer where the build is not optimized.
 const OPERATIONS: usize = if cfg!(debug_assertions) { 200_000 } else { 10_000_000 };
@@ -113,5 +115,47 @@ fn operations_on_ever_new_keys_leave_the_heap_where_it_was() {
             (0..1_000).for_each(|key| _ = customers.discard(&format!("{key:03}")));
             assert_eq!(customers.status().partitions, 0);
         });
+    });
+}
+
+/// Puts on the account what `work` allocates on this thread and does not free.
+fn on_account<T>(account: &AtomicI64, work: impl FnOnce() -> T) -> T {
+    let (bytes, output) = live_bytes(work);
+    account.fetch_add(bytes, Ordering::Relaxed);
+    output
+}
+
+/// The account of all threads together, from the first of a bulkhead to its drop: what one of them
+/// allocates another may free.
+fn check_threads<B: Sync>(make: impl FnOnce() -> B, ask: impl Fn(&B, &mut Dice) -> Asking + Sync) {
+    let account = AtomicI64::new(0);
+    let bulkhead = on_account(&account, make);
+    thread::scope(|scope| {
+        for seed in 0..4 {
+            let (account, bulkhead, ask) = (&account, &bulkhead, &ask);
+            let work = move || churn(seed, OPERATIONS / 4, |dice| ask(bulkhead, dice), |_| {});
+            scope.spawn(move || on_account(account, work));
+        }
+    });
+    on_account(&account, move || drop(bulkhead));
+    // Threads that park for the first time make something for themselves.
+    let left = account.load(Ordering::Relaxed);
+    assert!(left.abs() < 16_384, "{left} bytes are left");
+}
+
+#[test]
+fn operations_from_many_threads_leave_the_heap_where_it_was() {
+    let plain = || Bulkhead::builder("heap").parallelism(8).waiting_room(60).build().unwrap();
+    check_threads(plain, |payments, _| Box::pin(payments.slot()));
+    let weighted =
+        || WeightedBulkhead::builder("heap").capacity(12).waiting_room(60).build().unwrap();
+    check_threads(weighted, |reports, dice| Box::pin(reports.slot(1 + dice.below(6))));
+    let partitioned = || {
+        let builder = PartitionedBulkhead::<String>::builder("heap").parallelism(1).waiting_room(2);
+        builder.max_partitions(80).build().unwrap()
+    };
+    check_threads(partitioned, |customers, dice| {
+        let (own, key) = (customers.clone(), format!("{:03}", dice.below(1_000)));
+        Box::pin(async move { own.slot(&key).await })
     });
 }

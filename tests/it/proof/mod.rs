@@ -20,9 +20,12 @@ mod stack;
 mod storm;
 mod stress;
 
-use std::future::Future;
+use std::{fs, future::Future};
 
-use proptest::test_runner::{Config, FileFailurePersistence};
+use proptest::{
+    prop_assert,
+    test_runner::{Config, FileFailurePersistence, TestError, TestRunner},
+};
 
 /// So many cases in a normal run, or as many as `PROPTEST_CASES` asks for. Failures are shrunk and kept
 /// in tests/proptest-regressions, from where they run first.
@@ -42,4 +45,32 @@ fn on_paused_time(case: impl Future<Output = ()>) {
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
     // A case is one task that polls many: it has no budget to share.
     runtime.block_on(tokio::task::unconstrained(case));
+}
+
+#[test]
+fn a_case_that_fails_is_shrunk_and_kept_and_runs_first_ever_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, source) = (folder.path().join("it/main.rs"), folder.path().join("it/proof/some.rs"));
+    fs::create_dir_all(source.parent().unwrap()).unwrap();
+    fs::write(root, "").unwrap();
+    fs::write(&source, "").unwrap();
+    let source: &str = source.to_str().unwrap().to_owned().leak();
+    let run = |new| {
+        let config = Config { cases: new, source_file: Some(source), ..cases(0) };
+        TestRunner::new(config).run(&(0u32..1_000_000), |number| {
+            prop_assert!(number < 1_000);
+            Ok(())
+        })
+    };
+    let Err(TestError::Fail(_, least)) = run(100) else { panic!("no number was too large") };
+    assert_eq!(least, 1_000, "shrunk");
+    let kept = folder.path().join("proptest-regressions/proof/some.txt");
+    assert!(fs::read_to_string(kept).unwrap().contains("shrinks to 1000"), "kept");
+    assert!(run(0).is_err(), "what is kept runs, also before a first new case");
+}
+
+#[test]
+fn the_failures_that_are_kept_here_are_found() {
+    let kept = cases(0).failure_persistence.unwrap();
+    assert!(!kept.load_persisted_failures2(Some("tests/it/proof/services.rs")).is_empty());
 }

@@ -10,12 +10,14 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
     thread,
+    time::Duration,
 };
 
-use bulklink::{Admission, Bulkhead};
+use bulklink::{Admission, Bulkhead, RejectionReason, Slot};
+use tokio::time::Instant;
 
 use super::dice::Dice;
-use crate::support::{Wakes, assert_nothing_left, assert_plain, bulkhead};
+use crate::support::{Wakes, assert_nothing_left, assert_plain, bulkhead, poll_with};
 
 const WAITERS: usize = 100_000;
 /// Of so many, one stays.
@@ -131,4 +133,93 @@ fn a_storm_from_other_threads_does_not_keep_the_head_of_the_line_waiting() {
         assert_plain(&payments.status());
         assert_nothing_left(&payments);
     }
+}
+
+/// A waiter, and the time that it has if it has one.
+type Place = Option<(Pin<Box<Admission>>, Option<Duration>)>;
+
+/// Whoever was woken is served or has run out of time, at this instant, and nobody else's time is up.
+fn settle(
+    line: &mut [Place],
+    wakes: &Wakes,
+    seen: &mut usize,
+    start: Instant,
+) -> Vec<(usize, Slot)> {
+    let mut served = Vec::new();
+    loop {
+        let woken = wakes.order().split_off(*seen);
+        *seen += woken.len();
+        if woken.is_empty() {
+            break;
+        }
+        for number in woken {
+            // Its slot and its time may come at once, and wake it twice.
+            let Some((mut waiter, limit)) = line[number].take() else { continue };
+            let elapsed = start.elapsed();
+            match poll_with(&mut waiter, Waker::noop()) {
+                Poll::Ready(Ok(slot)) => {
+                    assert!(limit.is_none_or(|limit| elapsed <= limit), "{number} is served late");
+                    served.push((number, slot));
+                }
+                Poll::Ready(Err(rejection)) => {
+                    let RejectionReason::WaitLimit { waited, .. } = *rejection.reason() else {
+                        panic!("{rejection}");
+                    };
+                    assert_eq!(
+                        (Some(waited), waited),
+                        (limit, elapsed),
+                        "{number} expires on time"
+                    );
+                }
+                Poll::Pending => panic!("{number} was woken for nothing"),
+            }
+        }
+    }
+    for (number, place) in line.iter().enumerate().step_by(STAYS) {
+        if let Some((_, Some(limit))) = place {
+            assert!(start.elapsed() < *limit, "{number} was not told that its time is up");
+        }
+    }
+    served
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_stay_through_a_storm_are_served_in_order_or_expire_on_time() {
+    let payments = bulkhead(8, WAITERS);
+    let mut slots: Vec<_> = (0..8).map(|_| payments.slot_now().unwrap()).collect();
+    let mut dice = Dice::new(1_000);
+    let wakes = Wakes::default();
+    let start = Instant::now();
+    let mut line: Vec<Place> = Vec::new();
+    for number in 0..WAITERS {
+        let stays = number % STAYS == 0;
+        let limit = stays.then(|| Duration::from_millis(1 + dice.below(600) as u64));
+        let waiter = limit.map_or_else(|| payments.slot(), |limit| payments.slot_within(limit));
+        let mut waiter = Box::pin(waiter);
+        assert!(poll_with(&mut waiter, &wakes.waker(number)).is_pending());
+        line.push(Some((waiter, limit)));
+    }
+    let mut leaving: Vec<_> = (0..WAITERS).filter(|number| number % STAYS != 0).collect();
+    let (mut seen, mut order) = (0, Vec::new());
+    while !leaving.is_empty() || payments.status().waiting > 0 {
+        for _ in 0..200.min(leaving.len()) {
+            line[leaving.swap_remove(dice.below(leaving.len()))].take();
+        }
+        slots.truncate(dice.below(8));
+        for time in [0, 1] {
+            tokio::time::advance(Duration::from_millis(time)).await;
+            for (number, slot) in settle(&mut line, &wakes, &mut seen, start) {
+                order.push(number);
+                slots.push(slot);
+            }
+        }
+        assert_plain(&payments.status());
+    }
+    assert!(order.is_sorted(), "in the order of their arrival");
+    let served = order.iter().filter(|&number| number % STAYS == 0).count() as u64;
+    let totals = payments.status().totals;
+    assert_eq!(served + totals.expired, (WAITERS / STAYS) as u64, "who stayed has had an answer");
+    assert!(served > 50 && totals.expired > 50, "a real mix: {totals:?}");
+    drop(slots);
+    assert_nothing_left(&payments);
 }

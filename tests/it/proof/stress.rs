@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulklink::{Bulkhead, PartitionedBulkhead, PartitionedStatus, WeightedBulkhead};
+use bulklink::{Bulkhead, PartitionedBulkhead, PartitionedStatus, Totals, WeightedBulkhead};
 
 use super::{dice::Dice, shelf::Key};
 use crate::support::{assert_identities, assert_plain};
@@ -34,6 +34,8 @@ trait Subject: Clone + Send + Sync + 'static {
 
     fn close(&self);
 
+    fn is_closed(&self) -> bool;
+
     fn wait_closed(&self) -> impl Future<Output = ()> + Send;
 
     /// Nothing is left.
@@ -53,7 +55,11 @@ async fn give_up<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     None
 }
 
+/// Work of no time, or of a time long enough for waits to end behind it.
 async fn hold(dice: &mut Dice) {
+    if dice.below(10) == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     for _ in 0..dice.below(3) {
         tokio::task::yield_now().await;
     }
@@ -123,6 +129,10 @@ impl Subject for Bulkhead {
         Bulkhead::close(self);
     }
 
+    fn is_closed(&self) -> bool {
+        Bulkhead::is_closed(self)
+    }
+
     async fn wait_closed(&self) {
         Bulkhead::wait_closed(self).await;
     }
@@ -132,7 +142,7 @@ impl Subject for Bulkhead {
         assert_plain(&status);
         assert_eq!((status.used, status.waiting, status.waiting_units), (0, 0, 0), "{status:?}");
         assert_eq!(status.totals.handler_panics, 0);
-        assert!(status.totals.expired > 0 && status.totals.cancelled > 0, "a real mix: {status:?}");
+        assert_real_mix(&status.totals);
     }
 }
 
@@ -166,6 +176,10 @@ impl Subject for WeightedBulkhead {
         WeightedBulkhead::close(self);
     }
 
+    fn is_closed(&self) -> bool {
+        WeightedBulkhead::is_closed(self)
+    }
+
     async fn wait_closed(&self) {
         WeightedBulkhead::wait_closed(self).await;
     }
@@ -175,7 +189,21 @@ impl Subject for WeightedBulkhead {
         assert_identities(&status);
         assert_eq!((status.used, status.in_flight, status.waiting_units), (0, 0, 0), "{status:?}");
         assert_eq!(status.totals.handler_panics, 0);
+        assert_real_mix(&status.totals);
     }
+}
+
+/// Waits have ended in every way.
+fn assert_real_mix(totals: &Totals) {
+    let ways = [
+        totals.direct_admitted(),
+        totals.admitted_from_queue,
+        totals.expired,
+        totals.cancelled,
+        totals.saturated,
+        totals.closed_before_queue,
+    ];
+    assert!(ways.iter().all(|&way| way > 0), "a real mix: {totals:?}");
 }
 
 /// What holds over all partitions together.
@@ -222,6 +250,10 @@ impl Subject for PartitionedBulkhead<Key> {
         PartitionedBulkhead::close(self);
     }
 
+    fn is_closed(&self) -> bool {
+        PartitionedBulkhead::is_closed(self)
+    }
+
     async fn wait_closed(&self) {
         PartitionedBulkhead::wait_closed(self).await;
     }
@@ -232,6 +264,7 @@ impl Subject for PartitionedBulkhead<Key> {
         assert_eq!((status.in_flight, status.waiting), (0, 0), "{status:?}");
         assert_eq!(status.active_partitions, 0, "{status:?}");
         assert!(status.evicted > 0, "a real mix: {status:?}");
+        assert_real_mix(&status.totals);
         for key in 0..12 {
             self.discard(&key);
         }
@@ -270,10 +303,16 @@ fn stress(subject: impl Subject, seed: u64) {
             let subject = subject.clone();
             runtime.spawn(async move {
                 let mut dice = Dice::new(seed ^ (number << 32));
-                for _ in 0..OPERATIONS / 4 {
+                let mut left = OPERATIONS / 4;
+                // Half of them go on until it is closed, and for a while behind the closed door.
+                let goes_on = number >= THREADS as u64 * 2;
+                while left > 0 {
                     subject.operate(&mut dice).await;
                     if dice.below(50) == 0 {
                         subject.shake(&mut dice);
+                    }
+                    if !goes_on || left > 100 || subject.is_closed() {
+                        left -= 1;
                     }
                 }
             })
@@ -288,7 +327,6 @@ fn stress(subject: impl Subject, seed: u64) {
                     assert!(!watcher.is_finished(), "the watcher saw something wrong");
                     tokio::task::yield_now().await;
                 }
-                // Half of them have ended: the others end behind a closed door.
                 closing.close();
             }
             let end = tokio::time::timeout(Duration::from_secs(60), task).await;

@@ -182,3 +182,32 @@ fn once_close_returns_nobody_is_admitted_anywhere() {
         assert_all_consistent(&status);
     }
 }
+
+#[test]
+fn no_status_beside_a_close_looks_drained_while_something_runs() {
+    for round in 0..20 {
+        // So many partitions that a status is still summing them up when the close comes.
+        let customers = customers(1, 0, 2_000);
+        (0..2_000).for_each(|key| drop(customers.slot_now(&key).unwrap()));
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                start.wait();
+                loop {
+                    let status = customers.status();
+                    assert!(!status.is_drained(), "drained, with a slot taken");
+                    if status.is_closed {
+                        return;
+                    }
+                }
+            });
+            start.wait();
+            (0..round * 10).for_each(|_| thread::yield_now());
+            let slot = customers.slot_now(&(round * 97)).unwrap();
+            customers.close();
+            watcher.join().unwrap();
+            drop(slot);
+        });
+        assert!(customers.status().is_drained());
+    }
+}

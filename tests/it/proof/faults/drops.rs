@@ -1,8 +1,11 @@
 //! Drops of others' code that panic as an operation is admitted: of its waker, of a handler, of a key.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Barrier, Mutex},
+    thread,
+};
 
-use bulklink::{Bulkhead, EventKind, Slot, Subscription};
+use bulklink::{Bulkhead, EventKind, PartitionLimits, PartitionedBulkhead, Slot, Subscription};
 use tokio_test::{assert_pending, task};
 
 use super::{
@@ -56,7 +59,7 @@ fn a_waiter_whose_new_waker_lets_a_slot_go_and_panics_loses_no_unit() {
 }
 
 /// Panics when it is dropped.
-struct Bomb(Switch);
+pub(super) struct Bomb(pub(super) Switch);
 
 impl Drop for Bomb {
     fn drop(&mut self) {
@@ -107,5 +110,38 @@ fn the_drop_of_an_evicted_key_that_panics_pins_nothing() {
     panics(|| slot = customers.slot_now(&newcomer).ok());
     failing.drop.set(false);
     drop(slot);
+    assert_whole(&customers);
+}
+
+#[test]
+fn the_drop_of_a_spare_copy_of_a_key_that_panics_takes_no_slot_with_it() {
+    // Two first users of a key choose its limits at once; the one that comes second has a copy of the
+    // key too many.
+    let choosing = Barrier::new(2);
+    let customers = PartitionedBulkhead::<Key>::builder("customers")
+        .parallelism(1)
+        .max_partitions(1)
+        .limits_for(move |key| {
+            if key.number() == 1 {
+                choosing.wait();
+            }
+            PartitionLimits::new(2)
+        })
+        .build()
+        .unwrap();
+    let keys = [Key::new(1), Key::new(1)];
+    keys.iter().for_each(|key| key.drop.set(true));
+    let users: Vec<_> = thread::scope(|scope| {
+        let users = keys.each_ref().map(|key| scope.spawn(|| customers.slot_now(key)));
+        users.into_iter().map(|user| user.join()).collect()
+    });
+    let has_failed = keys.each_ref().map(|key| !key.drop.is_set());
+    keys.iter().for_each(|key| key.drop.set(false));
+    assert_eq!(has_failed.iter().filter(|&&failed| failed).count(), 1, "one copy was dropped");
+    let slots: Vec<_> =
+        users.into_iter().map(|user| user.expect("the panic is nobody's").unwrap()).collect();
+    let status = customers.status();
+    assert_eq!((status.created, status.in_flight, status.active_partitions), (1, 2, 1));
+    drop(slots);
     assert_whole(&customers);
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use super::fault;
+use super::{Switch, drops::Bomb, fault, panics};
 use crate::support::{assert_nothing_left, bulkhead, checked_status};
 
 #[test]
@@ -32,5 +32,25 @@ fn handlers_that_panic_on_every_event_lose_nothing() {
     let told = told.load(Ordering::Relaxed) as u64;
     assert_eq!((status.totals.handler_panics, told), (told, 11), "each event failed once");
     drop((failing, behind));
+    assert_nothing_left(&payments);
+}
+
+#[test]
+fn a_handler_whose_drop_panics_ends_its_own_subscription_and_nothing_else() {
+    let payments = bulkhead(1, 1);
+    let (armed, told) = (Switch::default(), Arc::new(AtomicUsize::new(0)));
+    let (bomb, count) = (Bomb(armed.clone()), told.clone());
+    let failing = payments.subscribe(move |_| _ = &bomb);
+    let behind = payments.subscribe(move |_| _ = count.fetch_add(1, Ordering::Relaxed));
+    drop(payments.slot_now().unwrap());
+    armed.set(true);
+    let panicked = panics(|| drop(failing));
+    let is_dropped = !armed.is_set();
+    armed.set(false);
+    assert!(is_dropped, "with its subscription");
+    assert!(!panicked, "contained");
+    drop(payments.slot_now().unwrap());
+    assert_eq!(told.load(Ordering::Relaxed), 4, "whoever is behind hears on");
+    drop(behind);
     assert_nothing_left(&payments);
 }

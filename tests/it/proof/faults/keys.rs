@@ -23,6 +23,15 @@ impl Key {
         key.number = number;
         key
     }
+
+    /// Where it fails, place by place.
+    pub(super) fn switches(&self) -> [Switch; 4] {
+        [&self.hash, &self.eq, &self.clone, &self.drop].map(Clone::clone)
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl Hash for Key {

@@ -1,12 +1,12 @@
 //! Runtimes that go away, have no timer, or on which time stands still.
 
-use std::{future::pending, time::Duration};
+use std::{convert::Infallible, future::pending, time::Duration};
 
-use bulklink::{BulkheadLayer, PartitionedBulkhead, WeightedBulkhead};
+use bulklink::{BulkheadLayer, Deadline, PartitionedBulkhead, WeightedBulkhead};
 use http::{Request, Response};
 use tokio::runtime::{Builder, Runtime};
-use tokio_test::{assert_pending, task};
-use tower::{Layer, Service, service_fn};
+use tokio_test::{assert_pending, assert_ready_ok, task};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::panics;
 use crate::support::{assert_identities, assert_nothing_left, bulkhead};
@@ -142,4 +142,26 @@ async fn time_that_stands_still_expires_nobody_and_keeps_nobody_from_being_serve
     }
     let totals = payments.status().totals;
     assert_eq!((totals.admitted, totals.expired, totals.wait_time), (101, 0, Duration::ZERO));
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_with_requests_in_line_holds_no_place_and_no_slot() {
+    let payments = bulkhead(2, 100);
+    let inner = service_fn(|_: Request<()>| pending::<Result<Response<String>, Infallible>>());
+    let ready = BulkheadLayer::new(&payments).layer(inner);
+    let until = |_: &Request<()>| Some(Deadline::after(Duration::from_secs(600)));
+    let seen = BulkheadLayer::new(&payments).deadline(until).layer(inner);
+    let runtime = threads();
+    for _ in 0..20 {
+        let (mut ready, mut seen) = (ready.clone(), seen.clone());
+        runtime.spawn(async move { ready.ready().await.unwrap().call(Request::new(())).await });
+        runtime.spawn(async move { seen.ready().await.unwrap().call(Request::new(())).await });
+    }
+    wait_until(|| payments.status().waiting == 38);
+    let mut outsider = task::spawn(payments.slot());
+    assert_pending!(outsider.poll());
+    drop(runtime);
+    assert!(outsider.is_woken());
+    drop(assert_ready_ok!(outsider.poll()));
+    assert_nothing_left(&payments);
 }

@@ -14,7 +14,11 @@ use http::{Request, Response};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service};
 
-use super::{Switch, panics};
+use super::{
+    Switch,
+    keys::{self, Key, assert_whole},
+    panics,
+};
 use crate::support::{assert_nothing_left, bulkhead, checked_status};
 
 /// Fails where it is told to.
@@ -232,4 +236,24 @@ fn extractors_that_panic_lose_no_unit_and_pin_no_partition() {
     }
     assert_eq!(reports.status().totals.finished, 2);
     assert_eq!(customers.status().totals.finished, 4);
+}
+
+#[test]
+fn a_key_that_panics_behind_a_layer_holds_no_partition() {
+    for place in 0..4 {
+        let customers = keys::customers(2);
+        let (own, shared) = (Key::new(1), Key::new(1));
+        let switches = [own.switches()[place].clone(), shared.switches()[place].clone()];
+        let fixed = PartitionedBulkheadLayer::fixed(&customers, own);
+        let keyed = PartitionedBulkheadLayer::new(&customers, |_: &Request<()>| None::<Key>);
+        let keyed = keyed.missing_key(MissingKey::Use(shared));
+        let (mut fixed, mut keyed) = (fixed.layer(Inner::default()), keyed.layer(Inner::default()));
+        for on in [true, false, true, false] {
+            switches.iter().for_each(|switch| switch.set(on));
+            let failed = [serve(&mut fixed), serve(&mut keyed)];
+            assert!(on || failed == [false; 2], "place {place}: the services work again");
+            switches.iter().for_each(|switch| switch.set(false));
+            assert_whole(&customers);
+        }
+    }
 }
