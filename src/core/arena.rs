@@ -1,18 +1,72 @@
 //! Storage with stable places, and lists threaded through it: what lines and shelves are made of.
 //!
 //! It owns places by number and their links, in safe code. Storage grows in chunks of a fixed size, so
-//! that growing never moves what is stored and a million places grow as smoothly as ten. Everything is
-//! O(1).
+//! that growing moves a chunk at most and a million places grow as smoothly as ten. Everything is O(1).
 
-use std::mem;
+use std::{
+    mem,
+    ops::{Index, IndexMut},
+};
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
 
-/// Places of `T`, in chunks of `CHUNK`. The first chunk starts small and doubles up to that.
+/// A vector in chunks of `CHUNK`, found by a number.
+#[derive(Debug)]
+pub(crate) struct Chunks<T, const CHUNK: usize>(Vec<Vec<T>>);
+
+impl<T, const CHUNK: usize> Chunks<T, CHUNK> {
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.0.last().map_or(0, |last| (self.0.len() - 1) * CHUNK + last.len()) as u32
+    }
+
+    /// Appends. Makes room for a quarter of all there is, up to the end of a chunk: so little is left
+    /// over while there are few, and once there are many nothing is ever moved.
+    pub(crate) fn push(&mut self, value: T) {
+        let room = (self.len() as usize / 4).max(4);
+        if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            if self.0.len() == self.0.capacity() {
+                self.0.reserve_exact(self.0.len() / 4 + 1);
+            }
+            self.0.push(Vec::new());
+        }
+        let last = self.0.len() - 1;
+        let chunk = &mut self.0[last];
+        if chunk.len() == chunk.capacity() {
+            chunk.reserve_exact(room.min(CHUNK - chunk.len()));
+        }
+        chunk.push(value);
+    }
+
+    pub(crate) fn get(&self, at: u32) -> Option<&T> {
+        self.0.get(at as usize / CHUNK)?.get(at as usize % CHUNK)
+    }
+}
+
+impl<T, const CHUNK: usize> Index<u32> for Chunks<T, CHUNK> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, at: u32) -> &T {
+        &self.0[at as usize / CHUNK][at as usize % CHUNK]
+    }
+}
+
+impl<T, const CHUNK: usize> IndexMut<u32> for Chunks<T, CHUNK> {
+    #[inline]
+    fn index_mut(&mut self, at: u32) -> &mut T {
+        &mut self.0[at as usize / CHUNK][at as usize % CHUNK]
+    }
+}
+
+/// Places of `T`, in chunks of `CHUNK`.
 #[derive(Debug)]
 pub(crate) struct Arena<T, const CHUNK: usize> {
-    chunks: Vec<Vec<Slot<T>>>,
+    slots: Chunks<Slot<T>, CHUNK>,
     /// The first of the vacant slots, which are linked.
     vacant: u32,
     len: u32,
@@ -30,7 +84,7 @@ pub(crate) struct Spare<T>(#[expect(dead_code, reason = "held for its drop")] Ve
 
 impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     pub(crate) const fn new() -> Self {
-        Self { chunks: Vec::new(), vacant: NONE, len: 0 }
+        Self { slots: Chunks::new(), vacant: NONE, len: 0 }
     }
 
     /// How many places are taken.
@@ -40,7 +94,7 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     /// One more than the highest place ever taken since the arena was last empty.
     pub(crate) fn end(&self) -> u32 {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len()) as u32
+        self.slots.len()
     }
 
     /// Takes a place for `value`.
@@ -54,24 +108,19 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
         let taken = Slot::Taken(make(at));
         self.len += 1;
         if at == self.vacant {
-            if let Slot::Vacant { next } = mem::replace(self.slot_mut(at), taken) {
+            if let Slot::Vacant { next } = mem::replace(&mut self.slots[at], taken) {
                 self.vacant = next;
             }
-            return at;
+        } else {
+            self.slots.push(taken);
         }
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            let capacity = if self.chunks.is_empty() { CHUNK.min(4) } else { CHUNK };
-            self.chunks.push(Vec::with_capacity(capacity));
-        }
-        let last = self.chunks.len() - 1;
-        self.chunks[last].push(taken);
         at
     }
 
     /// Gives up a place that is taken.
     pub(crate) fn remove(&mut self, at: u32) -> T {
         let vacant = Slot::Vacant { next: self.vacant };
-        match mem::replace(self.slot_mut(at), vacant) {
+        match mem::replace(&mut self.slots[at], vacant) {
             Slot::Taken(value) => {
                 self.vacant = at;
                 self.len -= 1;
@@ -83,7 +132,7 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     /// What is at this place, if it is taken.
     pub(crate) fn find(&self, at: u32) -> Option<&T> {
-        match self.chunks.get(at as usize / CHUNK)?.get(at as usize % CHUNK)? {
+        match self.slots.get(at)? {
             Slot::Taken(value) => Some(value),
             Slot::Vacant { .. } => None,
         }
@@ -96,7 +145,7 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     /// What is at a place that is taken.
     pub(crate) fn at_mut(&mut self, at: u32) -> &mut T {
-        match self.slot_mut(at) {
+        match &mut self.slots[at] {
             Slot::Taken(value) => value,
             Slot::Vacant { .. } => unreachable!("place {at} is used while it is taken"),
         }
@@ -104,16 +153,13 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     /// Takes out all chunks but the first, once no place is taken.
     pub(crate) fn trim(&mut self) -> Option<Spare<T>> {
-        if self.len > 0 || self.chunks.len() < 2 {
+        let Chunks(chunks) = &mut self.slots;
+        if self.len > 0 || chunks.len() < 2 {
             return None;
         }
         self.vacant = NONE;
-        self.chunks[0].clear();
-        Some(Spare(self.chunks.split_off(1)))
-    }
-
-    fn slot_mut(&mut self, at: u32) -> &mut Slot<T> {
-        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+        chunks[0].clear();
+        Some(Spare(chunks.split_off(1)))
     }
 }
 
