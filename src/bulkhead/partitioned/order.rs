@@ -57,6 +57,7 @@ impl Order {
         (self.head != NONE).then_some(self.head)
     }
 
+    #[inline]
     pub(super) fn is_pinned(&self, at: u32) -> bool {
         self.seats[at].prev == PINNED
     }
