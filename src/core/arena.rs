@@ -13,37 +13,44 @@ const NONE: u32 = u32::MAX;
 
 /// A vector in chunks of `CHUNK`, found by a number.
 #[derive(Debug)]
-pub(crate) struct Chunks<T, const CHUNK: usize>(Vec<Vec<T>>);
+pub(crate) struct Chunks<T, const CHUNK: usize> {
+    first: Vec<T>,
+    more: Vec<Vec<T>>,
+}
 
 impl<T, const CHUNK: usize> Chunks<T, CHUNK> {
     pub(crate) const fn new() -> Self {
-        Self(Vec::new())
+        Self { first: Vec::new(), more: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> u32 {
-        self.0.last().map_or(0, |last| (self.0.len() - 1) * CHUNK + last.len()) as u32
+        let last = self.more.last().unwrap_or(&self.first);
+        (self.more.len() * CHUNK + last.len()) as u32
     }
 
     /// Appends. Makes room for a quarter of all there is, up to the end of a chunk: so little is left
     /// over while there are few, and once there are many nothing is ever moved.
     pub(crate) fn push(&mut self, value: T) {
         let room = (self.len() as usize / 4).max(4);
-        if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            if self.0.len() == self.0.capacity() {
-                self.0.reserve_exact(self.0.len() / 4 + 1);
+        if self.more.last().unwrap_or(&self.first).len() == CHUNK {
+            if self.more.len() == self.more.capacity() {
+                self.more.reserve_exact(self.more.len() / 4 + 1);
             }
-            self.0.push(Vec::new());
+            self.more.push(Vec::new());
         }
-        let last = self.0.len() - 1;
-        let chunk = &mut self.0[last];
-        if chunk.len() == chunk.capacity() {
-            chunk.reserve_exact(room.min(CHUNK - chunk.len()));
+        let last = self.more.last_mut().unwrap_or(&mut self.first);
+        if last.len() == last.capacity() {
+            last.reserve_exact(room.min(CHUNK - last.len()));
         }
-        chunk.push(value);
+        last.push(value);
     }
 
+    #[inline]
     pub(crate) fn get(&self, at: u32) -> Option<&T> {
-        self.0.get(at as usize / CHUNK)?.get(at as usize % CHUNK)
+        match (at as usize).checked_sub(CHUNK) {
+            None => self.first.get(at as usize),
+            Some(at) => self.more.get(at / CHUNK)?.get(at % CHUNK),
+        }
     }
 }
 
@@ -52,14 +59,20 @@ impl<T, const CHUNK: usize> Index<u32> for Chunks<T, CHUNK> {
 
     #[inline]
     fn index(&self, at: u32) -> &T {
-        &self.0[at as usize / CHUNK][at as usize % CHUNK]
+        match (at as usize).checked_sub(CHUNK) {
+            None => &self.first[at as usize],
+            Some(at) => &self.more[at / CHUNK][at % CHUNK],
+        }
     }
 }
 
 impl<T, const CHUNK: usize> IndexMut<u32> for Chunks<T, CHUNK> {
     #[inline]
     fn index_mut(&mut self, at: u32) -> &mut T {
-        &mut self.0[at as usize / CHUNK][at as usize % CHUNK]
+        match (at as usize).checked_sub(CHUNK) {
+            None => &mut self.first[at as usize],
+            Some(at) => &mut self.more[at / CHUNK][at % CHUNK],
+        }
     }
 }
 
@@ -153,13 +166,12 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     /// Takes out all chunks but the first, once no place is taken.
     pub(crate) fn trim(&mut self) -> Option<Spare<T>> {
-        let Chunks(chunks) = &mut self.slots;
-        if self.len > 0 || chunks.len() < 2 {
+        if self.len > 0 || self.slots.more.is_empty() {
             return None;
         }
         self.vacant = NONE;
-        chunks[0].clear();
-        Some(Spare(chunks.split_off(1)))
+        self.slots.first.clear();
+        Some(Spare(mem::take(&mut self.slots.more)))
     }
 }
 
