@@ -7,6 +7,8 @@
 mod builder;
 pub(crate) mod family;
 pub(crate) mod limits;
+#[cfg(all(test, bulklink_loom))]
+mod models;
 mod order;
 mod shard;
 mod shards;

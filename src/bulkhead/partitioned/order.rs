@@ -118,23 +118,26 @@ impl Order {
     }
 }
 
-#[cfg(all(test, not(bulklink_loom)))]
-mod tests {
-    use super::*;
-
+#[cfg(test)]
+impl Order {
     /// The places from head to tail, with the second invariant verified on the way.
-    fn verified(order: &Order) -> Vec<u32> {
+    pub(super) fn verified(&self) -> Vec<u32> {
         let mut seen = Vec::new();
-        let (mut at, mut before) = (order.head, NONE);
+        let (mut at, mut before) = (self.head, NONE);
         while at != NONE {
-            let Seat { prev, next } = order.seats[at];
+            let Seat { prev, next } = self.seats[at];
             assert_eq!(prev, before);
             seen.push(at);
             (before, at) = (at, next);
         }
-        assert_eq!((before, seen.len()), (order.tail, order.len as usize));
+        assert_eq!((before, seen.len()), (self.tail, self.len as usize));
         seen
     }
+}
+
+#[cfg(all(test, not(bulklink_loom)))]
+mod tests {
+    use super::*;
 
     #[test]
     fn the_last_pin_joins_the_line_and_the_first_leaves_it_from_anywhere() {
@@ -142,19 +145,19 @@ mod tests {
         (0..1_000).for_each(|at| order.insert(at));
         assert!(order.head().is_none() && order.is_pinned(999));
         (0..1_000).for_each(|at| assert!(order.unpin(at)));
-        assert_eq!(verified(&order), (0..1_000).collect::<Vec<_>>());
+        assert_eq!(order.verified(), (0..1_000).collect::<Vec<_>>());
         (4..1_000).for_each(|at| order.pin(at));
         order.pin(4);
         assert!(!order.unpin(4) && order.is_pinned(4));
         assert!(order.unpin(4));
         for (pinned, left) in [(2, vec![0, 1, 3, 4]), (0, vec![1, 3, 4]), (4, vec![1, 3])] {
             order.pin(pinned);
-            assert_eq!(verified(&order), left);
+            assert_eq!(order.verified(), left);
         }
         order.remove(1);
         order.insert(1);
         assert!(order.unpin(2) && order.unpin(1));
-        assert_eq!(verified(&order), [3, 2, 1]);
+        assert_eq!(order.verified(), [3, 2, 1]);
         assert_eq!((order.head(), order.len()), (Some(3), 3));
     }
 }

@@ -278,6 +278,23 @@ impl<K> Frozen<'_, K> {
     }
 }
 
+#[cfg(all(test, bulklink_loom))]
+impl<K> Shard<K> {
+    /// The invariants that a holder of the lock can see.
+    pub(super) fn assert_settled(&self) {
+        let books = self.books.lock();
+        let line = books.order.verified();
+        let stamps: Vec<_> = line.iter().map(|&at| books.entries.at(at).idle.stamp).collect();
+        assert!(stamps.is_sorted_by(|one, next| one < next), "{stamps:?} do not rise");
+        assert_eq!(self.oldest(), stamps.first().copied().unwrap_or(NEVER));
+        let places = (0..books.entries.end()).filter(|&at| books.entries.find(at).is_some());
+        let in_line = places.filter(|&at| !books.order.is_pinned(at)).count();
+        assert_eq!(in_line, line.len(), "in line exactly if nobody has pinned it");
+        assert_eq!(books.table.len(), books.entries.len() as usize);
+        assert!(books.table.iter().all(|&at| books.entries.find(at).is_some()));
+    }
+}
+
 fn part<K>(entry: &Entry<K>) -> &Part {
     entry.compartment.part().expect("a shelf holds partitions")
 }

@@ -8,11 +8,15 @@
 //! No code of the user's runs under any of them but a key's own `Hash` and `Eq`; keys, partitions and
 //! limits are made before and dropped after.
 
+#[cfg(not(all(test, bulklink_loom)))]
+use std::hash::RandomState;
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     time::Duration,
 };
 
+#[cfg(all(test, bulklink_loom))]
+use super::models::NoRandomState as RandomState;
 use super::{
     family::{Family, Part},
     limits::{Limits, LimitsSource},
@@ -43,7 +47,7 @@ pub(super) struct Shelf<K> {
     instance: u64,
     limits: LimitsSource<K>,
     hasher: RandomState,
-    shards: Arc<Shards<K>>,
+    pub(super) shards: Arc<Shards<K>>,
     creation: Mutex<Creation>,
     /// Held while a status is taken, so that statuses are taken in the order of their numbers.
     looking: Mutex<()>,
