@@ -31,7 +31,17 @@ use crate::{
 /// Runs `model` in every order with at most `preemptions` switches away from a thread that could have
 /// gone on, and says how many orders that were.
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    explore_some(preemptions, None, model);
+}
+
+/// The same, with an end to it: at most about `most` orders.
+fn explore_some(preemptions: usize, most: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
+    if let Some(most) = most {
+        // The bound is looked at once in so many orders.
+        builder.checkpoint_interval = most;
+        builder.max_permutations = Some(most);
+    }
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = builder.max_branches.max(2_000);
     let schedules = Arc::new(Number::new(0));
@@ -247,11 +257,26 @@ fn one_idle_partition_makes_room_for_one_of_two_newcomers() {
     });
 }
 
+/// Of two newcomers with room for one more, one has it.
+#[test]
+fn room_for_one_more_is_given_once() {
+    explore(3, || {
+        let shelf = Shared::new(2);
+        let _held = shelf.pin((0, 1)).expect("room for two");
+        let other = shelf.beside(|shelf| shelf.pin((0, 2)));
+        let own = shelf.pin((1, 3));
+        let other = ended(other);
+        assert_ne!(own.is_ok(), other.is_ok());
+        assert_eq!(shelf.assert_settled().partitions, 2);
+    });
+}
+
 /// A newcomer is not rejected while one partition is idle at every instant, though never the same one
 /// and never where it just looks.
 #[test]
 fn none_is_rejected_while_one_is_idle_somewhere() {
-    explore(3, || {
+    // Four threads have more orders than anybody waits for.
+    explore_some(3, Some(200_000), || {
         let (first, second) = ((1, 1), (0, 2));
         let shelf = Shared::with_idle(2, &[first]);
         let held = shelf.pin(second).expect("room for two");
