@@ -7,7 +7,7 @@
 #[cfg(not(all(test, bulklink_loom)))]
 mod primitives {
     pub(crate) use parking_lot::{Mutex, MutexGuard};
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 }
 
 #[cfg(all(test, bulklink_loom))]
@@ -22,61 +22,53 @@ mod primitives {
     /// first load by then, and leaves out the order in which the exchange comes before it. The turn is
     /// an exchange that each access makes first: loads conflict too and none is forgotten. It is
     /// relaxed, so it orders no memory and keeps no load from an old value.
-    macro_rules! atomic {
-        ($name:ident, $value:ty) => {
-            #[derive(Debug)]
-            pub(crate) struct $name {
-                turn: loom::sync::atomic::AtomicUsize,
-                value: loom::sync::atomic::$name,
-            }
-
-            #[allow(dead_code, reason = "the two widths are used in different ways")]
-            impl $name {
-                pub(crate) fn new(value: $value) -> Self {
-                    let turn = loom::sync::atomic::AtomicUsize::new(0);
-                    Self { turn, value: loom::sync::atomic::$name::new(value) }
-                }
-
-                fn take_turn(&self) -> &loom::sync::atomic::$name {
-                    self.turn.fetch_add(1, Ordering::Relaxed);
-                    &self.value
-                }
-
-                pub(crate) fn load(&self, order: Ordering) -> $value {
-                    self.take_turn().load(order)
-                }
-
-                pub(crate) fn store(&self, value: $value, order: Ordering) {
-                    self.take_turn().store(value, order);
-                }
-
-                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                    self.take_turn().fetch_add(value, order)
-                }
-
-                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                    self.take_turn().fetch_sub(value, order)
-                }
-
-                pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
-                    self.take_turn().fetch_or(value, order)
-                }
-
-                pub(crate) fn compare_exchange_weak(
-                    &self,
-                    from: $value,
-                    to: $value,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$value, $value> {
-                    self.take_turn().compare_exchange_weak(from, to, success, failure)
-                }
-            }
-        };
+    #[derive(Debug)]
+    pub(crate) struct AtomicU64 {
+        turn: loom::sync::atomic::AtomicUsize,
+        value: loom::sync::atomic::AtomicU64,
     }
 
-    atomic!(AtomicU32, u32);
-    atomic!(AtomicU64, u64);
+    impl AtomicU64 {
+        pub(crate) fn new(value: u64) -> Self {
+            let turn = loom::sync::atomic::AtomicUsize::new(0);
+            Self { turn, value: loom::sync::atomic::AtomicU64::new(value) }
+        }
+
+        fn take_turn(&self) -> &loom::sync::atomic::AtomicU64 {
+            self.turn.fetch_add(1, Ordering::Relaxed);
+            &self.value
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> u64 {
+            self.take_turn().load(order)
+        }
+
+        pub(crate) fn store(&self, value: u64, order: Ordering) {
+            self.take_turn().store(value, order);
+        }
+
+        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+            self.take_turn().fetch_add(value, order)
+        }
+
+        pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+            self.take_turn().fetch_sub(value, order)
+        }
+
+        pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+            self.take_turn().fetch_or(value, order)
+        }
+
+        pub(crate) fn compare_exchange_weak(
+            &self,
+            from: u64,
+            to: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            self.take_turn().compare_exchange_weak(from, to, success, failure)
+        }
+    }
 
     /// Loom's mutex with the signature of `parking_lot`'s, which knows no poisoning.
     #[derive(Debug, Default)]

@@ -1,18 +1,86 @@
 //! Storage with stable places, and lists threaded through it: what lines and shelves are made of.
 //!
 //! It owns places by number and their links, in safe code. Storage grows in chunks of a fixed size, so
-//! that growing never moves what is stored and a million places grow as smoothly as ten. Everything is
-//! O(1).
+//! that growing moves a chunk at most and a million places grow as smoothly as ten. Everything is O(1).
 
-use std::{marker::PhantomData, mem};
+use std::{
+    marker::PhantomData,
+    mem,
+    ops::{Index, IndexMut},
+};
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
 
-/// Places of `T`, in chunks of `CHUNK`. The first chunk starts small and doubles up to that.
+/// A vector in chunks of `CHUNK`, found by a number.
+#[derive(Debug)]
+pub(crate) struct Chunks<T, const CHUNK: usize> {
+    first: Vec<T>,
+    more: Vec<Vec<T>>,
+}
+
+impl<T, const CHUNK: usize> Chunks<T, CHUNK> {
+    pub(crate) const fn new() -> Self {
+        Self { first: Vec::new(), more: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        let last = self.more.last().unwrap_or(&self.first);
+        (self.more.len() * CHUNK + last.len()) as u32
+    }
+
+    /// Appends. Makes room for a quarter of all there is, up to the end of a chunk: so little is left
+    /// over while there are few, and once there are many nothing is ever moved.
+    pub(crate) fn push(&mut self, value: T) {
+        let room = (self.len() as usize / 4).max(4);
+        if self.more.last().unwrap_or(&self.first).len() == CHUNK {
+            if self.more.len() == self.more.capacity() {
+                self.more.reserve_exact(self.more.len() / 4 + 1);
+            }
+            self.more.push(Vec::new());
+        }
+        let last = self.more.last_mut().unwrap_or(&mut self.first);
+        if last.len() == last.capacity() {
+            last.reserve_exact(room.min(CHUNK - last.len()));
+        }
+        last.push(value);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, at: u32) -> Option<&T> {
+        match (at as usize).checked_sub(CHUNK) {
+            None => self.first.get(at as usize),
+            Some(at) => self.more.get(at / CHUNK)?.get(at % CHUNK),
+        }
+    }
+}
+
+impl<T, const CHUNK: usize> Index<u32> for Chunks<T, CHUNK> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, at: u32) -> &T {
+        match (at as usize).checked_sub(CHUNK) {
+            None => &self.first[at as usize],
+            Some(at) => &self.more[at / CHUNK][at % CHUNK],
+        }
+    }
+}
+
+impl<T, const CHUNK: usize> IndexMut<u32> for Chunks<T, CHUNK> {
+    #[inline]
+    fn index_mut(&mut self, at: u32) -> &mut T {
+        match (at as usize).checked_sub(CHUNK) {
+            None => &mut self.first[at as usize],
+            Some(at) => &mut self.more[at / CHUNK][at % CHUNK],
+        }
+    }
+}
+
+/// Places of `T`, in chunks of `CHUNK`.
 #[derive(Debug)]
 pub(crate) struct Arena<T, const CHUNK: usize> {
-    chunks: Vec<Vec<Slot<T>>>,
+    slots: Chunks<Slot<T>, CHUNK>,
     /// The first of the vacant slots, which are linked.
     vacant: u32,
     len: u32,
@@ -30,18 +98,18 @@ pub(crate) struct Spare<T>(#[expect(dead_code, reason = "held for its drop")] Ve
 
 impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     pub(crate) const fn new() -> Self {
-        Self { chunks: Vec::new(), vacant: NONE, len: 0 }
+        Self { slots: Chunks::new(), vacant: NONE, len: 0 }
     }
 
     /// How many places are taken.
-    #[cfg(all(test, not(bulklink_loom)))]
+    #[cfg(test)]
     pub(crate) fn len(&self) -> u32 {
         self.len
     }
 
     /// One more than the highest place ever taken since the arena was last empty.
     pub(crate) fn end(&self) -> u32 {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len()) as u32
+        self.slots.len()
     }
 
     /// Takes a place for `value`.
@@ -55,24 +123,19 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
         let taken = Slot::Taken(make(at));
         self.len += 1;
         if at == self.vacant {
-            if let Slot::Vacant { next } = mem::replace(self.slot_mut(at), taken) {
+            if let Slot::Vacant { next } = mem::replace(&mut self.slots[at], taken) {
                 self.vacant = next;
             }
-            return at;
+        } else {
+            self.slots.push(taken);
         }
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            let capacity = if self.chunks.is_empty() { CHUNK.min(4) } else { CHUNK };
-            self.chunks.push(Vec::with_capacity(capacity));
-        }
-        let last = self.chunks.len() - 1;
-        self.chunks[last].push(taken);
         at
     }
 
     /// Gives up a place that is taken.
     pub(crate) fn remove(&mut self, at: u32) -> T {
         let vacant = Slot::Vacant { next: self.vacant };
-        match mem::replace(self.slot_mut(at), vacant) {
+        match mem::replace(&mut self.slots[at], vacant) {
             Slot::Taken(value) => {
                 self.vacant = at;
                 self.len -= 1;
@@ -84,7 +147,7 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     /// What is at this place, if it is taken.
     pub(crate) fn find(&self, at: u32) -> Option<&T> {
-        match self.chunks.get(at as usize / CHUNK)?.get(at as usize % CHUNK)? {
+        match self.slots.get(at)? {
             Slot::Taken(value) => Some(value),
             Slot::Vacant { .. } => None,
         }
@@ -97,7 +160,7 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     /// What is at a place that is taken.
     pub(crate) fn at_mut(&mut self, at: u32) -> &mut T {
-        match self.slot_mut(at) {
+        match &mut self.slots[at] {
             Slot::Taken(value) => value,
             Slot::Vacant { .. } => unreachable!("place {at} is used while it is taken"),
         }
@@ -105,16 +168,12 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
 
     /// Takes out all chunks but the first, once no place is taken.
     pub(crate) fn trim(&mut self) -> Option<Spare<T>> {
-        if self.len > 0 || self.chunks.len() < 2 {
+        if self.len > 0 || self.slots.more.is_empty() {
             return None;
         }
         self.vacant = NONE;
-        self.chunks[0].clear();
-        Some(Spare(self.chunks.split_off(1)))
-    }
-
-    fn slot_mut(&mut self, at: u32) -> &mut Slot<T> {
-        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+        self.slots.first.clear();
+        Some(Spare(mem::take(&mut self.slots.more)))
     }
 }
 

@@ -7,9 +7,12 @@ use super::{
     limits::{Choose, Limits, LimitsSource, PartitionLimits},
     shelf::{Shelf, ShelfSettings},
 };
-use crate::bulkhead::{
-    builder::{Settings, at_least_one, not_zero},
-    error::ConfigError,
+use crate::{
+    bulkhead::{
+        builder::{Settings, at_least_one, not_zero},
+        error::ConfigError,
+    },
+    sync::Arc,
 };
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -114,7 +117,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
         };
         let settings = ShelfSettings { max_partitions, idle_timeout: self.idle_timeout };
         let shelf = Shelf::new(label, checked.wait_limit, settings, limits);
-        Ok(PartitionedBulkhead { shelf })
+        Ok(PartitionedBulkhead { shelf: Arc::new(shelf) })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     bulkhead::error::Rejection,
     core::{drain::Drain, gate::Gate, reason::RejectionReason},
-    sync::{Arc, AtomicU32, Ordering, Weak},
+    sync::Arc,
 };
 
 /// What all partitions of one bulkhead share.
@@ -15,14 +15,15 @@ pub(crate) struct Family {
     /// The gate that nobody passes. It counts what concerns no partition, numbers the statuses, and
     /// its close is the whole's.
     pub(super) lobby: Gate,
-    /// Weak, because the keeper holds the partitions, which hold this.
-    pub(super) keeper: Weak<dyn Keeper>,
+    /// Counted like any other, so that giving up a pin costs no look at whether it is still there. The
+    /// keeper holds the partitions, which hold this: the shelf parts them when it goes.
+    pub(super) keeper: Arc<dyn Keeper>,
 }
 
-/// Who keeps partitions that nobody uses.
+/// Who keeps count of the pins.
 pub(crate) trait Keeper: Send + Sync {
-    /// Gives up what seems to be the last pin of a partition.
-    fn unpin_last(&self, part: &Part);
+    /// Gives up a pin of a partition.
+    fn unpin(&self, part: &Part);
 }
 
 impl Family {
@@ -59,8 +60,6 @@ impl fmt::Debug for Family {
 pub(crate) struct Part {
     pub(crate) family: Arc<Family>,
     pub(crate) instance: u64,
-    /// How many operations hold on to it. From 0 and to 0 under the shard's lock only.
-    pub(super) pins: AtomicU32,
     /// Where its entry is in its shard.
     pub(super) at: u32,
     /// Which shard, and where in its table.
@@ -68,25 +67,9 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Gives up a pin: without a lock, unless it may be the last.
+    /// Gives up a pin.
     #[inline]
     pub(crate) fn unpin(&self) {
-        let mut pins = self.pins.load(Ordering::Relaxed);
-        while pins > 1 {
-            let fewer = self.pins.compare_exchange_weak(
-                pins,
-                pins - 1,
-                Ordering::Release,
-                Ordering::Relaxed,
-            );
-            match fewer {
-                Ok(_) => return,
-                Err(seen) => pins = seen,
-            }
-        }
-        // Where the keeper is gone, so is everything that could be found by a key.
-        if let Some(keeper) = self.family.keeper.upgrade() {
-            keeper.unpin_last(self);
-        }
+        self.family.keeper.unpin(self);
     }
 }

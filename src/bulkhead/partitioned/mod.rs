@@ -1,12 +1,17 @@
 //! `PartitionedBulkhead`: a compartment for each key, made on first use.
 //!
-//! This file owns the public face. `shelf` finds, makes and evicts partitions, `shard` keeps the books
-//! of some of them, `family` is what a partition knows of the whole, `limits` says what a key may have.
+//! This file owns the public face. `shelf` finds and makes partitions and decides which go, `shards` knows
+//! which has been idle longest of all, `shard` keeps the books of some of them and `order` the order of
+//! its idle ones; `family` is what a partition knows of the whole, `limits` says what a key may have.
 
 mod builder;
 pub(crate) mod family;
 pub(crate) mod limits;
+#[cfg(all(test, bulklink_loom))]
+mod models;
+mod order;
 mod shard;
+mod shards;
 mod shelf;
 
 use std::{fmt, future::Future, hash::Hash, time::Duration};

@@ -1,64 +1,70 @@
 //! A shard: some of the partitions, found by key, and the order in which the idle ones became so.
 //!
-//! It owns its entries, its table and its idle list under one small lock, held for constant-time
-//! bookkeeping only. It creates and evicts nothing by itself: the shelf does.
+//! It owns its entries and their order under one small lock, held for constant-time bookkeeping only. It
+//! creates and evicts nothing by itself: the shelf does.
 //!
 //! Invariants, whenever the lock is free:
 //!
 //! 1. The table holds exactly the places of the entries.
-//! 2. The idle list holds exactly the entries that nobody has pinned, by rising stamps.
-//! 3. `oldest` is the stamp at the head of that list.
-//! 4. Totals of a removed entry are in `past`, at the block of its place: so the sum over a block and
-//!    its `past` never loses or counts anything twice.
+//! 2. The entries in line are exactly those that nobody has pinned, by rising stamps.
+//! 3. `oldest` is the stamp at the head of the line.
+//! 4. The totals of a removed entry are in `past`; or in `late`, if a status under way has counted them
+//!    already, until that status ends.
+
+use std::{mem, ops::Range};
 
 use hashbrown::HashTable;
 
+use super::{family::Part, order::Order};
 use crate::{
     bulkhead::compartment::{Compartment, Tenant},
-    core::{
-        arena::{Arena, Linked, Links, List},
-        tally::Totals,
-    },
+    core::{arena::Arena, tally::Totals},
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
 
-/// Entries in a chunk of storage, and in a block that is summed up under one lock.
-pub(super) const BLOCK: usize = 64;
+/// Entries in a chunk of storage, and in a block that is looked at under one lock.
+const BLOCK: usize = 64;
 
 /// The stamp of no entry.
 pub(super) const NEVER: u64 = u64::MAX;
 
+/// Shards are apart in memory, by the two lines that processors fetch at once: threads in different
+/// shards do not disturb one another.
+#[repr(align(128))]
 pub(super) struct Shard<K> {
+    books: Mutex<Books<K>>,
     /// The stamp of the entry that has been idle longest, or `NEVER`. Written under the lock.
     oldest: AtomicU64,
-    books: Mutex<Books<K>>,
 }
 
-struct Books<K> {
+pub(super) struct Books<K> {
     table: HashTable<u32>,
     entries: Arena<Entry<K>, BLOCK>,
-    idle: List,
-    past: Vec<Totals>,
+    order: Order,
+    past: Totals,
+    late: Totals,
+    /// How many entries the status under way has counted: all places below.
+    counted: u32,
 }
 
 /// One partition and its key.
 pub(super) struct Entry<K> {
     key: K,
     compartment: Arc<Compartment>,
-    links: Links,
-    /// While idle: when it became so, as a number that orders all idle entries of all shards.
-    stamp: u64,
-    /// While idle: when it became so, in nanoseconds since the shelf was made.
-    since: u64,
+    /// While idle: when it became so.
+    idle: Idle,
 }
 
-impl<K> Linked for Entry<K> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
-    }
+/// When an entry became idle.
+#[derive(Clone, Copy)]
+pub(super) struct Idle {
+    /// As a number that orders all idle entries of all shards.
+    pub(super) stamp: u64,
+    /// In nanoseconds since the shelf was made.
+    pub(super) since: u64,
 }
 
-/// What a block of entries holds at one instant.
+/// What some entries hold, each at one instant.
 #[derive(Default)]
 pub(super) struct Sum {
     pub(super) totals: Totals,
@@ -67,15 +73,18 @@ pub(super) struct Sum {
     pub(super) waiting: usize,
 }
 
+impl Sum {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.totals = self.totals.plus(&other.totals);
+        self.active += other.active;
+        self.in_flight += other.in_flight;
+        self.waiting += other.waiting;
+    }
+}
+
 impl<K> Shard<K> {
     pub(super) fn new() -> Self {
-        let books = Books {
-            table: HashTable::new(),
-            entries: Arena::new(),
-            idle: List::new(),
-            past: Vec::new(),
-        };
-        Self { oldest: AtomicU64::new(NEVER), books: Mutex::new(books) }
+        Self { books: Mutex::new(Books::new()), oldest: AtomicU64::new(NEVER) }
     }
 
     /// The stamp of the entry that has been idle longest. A hint: it may be pinned by now.
@@ -91,67 +100,67 @@ impl<K> Shard<K> {
         make: impl FnOnce(u32) -> Arc<Compartment>,
     ) -> Tenant {
         let mut books = self.books.lock();
-        let Books { table, entries, past, .. } = &mut *books;
+        let Books { table, entries, order, .. } = &mut *books;
         let mut made = None;
         let at = entries.insert_with(|at| {
             let compartment = made.insert(make(at)).clone();
-            Entry { key, compartment, links: Links::NONE, stamp: NEVER, since: 0 }
+            Entry { key, compartment, idle: Idle { stamp: NEVER, since: 0 } }
         });
-        table.insert_unique(spread(hash), at, |&at| spread(hash_of(entries.at(at))));
-        if past.len() <= at as usize / BLOCK {
-            past.push(Totals::default());
-        }
+        table.insert_unique(spread(hash), at, |&at| spread(part(entries.at(at)).hash));
+        order.insert(at);
         Tenant::of_pinned(made.expect("the entry was made"))
     }
 
-    /// A partition became idle, unless somebody has pinned it again.
-    pub(super) fn unpin(&self, at: u32, stamp: impl FnOnce() -> u64, now: u64) {
+    /// Gives up a pin. With the last one the partition is idle, as of what `now` says.
+    #[inline]
+    pub(super) fn unpin(&self, part: &Part, now: impl FnOnce() -> Idle) {
         let mut books = self.books.lock();
-        let Books { entries, idle, .. } = &mut *books;
-        let entry = entries.at_mut(at);
-        if pins(entry).fetch_sub(1, Ordering::AcqRel) > 1 {
+        // Once the shelf is gone its shards are empty.
+        if books.entries.find(part.at).is_none() {
             return;
         }
-        entry.stamp = stamp();
-        entry.since = now;
-        idle.push(entries, at);
-        self.mark_oldest(&books);
+        let head = books.order.head();
+        if books.order.unpin(part.at) {
+            books.entries.at_mut(part.at).idle = now();
+            self.mark_oldest(&books, head);
+        }
     }
 
     /// Removes the entry that has been idle longest, if it still is the one with this stamp and is
     /// idle since `until` at the latest.
     pub(super) fn remove_oldest(&self, stamp: u64, until: u64) -> Option<Entry<K>> {
         let mut books = self.books.lock();
-        let at = books.idle.head()?;
-        let entry = books.entries.at(at);
-        if entry.stamp != stamp || entry.since > until {
+        let at = books.order.head()?;
+        let Idle { stamp: own, since } = books.entries.at(at).idle;
+        if own != stamp || since > until {
             return None;
         }
         Some(self.remove(&mut books, at))
     }
 
-    /// Sums up a block, or says with `None` that it lies past the last one.
-    pub(super) fn sum(&self, block: usize) -> Option<Sum> {
-        let books = self.books.lock();
-        let mut sum = Sum { totals: *books.past.get(block)?, ..Sum::default() };
-        for at in block * BLOCK..(block + 1) * BLOCK {
-            let Some(entry) = books.entries.find(at as u32) else { continue };
-            let snapshot = entry.compartment.snapshot();
-            sum.totals = sum.totals.plus(&snapshot.totals);
-            sum.active += usize::from(pins(entry).load(Ordering::Relaxed) > 0);
-            sum.in_flight += snapshot.in_flight as usize;
-            sum.waiting += snapshot.waiting as usize;
+    /// Sums up all entries, past and present, some at a time. Nobody else may do so meanwhile.
+    pub(super) fn sum(&self, mut add: impl FnMut(Sum)) {
+        loop {
+            let mut books = self.books.lock();
+            let first = books.counted;
+            if first >= books.entries.end() {
+                add(books.sum_past());
+                return;
+            }
+            let end = first + BLOCK as u32;
+            add(books.sum(first..end));
+            books.counted = end;
         }
-        Some(sum)
     }
 
     /// The partitions of a block, or `None` past the last one.
     pub(super) fn block(&self, block: usize) -> Option<Vec<Arc<Compartment>>> {
         let books = self.books.lock();
-        books.past.get(block)?;
-        let places = block * BLOCK..(block + 1) * BLOCK;
-        let entries = places.filter_map(|at| books.entries.find(at as u32));
-        Some(entries.map(|entry| entry.compartment.clone()).collect())
+        let first = (block * BLOCK) as u32;
+        (first < books.entries.end()).then(|| {
+            let entries = (first..first + BLOCK as u32).filter_map(|at| books.entries.find(at));
+            entries.map(|entry| entry.compartment.clone()).collect()
+        })
     }
 
     /// Locks this shard against every pin and unpin.
@@ -159,38 +168,46 @@ impl<K> Shard<K> {
         Frozen { books: self.books.lock() }
     }
 
+    /// Takes everything out, to be dropped by the caller.
+    pub(super) fn take(&self) -> Books<K> {
+        mem::replace(&mut *self.books.lock(), Books::new())
+    }
+
     fn remove(&self, books: &mut Books<K>, at: u32) -> Entry<K> {
-        let Books { table, entries, idle, past } = books;
-        idle.unlink(entries, at);
-        let hash = spread(hash_of(entries.at(at)));
-        if let Ok(found) = table.find_entry(hash, |&other| other == at) {
+        let head = books.order.head();
+        books.order.remove(at);
+        self.mark_oldest(books, head);
+        let entry = books.entries.remove(at);
+        let found = books.table.find_entry(spread(part(&entry).hash), |&other| other == at);
+        if let Ok(found) = found {
             found.remove();
         }
-        let entry = entries.remove(at);
-        let past = &mut past[at as usize / BLOCK];
-        *past = past.plus(&entry.compartment.snapshot().totals);
-        self.mark_oldest(books);
+        let gone = if at < books.counted { &mut books.late } else { &mut books.past };
+        *gone = gone.plus(&entry.compartment.snapshot().totals);
         entry
     }
 
-    fn mark_oldest(&self, books: &Books<K>) {
-        let oldest = books.idle.head().map_or(NEVER, |at| books.entries.at(at).stamp);
-        self.oldest.store(oldest, Ordering::Release);
+    /// Shows the stamp at the head, where that is not what it was.
+    #[inline]
+    fn mark_oldest(&self, books: &Books<K>, former: Option<u32>) {
+        let head = books.order.head();
+        if head != former {
+            let oldest = head.map_or(NEVER, |at| books.entries.at(at).idle.stamp);
+            self.oldest.store(oldest, Ordering::Release);
+        }
     }
 }
 
 impl<K: Eq> Shard<K> {
     /// Pins the partition of this key, if there is one.
+    #[inline]
     pub(super) fn pin(&self, hash: u32, key: &K) -> Option<Tenant> {
         let mut books = self.books.lock();
         let at = books.find(hash, key)?;
-        let Books { entries, idle, .. } = &mut *books;
-        let entry = entries.at(at);
-        let compartment = entry.compartment.clone();
-        if pins(entry).fetch_add(1, Ordering::Relaxed) == 0 {
-            idle.unlink(entries, at);
-            self.mark_oldest(&books);
-        }
+        let compartment = books.entries.at(at).compartment.clone();
+        let head = books.order.head();
+        books.order.pin(at);
+        self.mark_oldest(&books, head);
         Some(Tenant::of_pinned(compartment))
     }
 
@@ -205,14 +222,46 @@ impl<K: Eq> Shard<K> {
     pub(super) fn discard(&self, hash: u32, key: &K) -> Option<Entry<K>> {
         let mut books = self.books.lock();
         let at = books.find(hash, key)?;
-        if pins(books.entries.at(at)).load(Ordering::Relaxed) > 0 {
-            return None;
+        (!books.order.is_pinned(at)).then(|| self.remove(&mut books, at))
+    }
+}
+
+impl<K> Books<K> {
+    fn new() -> Self {
+        Self {
+            table: HashTable::new(),
+            entries: Arena::new(),
+            order: Order::new(),
+            past: Totals::default(),
+            late: Totals::default(),
+            counted: 0,
         }
-        Some(self.remove(&mut books, at))
+    }
+
+    fn sum(&self, places: Range<u32>) -> Sum {
+        let mut sum = Sum::default();
+        for at in places {
+            let Some(entry) = self.entries.find(at) else { continue };
+            let snapshot = entry.compartment.snapshot();
+            sum.totals = sum.totals.plus(&snapshot.totals);
+            sum.active += usize::from(self.order.is_pinned(at));
+            sum.in_flight += snapshot.in_flight as usize;
+            sum.waiting += snapshot.waiting as usize;
+        }
+        sum
+    }
+
+    /// The entries that went before the status under way could count them. Ends that status.
+    fn sum_past(&mut self) -> Sum {
+        let sum = Sum { totals: self.past, ..Sum::default() };
+        self.past = self.past.plus(&mem::take(&mut self.late));
+        self.counted = 0;
+        sum
     }
 }
 
 impl<K: Eq> Books<K> {
+    #[inline]
     fn find(&self, hash: u32, key: &K) -> Option<u32> {
         self.table.find(spread(hash), |&at| self.entries.at(at).key == *key).copied()
     }
@@ -225,20 +274,34 @@ pub(super) struct Frozen<'a, K> {
 
 impl<K> Frozen<'_, K> {
     pub(super) fn has_idle(&self) -> bool {
-        self.books.idle.len() > 0
+        self.books.order.len() > 0
     }
 }
 
-fn pins<K>(entry: &Entry<K>) -> &crate::sync::AtomicU32 {
-    &entry.compartment.part().expect("a shelf holds partitions").pins
+#[cfg(all(test, bulklink_loom))]
+impl<K> Shard<K> {
+    /// The invariants that a holder of the lock can see.
+    pub(super) fn assert_settled(&self) {
+        let books = self.books.lock();
+        let line = books.order.verified();
+        let stamps: Vec<_> = line.iter().map(|&at| books.entries.at(at).idle.stamp).collect();
+        assert!(stamps.is_sorted_by(|one, next| one < next), "{stamps:?} do not rise");
+        assert_eq!(self.oldest(), stamps.first().copied().unwrap_or(NEVER));
+        let places = (0..books.entries.end()).filter(|&at| books.entries.find(at).is_some());
+        let in_line = places.filter(|&at| !books.order.is_pinned(at)).count();
+        assert_eq!(in_line, line.len(), "in line exactly if nobody has pinned it");
+        assert_eq!(books.table.len(), books.entries.len() as usize);
+        assert!(books.table.iter().all(|&at| books.entries.find(at).is_some()));
+    }
 }
 
-fn hash_of<K>(entry: &Entry<K>) -> u32 {
-    entry.compartment.part().expect("a shelf holds partitions").hash
+fn part<K>(entry: &Entry<K>) -> &Part {
+    entry.compartment.part().expect("a shelf holds partitions")
 }
 
 /// The bits of a hash over all that the table looks at. Multiplicative hashing: Knuth, The Art of
 /// Computer Programming, volume 3, section 6.4, with 2^64 divided by the golden ratio.
+#[inline]
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

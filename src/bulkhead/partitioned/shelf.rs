@@ -1,24 +1,27 @@
 //! The shelf: every partition of a bulkhead, by key, and never more of them than allowed.
 //!
-//! It owns finding, creating and evicting partitions. A hit takes its shard's lock and no other.
-//! Creation and eviction go through one creation lock besides, because two newcomers that looked for
-//! an idle partition at once could each see the one that the other has taken, and both be rejected.
+//! It owns finding and creating partitions, and decides which go. A hit takes its shard's lock and no
+//! other. Creation and eviction go through one creation lock besides, because two newcomers that looked
+//! for an idle partition at once could each see the one that the other has taken, and both be rejected.
 //!
 //! Locks are taken in this order: `looking`, `creation`, shards by rising number, a partition's gate.
 //! No code of the user's runs under any of them but a key's own `Hash` and `Eq`; keys, partitions and
 //! limits are made before and dropped after.
 
+#[cfg(not(all(test, bulklink_loom)))]
+use std::hash::RandomState;
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     time::Duration,
 };
 
-use tokio::time::Instant;
-
+#[cfg(all(test, bulklink_loom))]
+use super::models::NoRandomState as RandomState;
 use super::{
-    family::{Family, Keeper, Part},
+    family::{Family, Part},
     limits::{Limits, LimitsSource},
-    shard::{Entry, NEVER, Shard, Sum},
+    shard::{Entry, Sum},
+    shards::Shards,
 };
 use crate::{
     bulkhead::compartment::{Compartment, Tenant},
@@ -29,15 +32,12 @@ use crate::{
         reason::RejectionReason,
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
-    sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Weak, panics, unique_number},
+    sync::{Arc, Mutex, panics, unique_number},
 };
 
 /// How many overdue partitions one creation removes: more than one, so that they go faster than new
 /// ones come, and few enough to cost little.
 const CLEANED_PER_CREATION: usize = 4;
-
-/// The most shards there are.
-const MAX_SHARDS: usize = 64;
 
 pub(super) struct Shelf<K> {
     pub(super) family: Arc<Family>,
@@ -45,10 +45,7 @@ pub(super) struct Shelf<K> {
     instance: u64,
     limits: LimitsSource<K>,
     hasher: RandomState,
-    shards: Box<[Shard<K>]>,
-    /// Orders idle partitions by when they became so, across all shards.
-    stamp: AtomicU64,
-    epoch: Instant,
+    pub(super) shards: Arc<Shards<K>>,
     creation: Mutex<Creation>,
     /// Held while a status is taken, so that statuses are taken in the order of their numbers.
     looking: Mutex<()>,
@@ -74,33 +71,26 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         wait_limit: Option<Duration>,
         settings: ShelfSettings,
         limits: LimitsSource<K>,
-    ) -> Arc<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let most = settings.max_partitions.next_power_of_two();
-        let shards = (cores * 8).next_power_of_two().min(MAX_SHARDS).min(most);
-        Arc::new_cyclic(|shelf: &Weak<Self>| {
-            let keeper: Weak<dyn Keeper> = shelf.clone();
-            let lobby = Gate::new(1, 0, GateKind::Plain);
-            Self {
-                family: Arc::new(Family { label, wait_limit, lobby, keeper }),
-                settings,
-                instance: unique_number(),
-                limits,
-                hasher: RandomState::new(),
-                shards: (0..shards).map(|_| Shard::new()).collect(),
-                stamp: AtomicU64::new(0),
-                epoch: Instant::now(),
-                creation: Mutex::new(Creation::default()),
-                looking: Mutex::new(()),
-            }
-        })
+    ) -> Self {
+        let shards = Arc::new(Shards::new(settings.max_partitions));
+        let (lobby, keeper) = (Gate::new(1, 0, GateKind::Plain), shards.clone());
+        Self {
+            family: Arc::new(Family { label, wait_limit, lobby, keeper }),
+            settings,
+            instance: unique_number(),
+            limits,
+            hasher: RandomState::new(),
+            shards,
+            creation: Mutex::new(Creation::default()),
+            looking: Mutex::new(()),
+        }
     }
 
     /// Pins the partition of `key`, which is made if there is none, for an operation that asks this way.
     #[inline]
     pub(super) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, RejectionReason> {
         let hash = self.hash(key);
-        match self.shard(hash).pin(hash, key) {
+        match self.shards.of(hash).pin(hash, key) {
             Some(tenant) => Ok(tenant),
             None => self.create(hash, key, ask),
         }
@@ -109,13 +99,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     /// Pins the partition of `key` if there is one.
     pub(super) fn find(&self, key: &K) -> Option<Tenant> {
         let hash = self.hash(key);
-        self.shard(hash).pin(hash, key)
+        self.shards.of(hash).pin(hash, key)
     }
 
     /// The partition of `key` to look at, without counting as a use.
     pub(super) fn peek(&self, key: &K) -> Option<Arc<Compartment>> {
         let hash = self.hash(key);
-        self.shard(hash).peek(hash, key)
+        self.shards.of(hash).peek(hash, key)
     }
 
     #[cold]
@@ -144,7 +134,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
             return Err(RejectionReason::Closed);
         }
         // Somebody else may have made it while this one was choosing limits.
-        if let Some(tenant) = own.as_ref().and_then(|key| self.shard(hash).pin(hash, key)) {
+        if let Some(tenant) = own.as_ref().and_then(|key| self.shards.of(hash).pin(hash, key)) {
             return Ok(tenant);
         }
         if let Some(expiry) = expired {
@@ -155,7 +145,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         let limits = limits.inspect_err(|_| creation.counts.limit_rejected += 1)?;
         self.take_overdue(&mut creation, CLEANED_PER_CREATION, removed);
         if creation.counts.retained() >= self.settings.max_partitions {
-            let Some(evicted) = self.evict() else {
+            let Some(evicted) = self.shards.remove_oldest() else {
                 creation.counts.limit_rejected += 1;
                 return Err(RejectionReason::PartitionLimit {
                     max_partitions: self.settings.max_partitions,
@@ -171,40 +161,16 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     }
 
     fn insert(&self, hash: u32, key: K, limits: Limits) -> Tenant {
-        self.shard(hash).insert(hash, key, |at| {
-            let (family, pins) = (self.family.clone(), AtomicU32::new(1));
-            let part = Part { family, instance: unique_number(), pins, at, hash };
+        self.shards.of(hash).insert(hash, key, |at| {
+            let part = Part { family: self.family.clone(), instance: unique_number(), at, hash };
             Arc::new(Compartment::partition(limits, part))
         })
     }
 
-    /// Removes the partition that has been idle longest of all, if any is idle. Only under the
-    /// creation lock.
-    fn evict(&self) -> Option<Entry<K>> {
-        loop {
-            let (stamp, shard) = self.oldest();
-            if stamp != NEVER {
-                if let Some(entry) = shard.remove_oldest(stamp, NEVER) {
-                    return Some(entry);
-                }
-                continue;
-            }
-            // None was idle where this looked, when it looked there. To reject, none may be idle at
-            // one instant.
-            let frozen: Vec<_> = self.shards.iter().map(Shard::freeze).collect();
-            if !frozen.iter().any(|shard| shard.has_idle()) {
-                return None;
-            }
-        }
-    }
-
     /// Removes up to `most` partitions that have been idle for the idle timeout, the oldest first.
     fn take_overdue(&self, creation: &mut Creation, most: usize, overdue: &mut Vec<Entry<K>>) {
-        let timeout = u64::try_from(self.settings.idle_timeout.as_nanos()).unwrap_or(u64::MAX);
-        let Some(until) = self.now().checked_sub(timeout) else { return };
         for _ in 0..most {
-            let (stamp, shard) = self.oldest();
-            let removed = if stamp == NEVER { None } else { shard.remove_oldest(stamp, until) };
+            let removed = self.shards.remove_overdue(self.settings.idle_timeout);
             let Some(entry) = removed else { return };
             creation.counts.evicted += 1;
             overdue.push(entry);
@@ -228,7 +194,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     pub(super) fn discard(&self, key: &K) -> bool {
         let hash = self.hash(key);
         let mut creation = self.creation.lock();
-        let discarded = self.shard(hash).discard(hash, key);
+        let discarded = self.shards.of(hash).discard(hash, key);
         creation.counts.discarded += u64::from(discarded.is_some());
         drop(creation);
         discarded.is_some()
@@ -248,18 +214,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
 
     /// Hands out all partitions, a block at a time and under no lock.
     fn each_block(&self, mut visit: impl FnMut(Vec<Arc<Compartment>>)) {
-        for shard in &self.shards {
+        for shard in self.shards.all() {
             (0..).map_while(|block| shard.block(block)).for_each(&mut visit);
         }
     }
 
     /// The partitions of one shard's block, in the order of a count through all of them.
     pub(super) fn block(&self, shard: usize, block: usize) -> Option<Vec<Arc<Compartment>>> {
-        self.shards[shard].block(block)
+        self.shards.all()[shard].block(block)
     }
 
     pub(super) fn shards(&self) -> usize {
-        self.shards.len()
+        self.shards.all().len()
     }
 
     /// Sums up all partitions, past and present, each read at one instant.
@@ -267,13 +233,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         let _looking = self.looking.lock();
         let lobby = self.family.lobby.snapshot();
         let mut sum = Sum { totals: lobby.totals, ..Sum::default() };
-        for shard in &self.shards {
-            for block in (0..).map_while(|block| shard.sum(block)) {
-                sum.totals = sum.totals.plus(&block.totals);
-                sum.active += block.active;
-                sum.in_flight += block.in_flight;
-                sum.waiting += block.waiting;
-            }
+        for shard in self.shards.all() {
+            shard.sum(|some| sum.add(&some));
         }
         let creation = self.creation.lock();
         let counts = creation.counts;
@@ -312,40 +273,12 @@ impl<K> Shelf<K> {
     pub(super) fn limits(&self) -> &LimitsSource<K> {
         &self.limits
     }
-
-    fn shard(&self, hash: u32) -> &Shard<K> {
-        &self.shards[hash as usize & (self.shards.len() - 1)]
-    }
-
-    /// The shard whose oldest idle partition is the oldest of all, and its stamp.
-    ///
-    /// Of two looks that agree, the second saw every shard after that stamp was given, and whatever
-    /// becomes idle after a look has a later stamp. So nothing older is idle.
-    fn oldest(&self) -> (u64, &Shard<K>) {
-        let look = || {
-            let stamps = self.shards.iter().map(Shard::oldest).enumerate();
-            stamps.min_by_key(|&(_, stamp)| stamp).expect("a shelf has a shard")
-        };
-        let mut seen = look();
-        loop {
-            let again = look();
-            if again == seen {
-                return (seen.1, &self.shards[seen.0]);
-            }
-            seen = again;
-        }
-    }
-
-    /// Nanoseconds since the shelf was made.
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
 }
 
-impl<K: Send + Sync> Keeper for Shelf<K> {
-    fn unpin_last(&self, part: &Part) {
-        let now = self.now();
-        let stamp = || self.stamp.fetch_add(1, Ordering::Relaxed);
-        self.shard(part.hash).unpin(part.at, stamp, now);
+impl<K> Drop for Shelf<K> {
+    /// Parts what holds each other: the shards hold partitions, and these whoever keeps their pins.
+    fn drop(&mut self) {
+        let taken = self.shards.take_all();
+        panics(|| drop(taken));
     }
 }

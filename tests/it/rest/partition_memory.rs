@@ -6,6 +6,9 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 use super::customers;
 use crate::alloc::live;
 
+/// Few, where what a shard takes for itself counts most, and many.
+const SIZES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
+
 /// Bytes of heap for each of so many idle partitions, each used once by `touch`.
 fn bytes_each(partitions: u64, touch: impl Fn(&PartitionedBulkhead<u64>, u64)) -> f64 {
     let customers = customers(1, 4, partitions as usize);
@@ -35,7 +38,7 @@ fn after_queueing(customers: &PartitionedBulkhead<u64>, key: u64) {
 
 #[test]
 fn an_idle_partition_takes_at_most_256_bytes() {
-    for partitions in [10_000, 100_000] {
+    for partitions in SIZES {
         let bytes = bytes_each(partitions, at_once);
         println!("{bytes:.1} bytes each, of {partitions}, admitted at once");
         assert!(bytes <= 256.0, "{bytes} bytes each of {partitions}");
@@ -44,7 +47,7 @@ fn an_idle_partition_takes_at_most_256_bytes() {
 
 #[test]
 fn an_idle_partition_takes_at_most_256_bytes_also_after_it_had_a_line() {
-    for partitions in [10_000, 100_000] {
+    for partitions in SIZES {
         let bytes = bytes_each(partitions, after_queueing);
         println!("{bytes:.1} bytes each, of {partitions}, after queueing");
         assert!(bytes <= 256.0, "{bytes} bytes each of {partitions}");

@@ -1,0 +1,124 @@
+//! All shards of a shelf: where a key belongs, and which partition has been idle longest of all.
+//!
+//! It owns the order between shards, and knows no limit of how many partitions there may be. Whoever
+//! removes the oldest holds the shelf's creation lock, so that no two do at once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    family::{Keeper, Part},
+    shard::{Books, Entry, Idle, NEVER, Shard},
+};
+use crate::sync::{AtomicU64, Ordering};
+
+/// The most shards there are.
+const MAX_SHARDS: usize = 64;
+
+pub(super) struct Shards<K> {
+    all: Box<[Shard<K>]>,
+    epoch: Instant,
+    stamps: Stamps,
+}
+
+/// Numbers that order idle partitions by when they became so, across all shards. The clock does not: it
+/// gives one reading twice where it is coarse, or stands still.
+///
+/// The one thing that all threads write, so it is apart from what they read.
+#[repr(align(128))]
+struct Stamps(AtomicU64);
+
+impl Stamps {
+    #[inline]
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl<K> Shards<K> {
+    /// Enough shards for this machine, if not for more partitions than there may be.
+    pub(super) fn new(max_partitions: usize) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let most = max_partitions.next_power_of_two();
+        let shards = (cores * 8).next_power_of_two().min(MAX_SHARDS).min(most);
+        let all = (0..shards).map(|_| Shard::new()).collect();
+        Self { all, epoch: Instant::now(), stamps: Stamps(AtomicU64::new(0)) }
+    }
+
+    /// The shard of the keys with this hash.
+    #[inline]
+    pub(super) fn of(&self, hash: u32) -> &Shard<K> {
+        &self.all[hash as usize & (self.all.len() - 1)]
+    }
+
+    pub(super) fn all(&self) -> &[Shard<K>] {
+        &self.all
+    }
+
+    /// Removes the partition that has been idle longest, if any is idle.
+    pub(super) fn remove_oldest(&self) -> Option<Entry<K>> {
+        loop {
+            let (stamp, shard) = self.oldest();
+            if stamp != NEVER {
+                if let Some(entry) = shard.remove_oldest(stamp, NEVER) {
+                    return Some(entry);
+                }
+                continue;
+            }
+            // None was idle where this looked, when it looked there. To say so of all, none may be idle
+            // at one instant.
+            let frozen: Vec<_> = self.all.iter().map(Shard::freeze).collect();
+            if !frozen.iter().any(|shard| shard.has_idle()) {
+                return None;
+            }
+        }
+    }
+
+    /// Removes the partition that has been idle longest, if that is for so long at least.
+    pub(super) fn remove_overdue(&self, timeout: Duration) -> Option<Entry<K>> {
+        let timeout = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        let until = self.now().checked_sub(timeout)?;
+        let (stamp, shard) = self.oldest();
+        if stamp == NEVER { None } else { shard.remove_oldest(stamp, until) }
+    }
+
+    /// Takes everything out of all shards, to be dropped by the caller.
+    pub(super) fn take_all(&self) -> Vec<Books<K>> {
+        self.all.iter().map(Shard::take).collect()
+    }
+
+    /// The shard whose oldest idle partition is the oldest of all, and its stamp.
+    ///
+    /// Of two looks that agree, the second saw every shard after that stamp was given, and whatever
+    /// becomes idle after a look has a later stamp. So nothing older is idle.
+    fn oldest(&self) -> (u64, &Shard<K>) {
+        let look = || {
+            let stamps = self.all.iter().map(Shard::oldest).enumerate();
+            stamps.min_by_key(|&(_, stamp)| stamp).expect("a shelf has a shard")
+        };
+        let mut seen = look();
+        loop {
+            let again = look();
+            if again == seen {
+                return (seen.1, &self.all[seen.0]);
+            }
+            seen = again;
+        }
+    }
+
+    /// Nanoseconds since the shelf was made: they fit for five centuries.
+    #[inline]
+    fn now(&self) -> u64 {
+        let elapsed = self.epoch.elapsed();
+        elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
+    }
+}
+
+impl<K: Send + Sync> Keeper for Shards<K> {
+    #[inline]
+    fn unpin(&self, part: &Part) {
+        let now = || Idle { since: self.now(), stamp: self.stamps.next() };
+        self.of(part.hash).unpin(part, now);
+    }
+}
