@@ -51,10 +51,6 @@ mod primitives {
             self.take_turn().fetch_add(value, order)
         }
 
-        pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
-            self.take_turn().fetch_sub(value, order)
-        }
-
         pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
             self.take_turn().fetch_or(value, order)
         }

@@ -160,6 +160,12 @@ impl<H: Home> Future for Queued<H> {
                 if *this.keeping != Keeping::NewAlarm || keeping == Keeping::Alarm {
                     *this.keeping = keeping;
                 }
+                // Its alarm is driven by the runtime it joined in, and may be late for another one.
+                if let (Keeping::Alarm, Some((at, expiry))) = (keeping, *this.end) {
+                    if at <= Instant::now() {
+                        return Poll::Ready(this.place.expire(expiry));
+                    }
+                }
                 self.poll_joined(cx)
             }
         }

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::type_complexity)]
 
 mod admission;
+mod alarm;
 mod alloc;
 mod close;
 mod config;

@@ -1,0 +1,222 @@
+//! Many waiters with the bulkhead's own limit: each leaves when its time is up, whoever keeps it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use bulklink::{Admission, Bulkhead, BulkheadLayer, Deadline, RejectionReason};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::{Instant, advance},
+};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tower::{Layer, Service, service_fn};
+
+use crate::support::{assert_nothing_left, checked_status, must_come};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn limited(limit: Duration) -> Bulkhead {
+    Bulkhead::builder("payments").parallelism(1).waiting_room(99).wait_limit(limit).build().unwrap()
+}
+
+/// A runtime on this thread, which is driven only while it blocks.
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+fn has_run_out(rejection: &bulklink::Rejection) -> Option<Duration> {
+    match *rejection.reason() {
+        RejectionReason::WaitLimit { waited, .. } => Some(waited),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_many_leaves_at_its_own_time() {
+    let payments = limited(ms(10));
+    let slot = payments.slot_now().unwrap();
+    let mut waits = Vec::new();
+    for number in 0..20 {
+        let (payments, begun) = (payments.clone(), Instant::now());
+        waits.push(tokio::spawn(async move {
+            let rejection = payments.slot().await.unwrap_err();
+            assert_eq!((begun.elapsed(), has_run_out(&rejection)), (ms(10), Some(ms(10))));
+        }));
+        // Some come together, and the first leave before the last come.
+        tokio::time::sleep(ms(number % 3)).await;
+    }
+    for wait in waits {
+        must_come(wait).await.unwrap();
+    }
+    assert_eq!(checked_status(&payments).totals.expired, 20);
+    drop(slot);
+    assert_nothing_left(&payments);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_behind_one_who_was_admitted_leave_at_their_time() {
+    let payments = limited(ms(10));
+    let slot = payments.slot_now().unwrap();
+    let mut first = task::spawn(payments.slot());
+    assert_pending!(first.poll());
+    advance(ms(6)).await;
+    let mut second = task::spawn(payments.slot());
+    assert_pending!(second.poll());
+    drop(slot);
+    let _slot = assert_ready_ok!(first.poll());
+    advance(ms(9)).await;
+    assert!(!second.is_woken());
+    assert_pending!(second.poll());
+    advance(ms(1)).await;
+    assert!(second.is_woken());
+    let rejection = assert_ready_err!(second.poll());
+    assert_eq!(has_run_out(&rejection), Some(ms(10)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_was_empty_for_long_keeps_its_limits_again() {
+    let payments = limited(ms(10));
+    let _slot = payments.slot_now().unwrap();
+    for pause in [0, 3, 10, 1_000] {
+        let mut waiter = task::spawn(payments.slot());
+        assert_pending!(waiter.poll());
+        drop(waiter);
+        advance(ms(pause)).await;
+        let begun = Instant::now();
+        assert!(has_run_out(&must_come(payments.slot()).await.unwrap_err()).is_some());
+        assert_eq!(begun.elapsed(), ms(10), "after a pause of {pause} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_and_the_limits_around_it_are_each_kept() {
+    let payments = limited(ms(10));
+    let _slot = payments.slot_now().unwrap();
+    let begun = Instant::now();
+    let (first, late, last) = tokio::join!(
+        async { (payments.slot().await, begun.elapsed()) },
+        async { (payments.slot_before(Deadline::after(ms(4))).await, begun.elapsed()) },
+        async { (payments.slot_within(ms(20)).await, begun.elapsed()) },
+    );
+    assert_eq!([first.1, late.1, last.1], [ms(10), ms(4), ms(10)]);
+    assert!(matches!(late.0.unwrap_err().reason(), RejectionReason::Deadline { .. }));
+}
+
+/// A request takes its place when it is called, whenever its future is polled first.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_polled_late_has_the_time_of_its_call() {
+    let payments = limited(ms(10));
+    let _slot = payments.slot_now().unwrap();
+    let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
+    let mut service = BulkheadLayer::new(&payments).per_request().into_error().layer(echo);
+    let mut early = task::spawn(service.call(1));
+    advance(ms(3)).await;
+    let mut late = task::spawn(service.call(2));
+    assert_pending!(late.poll());
+    advance(ms(2)).await;
+    assert_pending!(early.poll());
+    advance(ms(5)).await;
+    assert!(early.is_woken() && !late.is_woken());
+    assert_ready_err!(early.poll());
+    let mut never = task::spawn(service.call(3));
+    advance(ms(3)).await;
+    assert!(late.is_woken());
+    assert_ready_err!(late.poll());
+    advance(ms(20)).await;
+    assert_ready_err!(never.poll());
+    assert_eq!(checked_status(&payments).totals.expired, 3);
+}
+
+#[test]
+fn a_runtime_that_nobody_drives_keeps_nobody_else_waiting() {
+    let payments = limited(ms(20));
+    let _slot = payments.slot_now().unwrap();
+    let (stuck, driven) = (runtime(), runtime());
+    let mut waiter = Box::pin(payments.slot());
+    stuck.block_on(async { assert_pending!(poll_once(waiter.as_mut(), Waker::noop())) });
+    for _ in 0..2 {
+        let rejection = driven.block_on(must_come(payments.slot())).unwrap_err();
+        assert!(has_run_out(&rejection).unwrap() >= ms(20));
+    }
+    // It is seen to be over wherever it is polled next.
+    let outcome = driven.block_on(must_come(waiter));
+    assert!(has_run_out(&outcome.unwrap_err()).unwrap() >= ms(20));
+}
+
+#[test]
+fn a_wait_whose_runtime_is_gone_ends_in_another_one() {
+    let payments = limited(ms(30));
+    let slot = payments.slot_now().unwrap();
+    let mut waits: Vec<_> = (0..3).map(|_| Box::pin(payments.slot())).collect();
+    let gone = runtime();
+    gone.block_on(async {
+        for wait in &mut waits {
+            assert_pending!(poll_once(wait.as_mut(), Waker::noop()));
+        }
+    });
+    drop(gone);
+    let next = runtime();
+    for wait in waits {
+        let rejection = next.block_on(must_come(wait)).unwrap_err();
+        assert!(has_run_out(&rejection).unwrap() >= ms(30));
+    }
+    // And whoever comes later is kept by an alarm of the runtime that is left.
+    let rejection = next.block_on(must_come(payments.slot())).unwrap_err();
+    assert!(has_run_out(&rejection).unwrap() >= ms(30));
+    drop(slot);
+    assert_nothing_left(&payments);
+}
+
+#[test]
+fn a_bulkhead_that_goes_takes_its_alarm_with_it() {
+    let payments = limited(Duration::from_secs(3_600));
+    let slot = payments.slot_now().unwrap();
+    let mut waiter = Box::pin(payments.slot());
+    let runtime = runtime();
+    runtime.block_on(async { assert_pending!(poll_once(waiter.as_mut(), Waker::noop())) });
+    drop((waiter, slot, payments));
+    // The driver has nothing to wait for, so it must not find the timer of an hour.
+    runtime.block_on(tokio::task::yield_now());
+}
+
+/// A waker that polls the wait it is for on the spot.
+struct OnTheSpot(Mutex<Option<Pin<Box<Admission>>>>, Mutex<Vec<bool>>);
+
+impl Wake for OnTheSpot {
+    fn wake(self: Arc<Self>) {
+        let wait = self.0.lock().unwrap().take();
+        if let Some(mut wait) = wait {
+            let expired = matches!(poll_once(wait.as_mut(), Waker::noop()), Poll::Ready(Err(_)));
+            self.1.lock().unwrap().push(expired);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_is_polled_by_its_own_waker_expires_there() {
+    let payments = limited(ms(10));
+    let _slot = payments.slot_now().unwrap();
+    let spots: Vec<_> =
+        (0..3).map(|_| Arc::new(OnTheSpot(Mutex::new(None), Mutex::default()))).collect();
+    for spot in &spots {
+        let mut wait = Box::pin(payments.slot());
+        assert_pending!(poll_once(wait.as_mut(), &spot.clone().into()));
+        *spot.0.lock().unwrap() = Some(wait);
+    }
+    advance(ms(10)).await;
+    for spot in &spots {
+        assert_eq!(*spot.1.lock().unwrap(), [true]);
+    }
+    assert_eq!(checked_status(&payments).totals.expired, 3);
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(waker))
+}
