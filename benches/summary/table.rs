@@ -42,7 +42,8 @@ pub(crate) fn print(measured: &[Outcome], counted: &[Count], limits: Limits) {
     }
     for count in counted {
         let Count { number, what, counted, at_most } = count;
-        println!("| {number:>3} | {what} | {counted:.2} | {at_most} | {} |", count.verdict());
+        let limit = at_most.map_or(String::from("-"), |limit| limit.to_string());
+        println!("| {number:>3} | {what} | {counted:.2} | {limit} | {} |", count.verdict());
     }
 }
 
@@ -92,9 +93,12 @@ fn row(outcome: &Outcome) -> String {
 
 fn count_row(count: &Count) -> String {
     let Count { number, what, counted, at_most } = count;
-    let ok = count.verdict() == "ok";
-    format!(
-        "    {{\"target\": \"{number}\", \"what\": \"{what}\", \"counted\": {counted:.4}, \
-         \"at_most\": {at_most}, \"ok\": {ok}}}"
-    )
+    let mut row =
+        format!("    {{\"target\": \"{number}\", \"what\": \"{what}\", \"counted\": {counted:.4}");
+    if let Some(at_most) = at_most {
+        let ok = count.verdict() == "ok";
+        // Writing to a string does not fail.
+        let _ = write!(row, ", \"at_most\": {at_most}, \"ok\": {ok}");
+    }
+    row + "}"
 }

@@ -39,6 +39,12 @@
 //! 5. Everybody with a number below `called` is out of the line, and everybody in it has a higher one.
 //! 6. A closed gate has nobody waiting, and once nothing is in flight it is drained, for good.
 //!
+//! # Who keeps the limits
+//!
+//! A waiter with a limit has a timer of its own, or the alarm of the line keeps the limit: see `watch`.
+//! Whenever the alarm keeps anybody's limit it is set for the first of them or earlier, or somebody is
+//! about to set it.
+//!
 //! # Linearizability
 //!
 //! A fast admission or release happens at its compare-exchange. A locked section that changes

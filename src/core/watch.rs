@@ -167,3 +167,63 @@ impl Gate {
         }
     }
 }
+
+#[cfg(all(test, not(bulklink_loom)))]
+mod tests {
+    use std::task::Waker;
+
+    use tokio_test::task;
+
+    use super::*;
+    use crate::core::{
+        alarm::current_runtime,
+        arrival::{Arrival, Arrived, Patience},
+        gate::GateKind,
+    };
+
+    /// Joins a gate that is full, in this runtime.
+    fn join(gate: &Gate, waker: &Waker) -> (Ticket, Keeping) {
+        let patience = Patience::Prepared(Some(waker.clone()), current_runtime());
+        match gate.arrive(Arrival { cost: 1, expired: None, patience }) {
+            Arrived::Waits { ticket, keeping, .. } => (ticket, keeping),
+            other => panic!("a full gate with room made of an arrival: {other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_that_rings_while_it_is_being_set_is_heard_when_it_is_put_back() {
+        let gate = Gate::new(1, 2, GateKind::Plain);
+        gate.arrive(Arrival { cost: 1, expired: None, patience: Patience::None });
+        let limit = Duration::from_millis(10);
+        let mut waiter = task::spawn(std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(join(&gate, cx.waker()))
+        }));
+        let std::task::Poll::Ready((ticket, Keeping::NewAlarm)) = waiter.poll() else {
+            panic!("the first of all brings the alarm");
+        };
+
+        // Adopted, and taken out to be set.
+        let mut effects = Effects::default();
+        let mut section = Section::enter(&gate, &mut effects);
+        let alarm = Alarm::new(limit, Waker::noop().clone());
+        let (runtime, mut to_set) = (alarm.runtime, None);
+        section.rare().watch = Some(alarm.into());
+        assert_eq!(section.keep_limit(ticket, runtime, &mut to_set), Keeping::Alarm);
+        drop(section);
+        let (alarm, at) = to_set.expect("it was not set");
+        assert_eq!(at, Instant::now() + limit);
+
+        tokio::time::advance(limit).await;
+        gate.ring();
+        assert!(!waiter.is_woken(), "whoever sets the alarm does the rest");
+        let mut section = Section::enter(&gate, &mut effects);
+        assert!(section.put_back(alarm, false).is_none(), "nobody is left to set it for");
+        drop(section);
+        effects.carry_out();
+        assert!(waiter.is_woken());
+
+        // The next finds it not set.
+        let (_, keeping) = join(&gate, Waker::noop());
+        assert_eq!(keeping, Keeping::Alarm);
+    }
+}

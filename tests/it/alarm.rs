@@ -143,7 +143,8 @@ fn a_runtime_that_nobody_drives_keeps_nobody_else_waiting() {
     stuck.block_on(async { assert_pending!(poll_once(waiter.as_mut(), Waker::noop())) });
     for _ in 0..2 {
         let rejection = driven.block_on(must_come(payments.slot())).unwrap_err();
-        assert!(has_run_out(&rejection).unwrap() >= ms(20));
+        // Long before whoever only looks for a wait that never ends would have polled it.
+        assert!((ms(20)..Duration::from_secs(30)).contains(&has_run_out(&rejection).unwrap()));
     }
     // It is seen to be over wherever it is polled next.
     let outcome = driven.block_on(must_come(waiter));
@@ -165,7 +166,7 @@ fn a_wait_whose_runtime_is_gone_ends_in_another_one() {
     let next = runtime();
     for wait in waits {
         let rejection = next.block_on(must_come(wait)).unwrap_err();
-        assert!(has_run_out(&rejection).unwrap() >= ms(30));
+        assert!((ms(30)..Duration::from_secs(30)).contains(&has_run_out(&rejection).unwrap()));
     }
     // And whoever comes later is kept by an alarm of the runtime that is left.
     let rejection = next.block_on(must_come(payments.slot())).unwrap_err();
