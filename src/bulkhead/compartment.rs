@@ -31,7 +31,7 @@ use crate::{
         event::{BulkheadEvent, CountPanics, Origin, Subscribers, Subscription},
         status::BulkheadStatus,
     },
-    sync::{Arc, Weak, unique_number},
+    sync::{Arc, Weak, panics, unique_number},
 };
 
 /// One gate, as all its handles share it, and whose it is. In this order: see [`Gate`].
@@ -384,6 +384,8 @@ impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         if let Some(compartment) = self.0.upgrade() {
             compartment.gate.ring();
+            // If all others have let go of it meanwhile, its handlers are dropped here.
+            panics(|| drop(compartment));
         }
     }
 }

@@ -67,6 +67,10 @@ impl Alarm {
     /// Has it ring at this time. It may ring at once, also on this thread and before this returns, so no
     /// lock may be held.
     pub(super) fn set(&mut self, at: Instant) -> Setting {
+        // It went off before its time: its runtime is being shut down, and to poll it would panic.
+        if self.timer.is_elapsed() && self.timer.deadline() > Instant::now() {
+            return Setting::Dead;
+        }
         let mut setting = Setting::Dead;
         // A timer whose runtime is shut down panics.
         panics(|| {

@@ -9,6 +9,7 @@ use std::{task::Waker, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    alarm::current_runtime,
     arrival::{Arrival, Arrived, Expiry, Keeping, Looked, Patience, ResizeRefusal},
     effects::{Effects, EventKind, SharedAudience},
     line::{Line, Ticket, Waiter},
@@ -95,10 +96,10 @@ impl Gate {
             section.effects.retire(unused.take());
         }
         section.settle();
-        effects.carry_out();
         if to_set.is_some() {
-            self.set_alarm(to_set);
+            self.set_alarm(to_set, &mut effects);
         }
+        effects.carry_out();
         arrived
     }
 
@@ -186,10 +187,10 @@ impl Gate {
         if ticket.number < called && called != CALLED_BY_CLOSE {
             return Looked::Called(Ok(()));
         }
+        let runtime = current_runtime();
         let look = |section: &mut Section<'_>| match section.called(ticket) {
             Some(outcome) => Looked::Called(outcome),
-            None if section.rare().line.is_limited(ticket) => Looked::Waits(Keeping::Alarm),
-            None => Looked::Waits(Keeping::Own),
+            None => Looked::Waits(section.keeping(ticket, runtime)),
         };
         self.watch(ticket, waker, look, |rare| &mut rare.line)
     }

@@ -156,6 +156,12 @@ impl Line {
         self.places.at(ticket.at).is_limited
     }
 
+    /// Leaves the limit of this waiter, which an alarm keeps, to itself.
+    pub(crate) fn unlimit(&mut self, ticket: Ticket) {
+        self.places.at_mut(ticket.at).is_limited = false;
+        self.limited.unlink(&mut self.places, ticket.at);
+    }
+
     /// Since when the first waits whose limit an alarm keeps.
     pub(crate) fn limited_since(&self) -> Option<Instant> {
         self.limited.head().map(|at| self.places.at(at).since)
@@ -229,6 +235,10 @@ mod tests {
                     3 if !model.is_empty() => {
                         let ticket = model.remove(index.index(model.len())).unwrap();
                         prop_assert_eq!(line.leave(ticket).cost, ticket.cost);
+                    }
+                    4 if cost % 2 == 0 && !limited.is_empty() => {
+                        let ticket = limited.remove(index.index(limited.len())).unwrap();
+                        line.unlimit(ticket);
                     }
                     4 => {
                         line.unlimit_first();

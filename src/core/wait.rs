@@ -102,6 +102,18 @@ impl<H: Home> Queued<H> {
         self.since
     }
 
+    /// What is decided already, without waiting for more.
+    pub(crate) fn look(self: Pin<&mut Self>) -> Option<Result<Permit<H>, H::Rejection>> {
+        let this = self.project();
+        match (this.place.look(Waker::noop()), *this.end) {
+            (Looked::Called(outcome), _) => Some(outcome),
+            (Looked::Waits(_), Some((at, expiry))) if at <= Instant::now() => {
+                Some(this.place.expire(expiry))
+            }
+            (Looked::Waits(_), _) => None,
+        }
+    }
+
     /// The first poll, made by whoever has just joined: the waker is in place, the limit may not be kept
     /// yet.
     ///
@@ -159,12 +171,6 @@ impl<H: Home> Future for Queued<H> {
                 // What was to be done about its limit still is, unless an alarm keeps it now.
                 if *this.keeping != Keeping::NewAlarm || keeping == Keeping::Alarm {
                     *this.keeping = keeping;
-                }
-                // Its alarm is driven by the runtime it joined in, and may be late for another one.
-                if let (Keeping::Alarm, Some((at, expiry))) = (keeping, *this.end) {
-                    if at <= Instant::now() {
-                        return Poll::Ready(this.place.expire(expiry));
-                    }
                 }
                 self.poll_joined(cx)
             }

@@ -78,6 +78,21 @@ impl Section<'_> {
         }
     }
 
+    /// Who keeps the limit of a waiter that is polled in this runtime. An alarm of another one may not be
+    /// driven, so the limit is left to the waiter.
+    pub(super) fn keeping(&mut self, ticket: Ticket, runtime: Option<Id>) -> Keeping {
+        let Rare { line, watch, .. } = self.rare();
+        if !line.is_limited(ticket) {
+            return Keeping::Own;
+        }
+        let driven_here = |watch: &Watch| runtime.is_none_or(|runtime| runtime == watch.runtime);
+        if watch.as_ref().is_some_and(driven_here) {
+            return Keeping::Alarm;
+        }
+        line.unlimit(ticket);
+        Keeping::Own
+    }
+
     /// The alarm rings: wakes those whose limit has passed. Returns the alarm to be set for the next, if
     /// there is one.
     pub(super) fn wake_expired(&mut self) -> Option<ToSet> {
@@ -100,7 +115,7 @@ impl Section<'_> {
 
     /// Puts an alarm back that was set, or is to be set for another time because that one is `over`.
     pub(super) fn put_back(&mut self, alarm: Box<Alarm>, over: bool) -> Option<ToSet> {
-        let watch = self.rare().watch.as_mut()?;
+        let watch = self.rare().watch.as_mut().expect("an alarm that is out keeps its watch");
         watch.alarm = Some(alarm);
         let has_rung = mem::take(&mut watch.has_rung);
         if over || has_rung { self.wake_expired() } else { None }
@@ -135,7 +150,8 @@ impl Gate {
         let keeping = section.keep_limit(ticket, runtime, &mut to_set);
         drop(section);
         drop(unused);
-        self.set_alarm(to_set);
+        self.set_alarm(to_set, &mut effects);
+        effects.carry_out();
         keeping
     }
 
@@ -143,17 +159,16 @@ impl Gate {
     pub(crate) fn ring(&self) {
         let mut effects = Effects::default();
         let next = Section::enter(self, &mut effects).wake_expired();
+        self.set_alarm(next, &mut effects);
         effects.carry_out();
-        self.set_alarm(next);
     }
 
     /// Sets an alarm that was taken out for it.
     #[cold]
-    pub(super) fn set_alarm(&self, mut to_set: Option<ToSet>) {
+    pub(super) fn set_alarm(&self, mut to_set: Option<ToSet>, effects: &mut Effects) {
         while let Some((mut alarm, at)) = to_set.take() {
             let setting = alarm.set(at);
-            let mut effects = Effects::default();
-            let mut section = Section::enter(self, &mut effects);
+            let mut section = Section::enter(self, effects);
             let dead = if let Setting::Dead = setting {
                 section.unwatch();
                 Some(alarm)
@@ -163,7 +178,6 @@ impl Gate {
             };
             drop(section);
             drop(dead);
-            effects.carry_out();
         }
     }
 }
@@ -195,9 +209,8 @@ mod tests {
         let gate = Gate::new(1, 2, GateKind::Plain);
         gate.arrive(Arrival { cost: 1, expired: None, patience: Patience::None });
         let limit = Duration::from_millis(10);
-        let mut waiter = task::spawn(std::future::poll_fn(|cx| {
-            std::task::Poll::Ready(join(&gate, cx.waker()))
-        }));
+        let mut waiter =
+            task::spawn(std::future::poll_fn(|cx| std::task::Poll::Ready(join(&gate, cx.waker()))));
         let std::task::Poll::Ready((ticket, Keeping::NewAlarm)) = waiter.poll() else {
             panic!("the first of all brings the alarm");
         };

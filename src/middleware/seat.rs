@@ -6,7 +6,7 @@
 use std::{
     mem,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -146,12 +146,18 @@ impl Seat {
             Self::Admitted(_) | Self::Empty => {}
             Self::Refused(reason) => return Err(admit.reject(reason)),
             Self::Waits(mut waiting) => {
-                // If this was not ready, only what is here already counts.
-                let _ = waiting.as_mut().poll_end(false, &mut Context::from_waker(Waker::noop()));
-                if let WaitingProj::Ended { outcome, waited } = waiting.as_mut().project() {
-                    if let Some(outcome) = outcome.take() {
-                        return in_time(outcome?, *waited, deadline);
+                let end = match waiting.as_mut().project() {
+                    // Not ready, and called all the same: only what is here already counts.
+                    WaitingProj::Queued { queued } => {
+                        let since = queued.since();
+                        queued.look().map(|outcome| (outcome, since.elapsed()))
                     }
+                    WaitingProj::Ended { outcome, waited } => {
+                        outcome.take().map(|outcome| (outcome, *waited))
+                    }
+                };
+                if let Some((outcome, waited)) = end {
+                    return in_time(outcome?, waited, deadline);
                 }
             }
         }

@@ -2,13 +2,19 @@
 
 use std::{
     future::Future,
+    panic,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     task::{Context, Poll, Wake, Waker},
+    thread,
     time::Duration,
 };
 
-use bulklink::{Admission, Bulkhead, BulkheadLayer, Deadline, RejectionReason};
+use bulklink::{Admission, Bulkhead, BulkheadLayer, Deadline, EventKind, RejectionReason};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Instant, advance},
@@ -185,6 +191,87 @@ fn a_bulkhead_that_goes_takes_its_alarm_with_it() {
     drop((waiter, slot, payments));
     // The driver has nothing to wait for, so it must not find the timer of an hour.
     runtime.block_on(tokio::task::yield_now());
+}
+
+/// A handler may take its time: the alarm is set before anybody is told.
+#[test]
+fn a_handler_that_takes_its_time_keeps_no_limit_waiting() {
+    let payments = limited(ms(50));
+    let _slot = payments.slot_now().unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    // There is an alarm afterwards, which is not set.
+    let rejection = runtime.block_on(must_come(payments.slot())).unwrap_err();
+    assert!(has_run_out(&rejection).is_some());
+    let (told, is_told) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let hold = Mutex::new(Some((told, may_go_on)));
+    let subscription = payments.subscribe(move |event| {
+        if event.kind == EventKind::Queued {
+            let Some((told, may_go_on)) = hold.lock().unwrap().take() else { return };
+            told.send(()).unwrap();
+            let _ = may_go_on.recv();
+        }
+    });
+    let held = payments.clone();
+    let first = runtime.spawn(async move { held.slot().await.is_err() });
+    is_told.recv().unwrap();
+    let rejection = runtime.block_on(must_come(payments.slot())).unwrap_err();
+    assert!((ms(50)..Duration::from_secs(30)).contains(&has_run_out(&rejection).unwrap()));
+    go_on.send(()).unwrap();
+    assert!(runtime.block_on(first).unwrap());
+    drop(subscription);
+}
+
+/// Nothing panics, on the way or in a hook, when a runtime goes from under a line.
+#[test]
+fn a_runtime_that_is_shut_down_does_not_panic_over_an_alarm() {
+    let payments = limited(Duration::from_secs(3_600));
+    let _slot = payments.slot_now().unwrap();
+    let mut waiter = Box::pin(payments.slot());
+    let gone = runtime();
+    gone.block_on(async { assert_pending!(poll_once(waiter.as_mut(), Waker::noop())) });
+    // A hook hears also of a panic that is caught; it stays, and passes on what it hears.
+    let (here, panics) = (thread::current().id(), Arc::<AtomicUsize>::default());
+    let (heard, former) = (panics.clone(), panic::take_hook());
+    panic::set_hook(Box::new(move |info| {
+        heard.fetch_add(usize::from(thread::current().id() == here), Ordering::Relaxed);
+        former(info);
+    }));
+    drop(gone);
+    assert_eq!(panics.load(Ordering::Relaxed), 0);
+    assert_eq!(payments.status().waiting, 1);
+}
+
+#[test]
+fn a_handle_that_is_called_after_its_runtime_is_gone_answers() {
+    let payments = limited(Duration::from_secs(3_600));
+    let _slot = payments.slot_now().unwrap();
+    let (kept, gone) = (runtime(), runtime());
+    let mut other = Box::pin(payments.slot());
+    kept.block_on(async { assert_pending!(poll_once(other.as_mut(), Waker::noop())) });
+    let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
+    let mut service = BulkheadLayer::new(&payments).into_error().layer(echo);
+    let mut cx = Context::from_waker(Waker::noop());
+    gone.block_on(async { assert_pending!(Service::<u64>::poll_ready(&mut service, &mut cx)) });
+    drop(gone);
+    assert_ready_err!(task::spawn(service.call(1)).poll());
+}
+
+#[test]
+fn a_request_called_in_one_runtime_and_polled_in_another_is_kept_there() {
+    let payments = limited(ms(30));
+    let _slot = payments.slot_now().unwrap();
+    let (stuck, driven) = (runtime(), runtime());
+    let mut first = Box::pin(payments.slot());
+    let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
+    let mut service = BulkheadLayer::new(&payments).per_request().into_error().layer(echo);
+    let answer = stuck.block_on(async {
+        assert_pending!(poll_once(first.as_mut(), Waker::noop()));
+        service.call(1)
+    });
+    let begun = std::time::Instant::now();
+    assert!(driven.block_on(must_come(answer)).is_err());
+    assert!(begun.elapsed() < Duration::from_secs(30), "only its own timer can have woken it");
 }
 
 /// A waker that polls the wait it is for on the spot.
