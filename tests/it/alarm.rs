@@ -265,10 +265,11 @@ fn a_request_called_in_one_runtime_and_polled_in_another_is_kept_there() {
     let mut first = Box::pin(payments.slot());
     let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
     let mut service = BulkheadLayer::new(&payments).per_request().into_error().layer(echo);
-    let answer = stuck.block_on(async {
-        assert_pending!(poll_once(first.as_mut(), Waker::noop()));
+    stuck.block_on(async { assert_pending!(poll_once(first.as_mut(), Waker::noop())) });
+    let answer = {
+        let _within = stuck.enter();
         service.call(1)
-    });
+    };
     let begun = std::time::Instant::now();
     assert!(driven.block_on(must_come(answer)).is_err());
     assert!(begun.elapsed() < Duration::from_secs(30), "only its own timer can have woken it");
