@@ -100,6 +100,34 @@ fn work_sees_what_the_work_before_it_did() {
     });
 }
 
+/// Whoever finds its number called without having been woken sees it too, though it takes no lock.
+#[test]
+fn a_waiter_that_looks_by_chance_sees_what_the_work_before_it_did() {
+    explore(3, || {
+        let gate = Shared::plain(1, 1);
+        let datum = Arc::new(Datum::new(0));
+        let held = gate.now(1).expect("a free unit");
+        let (_, waker) = Mark::new();
+        let ticket = gate.join(1, &waker);
+        let release = {
+            let datum = datum.clone();
+            thread::spawn(move || {
+                datum.store(1, Relaxed);
+                drop(held);
+            })
+        };
+        if gate.find(ticket, &waker) == Some(Ok(())) {
+            assert_eq!(datum.load(Relaxed), 1);
+            gate.release(1);
+        } else {
+            gate.cancel(ticket);
+        }
+        ended(release);
+        assert_eq!(gate.look_around().used, 0);
+        gate.assert_settled();
+    });
+}
+
 /// A unit that was used before passes on what its holder did although nobody takes the lock.
 #[test]
 fn the_fast_path_alone_passes_on_what_the_work_before_it_did() {
