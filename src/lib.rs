@@ -84,12 +84,13 @@ mod sync;
 pub use crate::core::{
     effects::EventKind,
     reason::RejectionReason,
+    rejection::Rejection,
     tally::{Peaks, Totals},
 };
 pub use bulkhead::{
     builder::{BulkheadBuilder, WeightedBulkheadBuilder},
     deadline::Deadline,
-    error::{ConfigError, Rejection, ResizeError},
+    error::{ConfigError, ResizeError},
     execute::{Execute, Guarded},
     partitioned::{PartitionLimits, PartitionedBulkhead, PartitionedBulkheadBuilder},
     plain::Bulkhead,

@@ -57,7 +57,7 @@ impl BulkheadRegistry {
     /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
-        let closing = Gate::new(1, 0, GateKind::Plain);
+        let closing = Gate::new(1, 0, GateKind::Plain, None);
         Self { shared: Arc::new(Shared { members: Mutex::default(), closing }) }
     }
 

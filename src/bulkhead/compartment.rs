@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    error::{Rejection, ResizeError},
+    error::ResizeError,
     partitioned::{family::Part, limits::Limits},
     slot::{Admission, Slot},
 };
@@ -24,6 +24,7 @@ use crate::{
         gate::{Gate, GateKind},
         home::{Ask, Home, Visit},
         reason::RejectionReason,
+        rejection::{Clerk, Rejection},
         tally::Snapshot,
         wait::{Run, Wait},
     },
@@ -65,13 +66,17 @@ impl Compartment {
     ) -> Self {
         let kind = if weighted { GateKind::Weighted } else { GateKind::Plain };
         let instance = unique_number();
+        let clerk = Clerk::new(label.clone(), false);
         let whole = Whole { label, instance, wait_limit, subscribers: Subscribers::default() };
-        Self { gate: Gate::new(capacity, waiting_room, kind), owner: Owner::Whole(Box::new(whole)) }
+        Self {
+            gate: Gate::new(capacity, waiting_room, kind, Some(clerk)),
+            owner: Owner::Whole(Box::new(whole)),
+        }
     }
 
     /// One partition of many.
     pub(super) fn partition(limits: Limits, part: Part) -> Self {
-        let gate = Gate::new(limits.parallelism, limits.waiting_room, GateKind::Partition);
+        let gate = Gate::new(limits.parallelism, limits.waiting_room, GateKind::Partition, None);
         Self { gate, owner: Owner::Part(part) }
     }
 
@@ -108,6 +113,15 @@ impl Compartment {
         }
     }
 
+    /// The gate that writes its rejections.
+    #[inline]
+    fn clerk(&self) -> &Gate {
+        match &self.owner {
+            Owner::Whole(_) => &self.gate,
+            Owner::Part(part) => part.family.clerk(),
+        }
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.gate.capacity() as usize
     }
@@ -123,8 +137,7 @@ impl Compartment {
 
     #[inline]
     pub(crate) fn slot_now(self: &Arc<Self>, cost: usize) -> Result<Slot, Rejection> {
-        let admitted = admit_now(Doorway::Open(self), cost, Ask::Now);
-        admitted.map(Slot::new).map_err(|reason| self.reject(reason))
+        admit_now(Doorway::Open(self), cost, Ask::Now).map(Slot::new)
     }
 
     #[inline]
@@ -209,7 +222,7 @@ impl Compartment {
 
     #[inline]
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        Rejection::new(self.label().clone(), reason, self.part().is_some())
+        self.clerk().reject(reason)
     }
 
     /// What a handle of the type `name` shows of itself.
@@ -235,7 +248,7 @@ pub(crate) struct Tenant(Arc<Compartment>);
 #[derive(Debug)]
 pub(crate) struct Guest<'a>(&'a Arc<Compartment>);
 
-/// A compartment to ask at, which gives a reason and leaves it to others to say whose it is.
+/// A compartment to ask at.
 #[derive(Debug)]
 pub(crate) enum Doorway<'a> {
     /// Only held on to once there is something to hold on for.
@@ -246,42 +259,24 @@ pub(crate) enum Doorway<'a> {
 
 /// Whoever is in a compartment, however it holds on to it.
 pub(crate) trait Inside {
-    type Rejection;
-
     fn compartment(&self) -> &Arc<Compartment>;
-
-    fn reject(&self, reason: RejectionReason) -> Self::Rejection;
 }
 
 impl Inside for Tenant {
-    type Rejection = Rejection;
-
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         &self.0
     }
-
-    fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.0.reject(reason)
-    }
 }
 
 impl Inside for Guest<'_> {
-    type Rejection = Rejection;
-
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         self.0
     }
-
-    fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.0.reject(reason)
-    }
 }
 
 impl Inside for Doorway<'_> {
-    type Rejection = RejectionReason;
-
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         match self {
@@ -289,19 +284,17 @@ impl Inside for Doorway<'_> {
             Self::Pinned(tenant) => &tenant.0,
         }
     }
-
-    #[inline]
-    fn reject(&self, reason: RejectionReason) -> RejectionReason {
-        reason
-    }
 }
 
 impl<T: Inside> Home for T {
-    type Rejection = T::Rejection;
-
     #[inline]
     fn gate(&self) -> &Gate {
         &self.compartment().gate
+    }
+
+    #[inline]
+    fn clerk(&self) -> &Gate {
+        self.compartment().clerk()
     }
 
     #[inline]
@@ -311,11 +304,6 @@ impl<T: Inside> Home for T {
 
     fn bell(&self) -> Waker {
         Arc::new(Bell(Arc::downgrade(self.compartment()))).into()
-    }
-
-    #[inline]
-    fn reject(&self, reason: RejectionReason) -> T::Rejection {
-        Inside::reject(self, reason)
     }
 }
 

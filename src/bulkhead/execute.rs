@@ -9,11 +9,11 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{
-    compartment::{Compartment, Guest, Tenant},
-    error::Rejection,
+use super::compartment::{Compartment, Guest, Tenant};
+use crate::{
+    core::{rejection::Rejection, wait::Run},
+    sync::Arc,
 };
-use crate::{core::wait::Run, sync::Arc};
 
 pin_project! {
     /// A future that runs inside a bulkhead: resolves to its output, or to the [`Rejection`].

@@ -6,13 +6,13 @@ use super::{
     builder::BulkheadBuilder,
     compartment::Compartment,
     deadline::Deadline,
-    error::{Rejection, ResizeError},
+    error::ResizeError,
     execute::{Execute, Guarded},
     face::face,
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{MAX_UNITS, home::Ask},
+    core::{MAX_UNITS, home::Ask, rejection::Rejection},
     sync::Arc,
 };
 

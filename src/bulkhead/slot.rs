@@ -9,8 +9,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{compartment::Tenant, error::Rejection};
-use crate::core::{admission::Permit, wait::Wait};
+use super::compartment::Tenant;
+use crate::core::{admission::Permit, rejection::Rejection, wait::Wait};
 
 /// Admitted work: while it lives its units are in use, and dropping it gives them back.
 ///

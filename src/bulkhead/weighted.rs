@@ -6,12 +6,15 @@ use super::{
     builder::WeightedBulkheadBuilder,
     compartment::Compartment,
     deadline::Deadline,
-    error::{Rejection, ResizeError},
+    error::ResizeError,
     execute::{Execute, Guarded},
     face::face,
     slot::{Admission, Slot},
 };
-use crate::{core::home::Ask, sync::Arc};
+use crate::{
+    core::{home::Ask, rejection::Rejection},
+    sync::Arc,
+};
 
 /// A compartment with a bounded number of units in use, of which every operation needs its own
 /// number, and a bounded line of operations waiting.

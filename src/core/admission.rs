@@ -10,6 +10,7 @@ use super::{
     alarm::current_runtime,
     arrival::{Arrival, Arrived, Expiry, Patience},
     home::{Ask, Home, Visit},
+    rejection::Rejection,
     wait::{Joined, Place},
 };
 
@@ -86,7 +87,7 @@ pub(crate) fn admit_now<V: Visit>(
     visit: V,
     cost: usize,
     ask: Ask,
-) -> Result<Permit<V::Stay>, V::Rejection> {
+) -> Result<Permit<V::Stay>, Rejection> {
     admit_fast(visit, cost, ask).or_else(Undecided::admit_now)
 }
 
@@ -120,7 +121,7 @@ pub(crate) struct Undecided<V> {
 impl<V: Visit> Undecided<V> {
     /// Arrives at the gate. A waiter is woken through `waker`.
     #[cold]
-    pub(crate) fn arrive(self, waker: &Waker) -> Result<Entry<V::Stay>, V::Rejection> {
+    pub(crate) fn arrive(self, waker: &Waker) -> Result<Entry<V::Stay>, Rejection> {
         let Self { visit, cost, ask, expired } = self;
         if !ask.waits() {
             return Self { visit, cost, ask, expired }.admit_now().map(Entry::Admitted);
@@ -139,11 +140,11 @@ impl<V: Visit> Undecided<V> {
             } else {
                 Patience::Unprepared
             };
-            match visit.gate().arrive(Arrival { cost, expired, patience }) {
+            match visit.gate().arrive(Arrival { cost, expired, patience }, visit.clerk()) {
                 Arrived::Admitted => {
                     return Ok(Entry::Admitted(Permit::new(visit.stay(), cost as u32)));
                 }
-                Arrived::Refused(reason) => return Err(visit.reject(reason)),
+                Arrived::Refused(rejection) => return Err(rejection),
                 Arrived::MustPrepare => prepare = true,
                 Arrived::Waits { ticket, since, keeping } => {
                     let end = ask.end(since, visit.wait_limit());
@@ -155,11 +156,12 @@ impl<V: Visit> Undecided<V> {
     }
 
     #[cold]
-    fn admit_now(self) -> Result<Permit<V::Stay>, V::Rejection> {
+    fn admit_now(self) -> Result<Permit<V::Stay>, Rejection> {
         let Self { visit, cost, expired, .. } = self;
-        match visit.gate().arrive(Arrival { cost, expired, patience: Patience::None }) {
+        let arrival = Arrival { cost, expired, patience: Patience::None };
+        match visit.gate().arrive(arrival, visit.clerk()) {
             Arrived::Admitted => Ok(Permit::new(visit.stay(), cost as u32)),
-            Arrived::Refused(reason) => Err(visit.reject(reason)),
+            Arrived::Refused(rejection) => Err(rejection),
             Arrived::MustPrepare | Arrived::Waits { .. } => {
                 unreachable!("an operation that does not wait was queued")
             }

@@ -4,7 +4,7 @@ use std::{task::Waker, time::Duration};
 
 use tokio::{runtime::Id, time::Instant};
 
-use super::{line::Ticket, reason::RejectionReason};
+use super::{line::Ticket, reason::RejectionReason, rejection::Rejection};
 
 /// An operation at the gate.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) enum Arrived {
     },
     /// Nothing happened: it must wait, and was unprepared.
     MustPrepare,
-    Refused(RejectionReason),
+    Refused(Rejection),
 }
 
 /// Who sees to it that a wait ends when its limit has passed.
@@ -68,7 +68,7 @@ pub(crate) enum Keeping {
 }
 
 /// What a waiter finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Looked<T> {
     /// It is out of the line.
     Called(T),

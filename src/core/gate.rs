@@ -14,6 +14,7 @@ use super::{
     effects::{Effects, EventKind, SharedAudience},
     line::{Line, Ticket, Waiter},
     reason::RejectionReason,
+    rejection::{Clerk, Rejection},
     section::Section,
     state::{Rare, State},
     tally::Snapshot,
@@ -53,13 +54,14 @@ pub(crate) enum GateKind {
 }
 
 impl Gate {
-    pub(crate) fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
+    /// A gate. Without a `clerk` its rejections are written by another.
+    pub(crate) fn new(capacity: u32, room: u32, kind: GateKind, clerk: Option<Clerk>) -> Self {
         Self {
             // The first admission of all is a peak.
             word: AtomicU64::new(Word::new(0, 0, false).bits()),
             called: AtomicU64::new(0),
             room,
-            state: Mutex::new(State::new(capacity, kind)),
+            state: Mutex::new(State::new(capacity, kind, clerk)),
         }
     }
 
@@ -83,14 +85,15 @@ impl Gate {
         false
     }
 
-    /// An operation arrives: the rows of the table of admission, in their order, in one step.
-    pub(crate) fn arrive(&self, mut arrival: Arrival) -> Arrived {
+    /// An operation arrives: the rows of the table of admission, in their order, in one step. `clerk`
+    /// is the gate that writes its rejection.
+    pub(crate) fn arrive(&self, mut arrival: Arrival, clerk: &Self) -> Arrived {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         let mut to_set = None;
         let arrived = match refuse(&mut section, &arrival) {
-            Some(reason) => Arrived::Refused(reason),
-            None => self.admit_or_join(&mut section, &mut arrival, &mut to_set),
+            Some(reason) => Arrived::Refused(section.reject(clerk, reason)),
+            None => self.admit_or_join(&mut section, &mut arrival, &mut to_set, clerk),
         };
         if let Patience::Prepared(unused, _) = &mut arrival.patience {
             section.effects.retire(unused.take());
@@ -110,6 +113,7 @@ impl Gate {
         section: &mut Section<'_>,
         arrival: &mut Arrival,
         to_set: &mut Option<ToSet>,
+        clerk: &Self,
     ) -> Arrived {
         let cost = arrival.cost as u32;
         let has_room = section.state.waiting() < self.room;
@@ -137,13 +141,14 @@ impl Gate {
             _ => {
                 section.state.counts.saturated += 1;
                 section.record(EventKind::Saturated, |change| change.cost = Some(cost));
-                Arrived::Refused(RejectionReason::Saturated {
+                let reason = RejectionReason::Saturated {
                     cost: arrival.cost,
                     used: section.used() as usize,
                     capacity: section.state.capacity as usize,
                     waiting: section.state.waiting() as usize,
                     waiting_room: self.room as usize,
-                })
+                };
+                Arrived::Refused(section.reject(clerk, reason))
             }
         }
     }
@@ -182,21 +187,29 @@ impl Gate {
         &self,
         ticket: Ticket,
         waker: &Waker,
-    ) -> Looked<Result<(), RejectionReason>> {
+        clerk: &Self,
+    ) -> Looked<Result<(), Rejection>> {
         let called = self.called.load(Ordering::Acquire);
         if ticket.number < called && called != CALLED_BY_CLOSE {
             return Looked::Called(Ok(()));
         }
         let runtime = current_runtime();
         let look = |section: &mut Section<'_>| match section.called(ticket) {
-            Some(outcome) => Looked::Called(outcome),
+            Some(outcome) => {
+                Looked::Called(outcome.map_err(|reason| section.reject(clerk, reason)))
+            }
             None => Looked::Waits(section.keeping(ticket, runtime)),
         };
         self.watch(ticket, waker, look, |rare| &mut rare.line)
     }
 
     /// A waiter leaves because a limit has passed, unless it was admitted before that was seen.
-    pub(crate) fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
+    pub(crate) fn expire(
+        &self,
+        ticket: Ticket,
+        expiry: Expiry,
+        clerk: &Self,
+    ) -> Result<(), Rejection> {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
@@ -210,6 +223,7 @@ impl Gate {
             });
             Err(expiry.reason(waited))
         });
+        let outcome = outcome.map_err(|reason| section.reject(clerk, reason));
         section.settle();
         effects.carry_out();
         outcome
@@ -341,6 +355,11 @@ impl Gate {
             effects.carry_out();
             return seen;
         }
+    }
+
+    /// Writes a rejection, of this gate or one whose clerk this is.
+    pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
+        self.state.lock().clerk.as_mut().expect("a gate that rejects has a clerk").reject(reason)
     }
 
     pub(crate) fn capacity(&self) -> u32 {

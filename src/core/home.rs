@@ -4,22 +4,20 @@ use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{arrival::Expiry, gate::Gate, reason::RejectionReason};
+use super::{arrival::Expiry, gate::Gate};
 
-/// What an operation holds on to its gate by, and what its rejection is called there.
+/// What an operation holds on to its gate by.
 pub(crate) trait Home {
-    /// A reason together with whose it is.
-    type Rejection;
-
     fn gate(&self) -> &Gate;
+
+    /// The gate that writes its rejections.
+    fn clerk(&self) -> &Gate;
 
     /// How long an operation may wait that does not say otherwise.
     fn wait_limit(&self) -> Option<Duration>;
 
     /// Rings the gate when it is woken, for as long as there is one.
     fn bell(&self) -> Waker;
-
-    fn reject(&self, reason: RejectionReason) -> Self::Rejection;
 }
 
 /// A home to ask from, of which one to keep is made once there is something to keep it for.

@@ -1,6 +1,6 @@
 //! The admission engine: a bounded number of units, a bounded line for them, and nothing else.
 //!
-//! It knows no tower, no http and no labels. Code of others (wakers, handlers) is never run, cloned
+//! It knows no tower and no http, and labels only to write them on rejections. Code of others (wakers, handlers) is never run, cloned
 //! or dropped while its lock is held.
 //!
 //! # One operation
@@ -66,6 +66,7 @@ mod line;
 #[cfg(all(test, bulklink_loom))]
 mod models;
 pub(crate) mod reason;
+pub(crate) mod rejection;
 mod section;
 mod state;
 pub(crate) mod tally;

@@ -15,6 +15,7 @@ use super::{
     gate::{CALLED_BY_CLOSE, Gate},
     line::{Ticket, Waiter},
     reason::RejectionReason,
+    rejection::Rejection,
     state::{Rare, State},
     tally::{Peaks, Snapshot, Totals, Units},
     word::{ALLOWANCE, Word},
@@ -193,6 +194,14 @@ impl<'a> Section<'a> {
         match closed_from {
             Some(first) if first <= ticket.number => Some(Err(RejectionReason::Closed)),
             _ => Some(Ok(())),
+        }
+    }
+
+    /// A rejection for this reason; `clerk` is the gate that writes it where this one does not.
+    pub(super) fn reject(&mut self, clerk: &Gate, reason: RejectionReason) -> Rejection {
+        match &mut self.state.clerk {
+            Some(own) => own.reject(reason),
+            None => clerk.reject(reason),
         }
     }
 

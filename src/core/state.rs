@@ -4,6 +4,7 @@ use super::{
     effects::SharedAudience,
     gate::{Gate, GateKind},
     line::Line,
+    rejection::Clerk,
     tally::{Counts, RareCounts, Units},
     watch::Watch,
 };
@@ -24,6 +25,8 @@ pub(super) struct State {
     pub(super) admitted: u64,
     pub(super) counts: Counts,
     pub(super) rare: Option<Box<Rare>>,
+    /// None in a gate among very many, whose rejections another one writes.
+    pub(super) clerk: Option<Clerk>,
 }
 
 /// What most gates do without most of the time. A weighted gate has it always.
@@ -42,7 +45,7 @@ pub(super) struct Rare {
 }
 
 impl State {
-    pub(super) fn new(capacity: u32, kind: GateKind) -> Self {
+    pub(super) fn new(capacity: u32, kind: GateKind, clerk: Option<Clerk>) -> Self {
         Self {
             capacity,
             reach: 0,
@@ -53,6 +56,7 @@ impl State {
             admitted: 0,
             counts: Counts::default(),
             rare: (kind == GateKind::Weighted).then(|| Rare::new(Some(Units::default()), 0)),
+            clerk,
         }
     }
 

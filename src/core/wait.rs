@@ -14,10 +14,9 @@ use super::{
     admission::{Entry, Permit, Undecided, admit_fast},
     alarm::Alarm,
     arrival::{Expiry, Keeping, Looked},
-    gate::Gate,
     home::{Ask, Home, Visit},
     line::Ticket,
-    reason::RejectionReason,
+    rejection::Rejection,
 };
 
 /// A place in the line; dropping it leaves the line, or gives back what it was admitted to.
@@ -33,28 +32,27 @@ impl<H: Home> Place<H> {
         Self { home: Some(home), ticket }
     }
 
-    fn look(&mut self, waker: &Waker) -> Looked<Result<Permit<H>, H::Rejection>> {
-        match self.gate().look(self.ticket, waker) {
+    fn look(&mut self, waker: &Waker) -> Looked<Result<Permit<H>, Rejection>> {
+        let home = self.home();
+        match home.gate().look(self.ticket, waker, home.clerk()) {
             Looked::Called(outcome) => Looked::Called(self.settle(outcome)),
             Looked::Waits(keeping) => Looked::Waits(keeping),
         }
     }
 
-    fn expire(&mut self, expiry: Expiry) -> Result<Permit<H>, H::Rejection> {
-        let outcome = self.gate().expire(self.ticket, expiry);
+    fn expire(&mut self, expiry: Expiry) -> Result<Permit<H>, Rejection> {
+        let home = self.home();
+        let outcome = home.gate().expire(self.ticket, expiry, home.clerk());
         self.settle(outcome)
     }
 
-    fn gate(&self) -> &Gate {
-        self.home.as_ref().expect("a place is polled until it has an outcome").gate()
+    fn home(&self) -> &H {
+        self.home.as_ref().expect("a place is polled until it has an outcome")
     }
 
-    fn settle(&mut self, outcome: Result<(), RejectionReason>) -> Result<Permit<H>, H::Rejection> {
+    fn settle(&mut self, outcome: Result<(), Rejection>) -> Result<Permit<H>, Rejection> {
         let home = self.home.take().expect("a place has one outcome");
-        match outcome {
-            Ok(()) => Ok(Permit::new(home, self.ticket.cost)),
-            Err(reason) => Err(home.reject(reason)),
-        }
+        outcome.map(|()| Permit::new(home, self.ticket.cost))
     }
 }
 
@@ -103,7 +101,7 @@ impl<H: Home> Queued<H> {
     }
 
     /// What is decided already, without waiting for more.
-    pub(crate) fn look(self: Pin<&mut Self>) -> Option<Result<Permit<H>, H::Rejection>> {
+    pub(crate) fn look(self: Pin<&mut Self>) -> Option<Result<Permit<H>, Rejection>> {
         let this = self.project();
         match (this.place.look(Waker::noop()), *this.end) {
             (Looked::Called(outcome), _) => Some(outcome),
@@ -124,7 +122,7 @@ impl<H: Home> Queued<H> {
     pub(crate) fn poll_joined(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Permit<H>, H::Rejection>> {
+    ) -> Poll<Result<Permit<H>, Rejection>> {
         match (self.end, self.keeping) {
             (None, _) | (_, Keeping::Alarm) => Poll::Pending,
             (Some(end), _) => self.poll_limit(end, cx),
@@ -137,7 +135,7 @@ impl<H: Home> Queued<H> {
         self: Pin<&mut Self>,
         (at, expiry): (Instant, Expiry),
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Permit<H>, H::Rejection>> {
+    ) -> Poll<Result<Permit<H>, Rejection>> {
         let mut this = self.project();
         if this.timer.is_none() {
             // An alarm may have rung for this, or a first poll have come late.
@@ -161,7 +159,7 @@ impl<H: Home> Queued<H> {
 }
 
 impl<H: Home> Future for Queued<H> {
-    type Output = Result<Permit<H>, H::Rejection>;
+    type Output = Result<Permit<H>, Rejection>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
@@ -200,7 +198,7 @@ impl<H: Visit<Stay = H>> Wait<H> {
         mut self: Pin<&mut Self>,
         undecided: Undecided<H>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Permit<H>, H::Rejection>> {
+    ) -> Poll<Result<Permit<H>, Rejection>> {
         match undecided.arrive(cx.waker()) {
             Ok(Entry::Admitted(permit)) => Poll::Ready(Ok(permit)),
             Err(rejection) => Poll::Ready(Err(rejection)),
@@ -228,7 +226,7 @@ impl<H: Home> Wait<H> {
 }
 
 impl<H: Visit<Stay = H>> Future for Wait<H> {
-    type Output = Result<Permit<H>, H::Rejection>;
+    type Output = Result<Permit<H>, Rejection>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -285,7 +283,7 @@ impl<H: Home, F> Run<H, F> {
 }
 
 impl<H: Visit<Stay = H>, F: Future> Future for Run<H, F> {
-    type Output = Result<F::Output, H::Rejection>;
+    type Output = Result<F::Output, Rejection>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

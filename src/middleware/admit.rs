@@ -12,12 +12,11 @@ use super::{
 use crate::{
     bulkhead::{
         compartment::{Compartment, Doorway},
-        error::Rejection,
         partitioned::PartitionedBulkhead,
         plain::Bulkhead,
         weighted::WeightedBulkhead,
     },
-    core::{home::Ask, reason::RejectionReason},
+    core::{home::Ask, reason::RejectionReason, rejection::Rejection},
     sync::Arc,
 };
 
@@ -48,21 +47,18 @@ pub enum Way<'a> {
 pub trait Admit {
     /// Counts a request that was let past.
     fn count_bypass(&self);
-
-    /// A rejection for this reason.
-    fn reject(&self, reason: RejectionReason) -> Rejection;
 }
 
 /// An admission that is known before its request.
 pub trait AdmitUnseen: Admit {
     /// The door of every request.
-    fn door(&self, ask: Ask) -> Result<Door<'_>, RejectionReason>;
+    fn door(&self, ask: Ask) -> Result<Door<'_>, Rejection>;
 }
 
 /// An admission that a request may have a say in.
 pub trait AdmitSeen<Request>: Admit {
     /// The way of this request.
-    fn way(&self, request: &Request, ask: Ask) -> Result<Way<'_>, RejectionReason>;
+    fn way(&self, request: &Request, ask: Ask) -> Result<Way<'_>, Rejection>;
 }
 
 /// One slot of one bulkhead for every request.
@@ -75,21 +71,17 @@ impl Admit for Plain {
     fn count_bypass(&self) {
         self.bulkhead.compartment().count_bypass();
     }
-
-    fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.bulkhead.compartment().reject(reason)
-    }
 }
 
 impl AdmitUnseen for Plain {
     #[inline]
-    fn door(&self, _: Ask) -> Result<Door<'_>, RejectionReason> {
+    fn door(&self, _: Ask) -> Result<Door<'_>, Rejection> {
         Ok(Door::of(self.bulkhead.compartment(), 1))
     }
 }
 
 impl<Request> AdmitSeen<Request> for Plain {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, RejectionReason> {
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
         self.door(ask).map(Way::Through)
     }
 }
@@ -109,27 +101,23 @@ impl<C> Admit for Weighted<C> {
     fn count_bypass(&self) {
         self.bulkhead.compartment().count_bypass();
     }
-
-    fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.bulkhead.compartment().reject(reason)
-    }
 }
 
 impl AdmitUnseen for Weighted<FixedCost> {
     #[inline]
-    fn door(&self, _: Ask) -> Result<Door<'_>, RejectionReason> {
+    fn door(&self, _: Ask) -> Result<Door<'_>, Rejection> {
         Ok(Door::of(self.bulkhead.compartment(), self.cost.0))
     }
 }
 
 impl<Request> AdmitSeen<Request> for Weighted<FixedCost> {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, RejectionReason> {
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
         self.door(ask).map(Way::Through)
     }
 }
 
 impl<Request, X: CostExtractor<Request>> AdmitSeen<Request> for Weighted<Shared<X>> {
-    fn way(&self, request: &Request, _: Ask) -> Result<Way<'_>, RejectionReason> {
+    fn way(&self, request: &Request, _: Ask) -> Result<Way<'_>, Rejection> {
         let cost = self.cost.cost(request);
         Ok(Way::Through(Door::of(self.bulkhead.compartment(), cost)))
     }
@@ -174,7 +162,7 @@ pub struct Partitioned<K, X> {
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static, X> Partitioned<K, X> {
     #[inline]
-    fn at(&self, key: &K, ask: Ask) -> Result<Door<'_>, RejectionReason> {
+    fn at(&self, key: &K, ask: Ask) -> Result<Door<'_>, Rejection> {
         let tenant = self.bulkhead.enter(key, ask)?;
         Ok(Door { doorway: Doorway::Pinned(tenant), cost: 1 })
     }
@@ -199,14 +187,10 @@ impl<K, X> Admit for Partitioned<K, X> {
     fn count_bypass(&self) {
         self.bulkhead.family().count_bypass();
     }
-
-    fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.bulkhead.family().reject(reason)
-    }
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitUnseen for Partitioned<K, FixedKey<K>> {
-    fn door(&self, ask: Ask) -> Result<Door<'_>, RejectionReason> {
+    fn door(&self, ask: Ask) -> Result<Door<'_>, Rejection> {
         self.at(&self.key.0, ask)
     }
 }
@@ -215,7 +199,7 @@ impl<Request, K> AdmitSeen<Request> for Partitioned<K, FixedKey<K>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, RejectionReason> {
+    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
         self.door(ask).map(Way::Through)
     }
 }
@@ -225,12 +209,14 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     X: KeyExtractor<Request, K>,
 {
-    fn way(&self, request: &Request, ask: Ask) -> Result<Way<'_>, RejectionReason> {
+    fn way(&self, request: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
         let key = self.key.extractor.key(request);
         match (&key, &self.key.missing) {
             (Some(key), _) | (None, MissingKey::Use(key)) => self.at(key, ask).map(Way::Through),
             (None, MissingKey::Bypass) => Ok(Way::Past),
-            (None, MissingKey::Reject) => Err(RejectionReason::MissingKey),
+            (None, MissingKey::Reject) => {
+                Err(self.bulkhead.family().reject(RejectionReason::MissingKey))
+            }
         }
     }
 }

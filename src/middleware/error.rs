@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::bulkhead::error::Rejection;
+use crate::core::rejection::Rejection;
 
 /// The error of a service behind a layer with [`into_error`](crate::AdmissionLayer::into_error):
 /// either the bulkhead's or the inner service's.

@@ -13,8 +13,10 @@ use super::{
     service::AdmissionService,
     shared::Shared,
 };
-use crate::bulkhead::{
-    error::Rejection, partitioned::PartitionedBulkhead, plain::Bulkhead, weighted::WeightedBulkhead,
+use crate::{
+    bulkhead::{partitioned::PartitionedBulkhead, plain::Bulkhead, weighted::WeightedBulkhead},
+    core::rejection::{Hint, Rejection},
+    sync::Arc,
 };
 
 /// Puts a [`Bulkhead`] in front of a service.
@@ -120,7 +122,7 @@ pub struct AdmissionLayer<A, M = InReadiness, R = IntoResponse, H = UntilRespons
 
 impl<A, M> AdmissionLayer<A, M> {
     fn with(admit: A, place: M) -> Self {
-        let reject = Rejecter { mapping: IntoResponse, retry_after: None };
+        let reject = Rejecter { mapping: IntoResponse, hint: None };
         Self { admit, place, reject, hold: PhantomData }
     }
 }
@@ -251,7 +253,7 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
     /// Tells rejected callers to try again after `hint`, where trying again can help. Default one
     /// second.
     pub fn retry_after(mut self, hint: Duration) -> Self {
-        self.reject.retry_after = Some(hint);
+        self.reject.hint = Some(Arc::new(Hint::new(hint)));
         self
     }
 
@@ -264,7 +266,7 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
 
     fn with_reject<S>(self, mapping: S) -> AdmissionLayer<A, M, S, H> {
         let Self { admit, place, reject, hold } = self;
-        let reject = Rejecter { mapping, retry_after: reject.retry_after };
+        let reject = Rejecter { mapping, hint: reject.hint };
         AdmissionLayer { admit, place, reject, hold }
     }
 }

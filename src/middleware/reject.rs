@@ -12,8 +12,12 @@ use http::{
 
 use super::{error::BulkheadError, shared::Shared};
 use crate::{
-    bulkhead::{deadline::Deadline, error::Rejection},
-    core::reason::RejectionReason,
+    bulkhead::deadline::Deadline,
+    core::{
+        reason::RejectionReason,
+        rejection::{Hint, Rejection},
+    },
+    sync::Arc,
 };
 
 /// Answers rejected requests of a service with this response and error.
@@ -38,10 +42,10 @@ pub trait Reject<Req, Res, E> {
 }
 
 /// What becomes of rejections, and what they tell of when to try again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rejecter<R> {
     pub(super) mapping: R,
-    pub(super) retry_after: Option<Duration>,
+    pub(super) hint: Option<Arc<Hint>>,
 }
 
 impl<R> Rejecter<R> {
@@ -58,15 +62,16 @@ impl<R> Rejecter<R> {
     #[inline]
     pub(super) fn answer<Req, Res, E>(
         &self,
-        mut rejection: Rejection,
+        rejection: Rejection,
         request: Req,
     ) -> Result<Res, R::Error>
     where
         R: Reject<Req, Res, E>,
     {
-        if let Some(hint) = self.retry_after {
-            rejection.hint(hint);
-        }
+        let rejection = match &self.hint {
+            Some(hint) => hint.on(rejection),
+            None => rejection,
+        };
         self.mapping.reject(rejection, request)
     }
 }

@@ -14,11 +14,12 @@ use pin_project_lite::pin_project;
 
 use super::admit::{AdmitUnseen, Door};
 use crate::{
-    bulkhead::{compartment::Tenant, deadline::Deadline, error::Rejection},
+    bulkhead::{compartment::Tenant, deadline::Deadline},
     core::{
         admission::{Entry, Permit, admit_fast, admit_now},
-        home::{Ask, Home},
+        home::Ask,
         reason::RejectionReason,
+        rejection::Rejection,
         wait::Queued,
     },
 };
@@ -31,7 +32,7 @@ pub(super) enum Seat {
     /// A slot that was there at once.
     Admitted(Permit<Tenant>),
     /// No slot and no place.
-    Refused(RejectionReason),
+    Refused(Rejection),
     /// A wait and what came of it.
     Waits(Pin<Box<Waiting>>),
 }
@@ -93,7 +94,7 @@ impl Seat {
                 }
                 Err(undecided) => undecided.arrive(cx.waker()),
             },
-            Err(reason) => Err(reason),
+            Err(rejection) => Err(rejection),
         };
         self.poll_entry(entry, cx)
     }
@@ -101,7 +102,7 @@ impl Seat {
     #[cold]
     fn poll_entry(
         &mut self,
-        entry: Result<Entry<Tenant>, RejectionReason>,
+        entry: Result<Entry<Tenant>, Rejection>,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         match entry {
@@ -115,8 +116,8 @@ impl Seat {
                 *self = Self::Waits(waiting);
                 end
             }
-            Err(reason) => {
-                *self = Self::Refused(reason);
+            Err(rejection) => {
+                *self = Self::Refused(rejection);
                 Poll::Ready(false)
             }
         }
@@ -144,7 +145,7 @@ impl Seat {
     ) -> Result<Permit<Tenant>, Rejection> {
         match self {
             Self::Admitted(_) | Self::Empty => {}
-            Self::Refused(reason) => return Err(admit.reject(reason)),
+            Self::Refused(rejection) => return Err(rejection),
             Self::Waits(mut waiting) => {
                 let end = match waiting.as_mut().project() {
                     // Not ready, and called all the same: only what is here already counts.
@@ -173,7 +174,7 @@ fn in_time(
     deadline: Option<Deadline>,
 ) -> Result<Permit<Tenant>, Rejection> {
     if deadline.is_some_and(|deadline| deadline.is_expired()) {
-        return Err(permit.home().reject(RejectionReason::Deadline { waited }));
+        return Err(permit.home().compartment().reject(RejectionReason::Deadline { waited }));
     }
     Ok(permit)
 }
@@ -184,7 +185,5 @@ fn enter_now<A: AdmitUnseen>(
     deadline: Option<Deadline>,
 ) -> Result<Permit<Tenant>, Rejection> {
     let ask = deadline.map_or(Ask::Now, |deadline| Ask::NowBefore(deadline.instant()));
-    let door = admit.door(ask);
-    let admitted = door.and_then(|Door { doorway, cost }| admit_now(doorway, cost, ask));
-    admitted.map_err(|reason| admit.reject(reason))
+    admit.door(ask).and_then(|Door { doorway, cost }| admit_now(doorway, cost, ask))
 }

@@ -138,7 +138,7 @@ where
                 let parked = Parked::new(self.inner.clone(), request, reject.clone(), entry);
                 ResponseFuture::waiting(parked)
             }
-            Err(reason) => ResponseFuture::answered(reject.answer(admit.reject(reason), request)),
+            Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request)),
         }
     }
 }

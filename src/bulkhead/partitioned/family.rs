@@ -3,8 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    bulkhead::error::Rejection,
-    core::{drain::Drain, gate::Gate, reason::RejectionReason},
+    core::{drain::Drain, gate::Gate, reason::RejectionReason, rejection::Rejection},
     sync::Arc,
 };
 
@@ -12,8 +11,8 @@ use crate::{
 pub(crate) struct Family {
     pub(super) label: Arc<str>,
     pub(super) wait_limit: Option<Duration>,
-    /// The gate that nobody passes. It counts what concerns no partition, numbers the statuses, and
-    /// its close is the whole's.
+    /// The gate that nobody passes. It counts what concerns no partition, numbers the statuses, writes
+    /// the rejections, and its close is the whole's.
     pub(super) lobby: Gate,
     /// Counted like any other, so that giving up a pin costs no look at whether it is still there. The
     /// keeper holds the partitions, which hold this: the shelf parts them when it goes.
@@ -40,12 +39,17 @@ impl Family {
         Drain::new(&self.lobby)
     }
 
+    /// The gate that writes the rejections of all.
+    pub(crate) fn clerk(&self) -> &Gate {
+        &self.lobby
+    }
+
     pub(crate) fn count_bypass(&self) {
         self.lobby.count_bypass();
     }
 
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        Rejection::new(self.label.clone(), reason, true)
+        self.clerk().reject(reason)
     }
 }
 

@@ -20,17 +20,12 @@ pub use builder::PartitionedBulkheadBuilder;
 pub use limits::PartitionLimits;
 
 use self::{family::Family, shelf::Shelf};
-use super::{
-    compartment::Tenant,
-    deadline::Deadline,
-    error::{Rejection, ResizeError},
-    slot::Slot,
-};
+use super::{compartment::Tenant, deadline::Deadline, error::ResizeError, slot::Slot};
 use crate::{
     core::{
         admission::admit_now,
         home::Ask,
-        reason::RejectionReason,
+        rejection::Rejection,
         wait::{Run, Wait},
     },
     observe::{partitions::PartitionedStatus, status::BulkheadStatus},
@@ -99,7 +94,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// A [`Rejection`] if the partition has no free slot or somebody waits for one, the bulkhead is
     /// closed, or a new key needs a partition and all are in use.
     pub fn slot_now(&self, key: &K) -> Result<Slot, Rejection> {
-        let tenant = self.tenant(key, Ask::Now)?;
+        let tenant = self.enter(key, Ask::Now)?;
         admit_now(tenant, 1, Ask::Now).map(Slot::new)
     }
 
@@ -237,21 +232,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.shelf.is_closed()
     }
 
-    pub(crate) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, RejectionReason> {
+    pub(crate) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
         self.shelf.enter(key, ask)
     }
 
-    fn tenant(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
-        self.enter(key, ask).map_err(|reason| self.family().reject(reason))
-    }
-
     async fn wait(&self, key: &K, ask: Ask) -> Result<Slot, Rejection> {
-        let tenant = self.tenant(key, ask)?;
+        let tenant = self.enter(key, ask)?;
         Wait::new(tenant, 1, ask).await.map(Slot::new)
     }
 
     async fn run<F: Future>(&self, key: &K, ask: Ask, work: F) -> Result<F::Output, Rejection> {
-        let tenant = self.tenant(key, ask)?;
+        let tenant = self.enter(key, ask)?;
         Run::new(tenant, 1, ask, work).await
     }
 }

@@ -4,7 +4,8 @@
 //! other. Creation and eviction go through one creation lock besides, because two newcomers that looked
 //! for an idle partition at once could each see the one that the other has taken, and both be rejected.
 //!
-//! Locks are taken in this order: `looking`, `creation`, shards by rising number, a partition's gate.
+//! Locks are taken in this order: `looking`, `creation`, shards by rising number, a partition's gate, the
+//! lobby.
 //! No code of the user's runs under any of them but a key's own `Hash` and `Eq`; keys, partitions and
 //! limits are made before and dropped after.
 
@@ -30,6 +31,7 @@ use crate::{
         gate::{Gate, GateKind},
         home::Ask,
         reason::RejectionReason,
+        rejection::{Clerk, Rejection},
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
     sync::{Arc, Mutex, panics, unique_number},
@@ -73,7 +75,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         limits: LimitsSource<K>,
     ) -> Self {
         let shards = Arc::new(Shards::new(settings.max_partitions));
-        let (lobby, keeper) = (Gate::new(1, 0, GateKind::Plain), shards.clone());
+        let clerk = Clerk::new(label.clone(), true);
+        let lobby = Gate::new(1, 0, GateKind::Plain, Some(clerk));
+        let keeper = shards.clone();
         Self {
             family: Arc::new(Family { label, wait_limit, lobby, keeper }),
             settings,
@@ -88,11 +92,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
 
     /// Pins the partition of `key`, which is made if there is none, for an operation that asks this way.
     #[inline]
-    pub(super) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, RejectionReason> {
+    pub(super) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
         let hash = self.hash(key);
         match self.shards.of(hash).pin(hash, key) {
             Some(tenant) => Ok(tenant),
-            None => self.create(hash, key, ask),
+            None => self.create(hash, key, ask).map_err(|reason| self.family.reject(reason)),
         }
     }
 

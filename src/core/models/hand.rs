@@ -160,7 +160,7 @@ impl Hand {
                 self.places.push_back((who, cost, ticket));
                 Outcome::Waits
             }
-            Arrived::Refused(reason) => Outcome::Refused(reason.into()),
+            Arrived::Refused(rejection) => Outcome::Refused((*rejection.reason()).into()),
             Arrived::MustPrepare => panic!("prepared, and asked to prepare"),
         };
         (act, outcome)

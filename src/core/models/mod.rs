@@ -28,12 +28,13 @@ use std::{
 
 use super::{
     admission::{Permit, admit_now},
-    arrival::{Arrival, Arrived, Looked, Patience},
+    arrival::{Arrival, Arrived, Expiry, Looked, Patience},
     effects::{Audience, Change, EventKind, SharedAudience},
     gate::{Gate, GateKind},
     home::{Ask, Home, Visit},
     line::Ticket,
     reason::RejectionReason,
+    rejection::{Clerk, Rejection},
     tally::Snapshot,
     wait::Wait,
     word::Word,
@@ -79,9 +80,11 @@ fn explore_some(
 struct Shared(Arc<Gate>);
 
 impl Home for Shared {
-    type Rejection = RejectionReason;
-
     fn gate(&self) -> &Gate {
+        &self.0
+    }
+
+    fn clerk(&self) -> &Gate {
         &self.0
     }
 
@@ -91,10 +94,6 @@ impl Home for Shared {
 
     fn bell(&self) -> Waker {
         Waker::noop().clone()
-    }
-
-    fn reject(&self, reason: RejectionReason) -> RejectionReason {
-        reason
     }
 }
 
@@ -118,7 +117,8 @@ type Admission = Result<Permit<Shared>, RejectionReason>;
 
 impl Shared {
     fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
-        Self(Arc::new(Gate::new(capacity, room, kind)))
+        let clerk = Clerk::new("model".into(), false);
+        Self(Arc::new(Gate::new(capacity, room, kind, Some(clerk))))
     }
 
     fn plain(capacity: u32, room: u32) -> Self {
@@ -144,7 +144,7 @@ impl Shared {
 
     /// Admits work that starts at once, or rejects it.
     fn now(&self, cost: usize) -> Admission {
-        admit_now(self.clone(), cost, Ask::Now).map(Permit::start)
+        admit_now(self.clone(), cost, Ask::Now).map(Permit::start).map_err(reason)
     }
 
     fn wait(&self, cost: usize) -> Wait<Shared> {
@@ -153,7 +153,15 @@ impl Shared {
 
     /// Waits on this thread for as long as it takes; the work starts at once.
     fn enter(&self, cost: usize) -> Admission {
-        block_on(self.wait(cost)).map(Permit::start)
+        block_on(self.wait(cost)).map(Permit::start).map_err(reason)
+    }
+
+    fn arrive(&self, arrival: Arrival) -> Arrived {
+        self.0.arrive(arrival, self)
+    }
+
+    fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
+        self.0.expire(ticket, expiry, self).map_err(reason)
     }
 
     /// Takes a place in the line of a gate that is full.
@@ -167,8 +175,8 @@ impl Shared {
 
     /// What has become of a place, or `None` while it waits.
     fn find(&self, ticket: Ticket, waker: &Waker) -> Option<Result<(), RejectionReason>> {
-        match self.look(ticket, waker) {
-            Looked::Called(outcome) => Some(outcome),
+        match self.look(ticket, waker, self) {
+            Looked::Called(outcome) => Some(outcome.map_err(reason)),
             Looked::Waits(_) => None,
         }
     }
@@ -208,6 +216,10 @@ impl Shared {
         assert_identities(&seen);
         seen
     }
+}
+
+fn reason(rejection: Rejection) -> RejectionReason {
+    *rejection.reason()
 }
 
 /// What holds in every snapshot.

@@ -19,8 +19,8 @@ use super::{
     shelf::{Shelf, ShelfSettings},
 };
 use crate::{
-    bulkhead::{compartment::Tenant, error::Rejection, slot::Slot},
-    core::{admission::admit_now, home::Ask, reason::RejectionReason},
+    bulkhead::{compartment::Tenant, slot::Slot},
+    core::{admission::admit_now, home::Ask, reason::RejectionReason, rejection::Rejection},
     observe::partitions::PartitionedStatus,
     sync::{
         Arc, Ordering,
@@ -116,8 +116,7 @@ impl Shared {
 
     /// Pins the partition of a key, made if there is none, and stops there.
     fn pin(&self, key: Key) -> Result<Tenant, Rejection> {
-        let pinned = self.0.enter(&key, Ask::Now);
-        pinned.map_err(|reason| self.0.family.reject(reason))
+        self.0.enter(&key, Ask::Now)
     }
 
     fn has(&self, key: Key) -> bool {
