@@ -113,19 +113,23 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     }
 
     /// Takes a place for `value`.
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         self.insert_with(|_| value)
     }
 
     /// Takes a place for what `make` makes of its number.
+    #[inline]
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(u32) -> T) -> u32 {
         let at = if self.vacant != NONE { self.vacant } else { self.end() };
         let taken = Slot::Taken(make(at));
         self.len += 1;
         if at == self.vacant {
-            if let Slot::Vacant { next } = mem::replace(&mut self.slots[at], taken) {
+            let slot = &mut self.slots[at];
+            if let Slot::Vacant { next } = *slot {
                 self.vacant = next;
             }
+            *slot = taken;
         } else {
             self.slots.push(taken);
         }
@@ -133,6 +137,7 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     }
 
     /// Gives up a place that is taken.
+    #[inline]
     pub(crate) fn remove(&mut self, at: u32) -> T {
         let vacant = Slot::Vacant { next: self.vacant };
         match mem::replace(&mut self.slots[at], vacant) {
@@ -146,6 +151,7 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     }
 
     /// What is at this place, if it is taken.
+    #[inline]
     pub(crate) fn find(&self, at: u32) -> Option<&T> {
         match self.slots.get(at)? {
             Slot::Taken(value) => Some(value),
@@ -154,11 +160,13 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     }
 
     /// What is at a place that is taken.
+    #[inline]
     pub(crate) fn at(&self, at: u32) -> &T {
         self.find(at).expect("a place is used while it is taken")
     }
 
     /// What is at a place that is taken.
+    #[inline]
     pub(crate) fn at_mut(&mut self, at: u32) -> &mut T {
         match &mut self.slots[at] {
             Slot::Taken(value) => value,

@@ -126,6 +126,13 @@ impl Effects {
     /// Wakes and tells. A waker that panics does not keep the others from being woken.
     #[inline]
     pub(crate) fn carry_out(self) {
+        if let Self { first: None, retired: None, more: None, spare_rare: None } = self {
+            return;
+        }
+        self.carry_out_some();
+    }
+
+    fn carry_out_some(self) {
         let Self { first, retired, more, spare_rare: _spare_rare } = self;
         let Some(more) = more else {
             if let Some(waker) = first {

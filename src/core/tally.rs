@@ -132,6 +132,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    #[inline]
     pub(super) fn count_wait(&mut self, waited: Duration) {
         self.wait_time = self.wait_time.saturating_add(waited);
         let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
