@@ -68,17 +68,40 @@ fn join_all<F: Future>(line: &mut [Place<F>]) -> f64 {
 }
 
 fn leave_at_random<F>(line: &mut [Place<F>]) -> f64 {
+    at_random(line.len(), |at| line[at].set(None))
+}
+
+/// What it costs to take a random place out of nothing but a list of places as large as a cache line.
+pub(crate) fn bare_leave(places: usize) -> f64 {
+    #[repr(align(64))]
+    struct Bare {
+        prev: usize,
+        next: usize,
+    }
+    // A ring: the neighbours of every place are there.
+    let around = |at: usize, by: usize| (at + by) % places;
+    let mut list: Vec<Bare> =
+        (0..places).map(|at| Bare { prev: around(at, places - 1), next: around(at, 1) }).collect();
+    at_random(places, |at| {
+        let Bare { prev, next } = list[at];
+        list[prev].next = next;
+        list[next].prev = prev;
+    })
+}
+
+/// Nanoseconds for each of a quarter of so many places, chosen at random.
+fn at_random(places: usize, mut leave: impl FnMut(usize)) -> f64 {
     // Who leaves is settled before: the generator's own way through memory is not what is measured.
     let mut random = Random(0x9E37_79B9);
-    let mut order: Vec<usize> = (0..line.len()).collect();
-    for at in 0..order.len() / 4 {
-        let other = at + random.below((order.len() - at) as u64) as usize;
+    let mut order: Vec<usize> = (0..places).collect();
+    for at in 0..places / 4 {
+        let other = at + random.below((places - at) as u64) as usize;
         order.swap(at, other);
     }
-    order.truncate(line.len() / 4);
+    order.truncate(places / 4);
     let start = Instant::now();
     for &at in &order {
-        line[at].set(None);
+        leave(at);
     }
     start.elapsed().as_nanos() as f64 / order.len() as f64
 }
@@ -146,9 +169,9 @@ pub(crate) fn median_shelf(partitions: usize, rounds: usize) -> ShelfCost {
     }
 }
 
-/// The median of several measurements of leaving tokio's line.
-pub(crate) fn median_tokio_leave(waiters: usize, rounds: usize) -> f64 {
-    median((0..rounds).map(|_| tokio_leave(waiters)).collect())
+/// The median of several measurements with so many places.
+pub(crate) fn median_leave(leave: fn(usize) -> f64, places: usize, rounds: usize) -> f64 {
+    median((0..rounds).map(|_| leave(places)).collect())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

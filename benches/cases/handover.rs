@@ -1,6 +1,7 @@
 //! Saturation: 1,000 tasks pass 10 slots on to one another, each yielding while it holds one.
 
 use std::{
+    hint::black_box,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -84,6 +85,25 @@ pub(crate) fn tokio_acquire(on: On) -> Case {
                 yield_now().await;
                 drop(permit);
             }
+        }
+    })
+}
+
+/// With the longest wait known in the end, as it is of a bulkhead.
+pub(crate) fn tokio_acquire_timed(on: On) -> Case {
+    let semaphore = Arc::new(Semaphore::new(SLOTS));
+    saturated("tokio acquire(), timed", on, move |times| {
+        let semaphore = semaphore.clone();
+        async move {
+            let mut longest = Duration::ZERO;
+            for _ in 0..times {
+                let since = Instant::now();
+                let permit = semaphore.acquire().await.expect("an open semaphore");
+                longest = longest.max(since.elapsed());
+                yield_now().await;
+                drop(permit);
+            }
+            black_box(longest);
         }
     })
 }

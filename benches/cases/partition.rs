@@ -1,6 +1,6 @@
 //! A slot of the bulkhead of a key that is there already.
 
-use std::{hint::black_box, sync::Arc};
+use std::{hint::black_box, sync::Arc, time::Instant};
 
 use bulklink::PartitionedBulkhead;
 use dashmap::DashMap;
@@ -36,6 +36,23 @@ pub(crate) fn take(map: &Semaphores, key: u64) -> OwnedSemaphorePermit {
         None => map.entry(key).or_insert_with(|| Arc::new(Semaphore::new(PARALLELISM))).clone(),
     };
     semaphore.try_acquire_owned().expect("a free permit")
+}
+
+/// The same, with what it takes to forget those who are idle: when each was last used.
+pub(crate) fn dashmap_stamped_hit(keys: u64) -> Case {
+    let map: DashMap<u64, (Arc<Semaphore>, Instant)> = DashMap::new();
+    for key in 0..keys {
+        map.insert(key, (Arc::new(Semaphore::new(PARALLELISM)), Instant::now()));
+    }
+    let mut random = Random(0x9E37_79B9);
+    Case::repeat("DashMap + try_acquire_owned + time of last use", move || {
+        let mut entry = map.get_mut(&random.below(keys)).expect("a key that is there");
+        let (semaphore, last_used) = &mut *entry;
+        *last_used = Instant::now();
+        let permit = semaphore.clone().try_acquire_owned();
+        drop(entry);
+        drop(black_box(permit.expect("a free permit")));
+    })
 }
 
 pub(crate) fn hit(keys: u64) -> Case {

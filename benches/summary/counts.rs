@@ -42,16 +42,19 @@ pub(crate) fn all() -> Vec<Count> {
     };
     let (few, many) = (growth::median_line(FEW, 31), growth::median_line(MANY, 5));
     let (few_kept, many_kept) = (growth::median_shelf(FEW, 31), growth::median_shelf(MANY, 5));
+    let leave_both = |leave| {
+        [(FEW, 31), (MANY, 5)].map(|(places, rounds)| growth::median_leave(leave, places, rounds))
+    };
+    let ([tokio_few, tokio_many], [bare_few, bare_many]) =
+        (leave_both(growth::tokio_leave), leave_both(growth::bare_leave));
     vec![
         count("13", "joining: a million waiters against a thousand", many.join / few.join, 3.0),
         count("13", "leaving from anywhere: the same", many.leave / few.leave, 3.0),
-        read("13a", "leaving tokio's semaphore: the same", {
-            growth::median_tokio_leave(MANY, 5) / growth::median_tokio_leave(FEW, 31)
-        }),
+        read("13a", "leaving tokio's semaphore: the same", tokio_many / tokio_few),
+        read("13a", "taking a place out of a bare list: the same", bare_many / bare_few),
         read("13b", "leaving, of a million: ns", many.leave),
-        read("13b", "leaving tokio's semaphore, of a million: ns", {
-            growth::median_tokio_leave(MANY, 5)
-        }),
+        read("13b", "leaving tokio's semaphore, of a million: ns", tokio_many),
+        read("13b", "taking a place out of a bare list, of a million: ns", bare_many),
         count("13", "admitting: the same", many.admit / few.admit, 3.0),
         count("14", "bytes a waiter, of a million", many.bytes, 96.0),
         count("14", "bytes a waiter, of a thousand", few.bytes, 96.0),
