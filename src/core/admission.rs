@@ -120,7 +120,9 @@ pub(crate) struct Undecided<V> {
 
 impl<V: Visit> Undecided<V> {
     /// Arrives at the gate. A waiter is woken through `waker`.
-    #[cold]
+    ///
+    /// Part of its caller, which is cold: what comes of it is copied once less so.
+    #[inline(always)]
     pub(crate) fn arrive(self, waker: &Waker) -> Result<Entry<V::Stay>, Rejection> {
         let Self { visit, cost, ask, expired } = self;
         if !ask.waits() {

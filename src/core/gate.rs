@@ -87,6 +87,7 @@ impl Gate {
 
     /// An operation arrives: the rows of the table of admission, in their order, in one step. `clerk`
     /// is the gate that writes its rejection.
+    #[inline(always)]
     pub(crate) fn arrive(&self, mut arrival: Arrival, clerk: &Self) -> Arrived {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);

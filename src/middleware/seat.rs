@@ -14,9 +14,12 @@ use pin_project_lite::pin_project;
 
 use super::admit::{AdmitUnseen, Door};
 use crate::{
-    bulkhead::{compartment::Tenant, deadline::Deadline},
+    bulkhead::{
+        compartment::{Doorway, Tenant},
+        deadline::Deadline,
+    },
     core::{
-        admission::{Entry, Permit, admit_fast, admit_now},
+        admission::{Entry, Permit, Undecided, admit_fast, admit_now},
         home::Ask,
         reason::RejectionReason,
         rejection::Rejection,
@@ -86,26 +89,29 @@ impl Seat {
                 }
             }
         }
-        let entry = match admit.door(Ask::Patiently) {
-            Ok(Door { doorway, cost }) => match admit_fast(doorway, cost, Ask::Patiently) {
-                Ok(permit) => {
-                    *self = Self::Admitted(permit);
-                    return Poll::Ready(true);
-                }
-                Err(undecided) => undecided.arrive(cx.waker()),
-            },
-            Err(rejection) => Err(rejection),
-        };
-        self.poll_entry(entry, cx)
+        let admitted = admit
+            .door(Ask::Patiently)
+            .map(|Door { doorway, cost }| admit_fast(doorway, cost, Ask::Patiently));
+        match admitted {
+            Ok(Ok(permit)) => {
+                *self = Self::Admitted(permit);
+                Poll::Ready(true)
+            }
+            Ok(Err(undecided)) => self.poll_arrival(undecided, cx),
+            Err(rejection) => {
+                *self = Self::Refused(rejection);
+                Poll::Ready(false)
+            }
+        }
     }
 
     #[cold]
-    fn poll_entry(
+    fn poll_arrival(
         &mut self,
-        entry: Result<Entry<Tenant>, Rejection>,
+        undecided: Undecided<Doorway<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
-        match entry {
+        match undecided.arrive(cx.waker()) {
             Ok(Entry::Admitted(permit)) => {
                 *self = Self::Admitted(permit);
                 Poll::Ready(true)

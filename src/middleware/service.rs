@@ -20,9 +20,13 @@ use super::{
     reject::Reject,
     seat::Seat,
 };
-use crate::core::{
-    admission::{Entry, admit_fast},
-    home::Ask,
+use crate::{
+    bulkhead::compartment::{Doorway, Tenant},
+    core::{
+        admission::{Entry, Undecided, admit_fast},
+        home::Ask,
+        rejection::Rejection,
+    },
 };
 
 /// A service behind a bulkhead. Made by an [`AdmissionLayer`].
@@ -129,8 +133,7 @@ where
             }
             Way::Through(Door { doorway, cost }) => match admit_fast(doorway, cost, ask) {
                 Ok(permit) => Ok(Some(Entry::Admitted(permit))),
-                // There is no task to wake yet: the future brings it with its first poll.
-                Err(undecided) => undecided.arrive(Waker::noop()).map(Some),
+                Err(undecided) => arrive(undecided).map(Some),
             },
         });
         match entry {
@@ -141,6 +144,12 @@ where
             Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request)),
         }
     }
+}
+
+/// There is no task to wake yet: the future brings it with its first poll.
+#[cold]
+fn arrive(undecided: Undecided<Doorway<'_>>) -> Result<Entry<Tenant>, Rejection> {
+    undecided.arrive(Waker::noop())
 }
 
 impl<S: Clone, A: Clone, M: Clone, R: Clone, H> Clone for AdmissionService<S, A, M, R, H> {
