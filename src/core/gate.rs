@@ -100,6 +100,7 @@ impl Gate {
             section.effects.retire(unused.take());
         }
         section.settle();
+        drop(section);
         if to_set.is_some() {
             self.set_alarm(to_set, &mut effects);
         }
@@ -179,6 +180,7 @@ impl Gate {
         section.freeze();
         section.give_back(cost, kind);
         section.settle();
+        drop(section);
         effects.carry_out();
     }
 
@@ -226,6 +228,7 @@ impl Gate {
         });
         let outcome = outcome.map_err(|reason| section.reject(clerk, reason));
         section.settle();
+        drop(section);
         effects.carry_out();
         outcome
     }
@@ -249,6 +252,7 @@ impl Gate {
             Some(Err(_)) => {}
         }
         section.settle();
+        drop(section);
         effects.carry_out();
     }
 
@@ -271,6 +275,7 @@ impl Gate {
         section.freeze();
         section.set_capacity(capacity);
         section.settle();
+        drop(section);
         effects.carry_out();
         Ok(())
     }
@@ -288,6 +293,7 @@ impl Gate {
         section.record(EventKind::Closed, |change| change.affected_waiters = affected);
         section.close_line();
         section.settle();
+        drop(section);
         effects.carry_out();
     }
 
@@ -323,6 +329,7 @@ impl Gate {
             section.tidy();
         }
         section.settle();
+        drop(section);
         effects.carry_out();
     }
 
@@ -353,6 +360,7 @@ impl Gate {
             }
             section.effects.retire(own);
             section.settle();
+            drop(section);
             effects.carry_out();
             return seen;
         }
@@ -404,6 +412,7 @@ impl Gate {
         section.freeze();
         let former = std::mem::replace(&mut section.rare().audience, audience);
         section.settle();
+        drop(section);
         effects.carry_out();
         former
     }

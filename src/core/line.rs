@@ -104,7 +104,7 @@ impl Line {
     }
 
     /// Joins at the tail.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn join(&mut self, waiter: Waiter) -> Ticket {
         let (number, Waiter { cost, since, waker }) = (self.next, waiter);
         self.next += 1;

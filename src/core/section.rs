@@ -96,19 +96,23 @@ impl<'a> Section<'a> {
     /// drained, and the word says whether the fast path is open. Every section that froze the word
     /// ends here, so every state that another section finds is a settled one.
     #[inline]
-    pub(super) fn settle(mut self) {
+    pub(super) fn settle(&mut self) {
         if self.changes {
-            while self.state.head_cost().is_some_and(|cost| cost <= self.free()) {
-                self.admit_head();
-            }
-            if self.state.is_closed {
-                self.drain();
-            }
-            let word = self.open();
-            self.gate.word.store(word.bits(), Ordering::Release);
-            if self.state.rare.as_ref().is_some_and(|rare| rare.line.len() == 0) {
-                self.tidy();
-            }
+            self.settle_changes();
+        }
+    }
+
+    fn settle_changes(&mut self) {
+        while self.state.head_cost().is_some_and(|cost| cost <= self.free()) {
+            self.admit_head();
+        }
+        if self.state.is_closed {
+            self.drain();
+        }
+        let word = self.open();
+        self.gate.word.store(word.bits(), Ordering::Release);
+        if self.state.rare.as_ref().is_some_and(|rare| rare.line.len() == 0) {
+            self.tidy();
         }
     }
 
@@ -207,7 +211,14 @@ impl<'a> Section<'a> {
 
     /// The time of this section: read once, and only by those who need it.
     pub(super) fn now(&mut self) -> Instant {
-        *self.now.get_or_insert_with(Instant::now)
+        match self.now {
+            Some(now) => now,
+            None => {
+                let now = Instant::now();
+                self.now = Some(now);
+                now
+            }
+        }
     }
 
     /// Admits an operation of this cost; `waited` where it comes from the line.
