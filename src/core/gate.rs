@@ -89,8 +89,10 @@ impl Gate {
     /// is the gate that writes its rejection.
     #[inline(always)]
     pub(crate) fn arrive(&self, mut arrival: Arrival, clerk: &Self) -> Arrived {
+        let now = matches!(arrival.patience, Patience::Prepared(..)).then(Instant::now);
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
+        section.set_now(now);
         let mut to_set = None;
         let arrived = match refuse(&mut section, &arrival) {
             Some(reason) => Arrived::Refused(section.reject(clerk, reason)),
@@ -175,8 +177,11 @@ impl Gate {
 
     #[cold]
     fn give_back(&self, cost: u32, kind: EventKind) {
+        // Somebody may wait for them.
+        let now = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow().then(Instant::now);
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
+        section.set_now(now);
         section.freeze();
         section.give_back(cost, kind);
         section.settle();

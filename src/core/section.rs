@@ -209,6 +209,13 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Has this be the time of the section, which was read a moment ago. For those who know beforehand
+    /// that they need it: reading the clock takes as long as all else that is done under the lock.
+    #[inline]
+    pub(super) fn set_now(&mut self, now: Option<Instant>) {
+        self.now = now;
+    }
+
     /// The time of this section: read once, and only by those who need it.
     pub(super) fn now(&mut self) -> Instant {
         match self.now {
