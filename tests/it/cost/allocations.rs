@@ -4,11 +4,12 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bulklink::{
-    Bulkhead, BulkheadLayer, PartitionedBulkhead, PartitionedBulkheadLayer, WeightedBulkhead,
-    WeightedBulkheadLayer,
+    Bulkhead, BulkheadLayer, PartitionedBulkhead, PartitionedBulkheadLayer, RejectionReason,
+    WeightedBulkhead, WeightedBulkheadLayer,
 };
 use tower::{Layer, Service};
 
@@ -101,6 +102,28 @@ fn deciding_at_once_through_a_layer_allocates_nothing() {
     let customers = partitioned();
     let service = PartitionedBulkheadLayer::fixed(&customers, 7).into_error().layer(Echo);
     assert_allocates_nothing(|| is_admitted(&service), || customers.slot_now(&7));
+}
+
+#[test]
+fn rejections_that_differ_allocate_nothing_unless_one_is_held() {
+    let reports = weighted();
+    let _held = reports.slot_now(4).unwrap();
+    let reject = |cost| reports.slot_now(cost).unwrap_err();
+    let different = allocations(|| (1..=6).for_each(|cost| drop(reject(cost))));
+    assert_eq!(different.0, 0);
+    let (count, (first, second, third)) = allocations(|| (reject(1), reject(2), reject(2)));
+    assert_eq!(count, 1, "the second differs from the first, which is held");
+    assert!(matches!(first.reason(), RejectionReason::Saturated { cost: 1, .. }), "{first}");
+    assert!(matches!(second.reason(), RejectionReason::Saturated { cost: 2, .. }), "{second}");
+    assert_eq!(second, third);
+}
+
+#[test]
+fn a_layers_hint_allocates_once() {
+    let plain = bulkhead(1, 0);
+    let layer = BulkheadLayer::new(&plain).retry_after(Duration::from_secs(7)).into_error();
+    let service = layer.layer(Echo);
+    assert_allocates_nothing(|| is_admitted(&service), hold(&plain));
 }
 
 #[test]
