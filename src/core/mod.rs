@@ -43,7 +43,8 @@
 //!
 //! A waiter with a limit has a timer of its own, or the alarm of the line keeps the limit: see `watch`.
 //! Whenever the alarm keeps anybody's limit it is set for the first of them or earlier, or somebody is
-//! about to set it.
+//! about to set it. Of two who join at once the later may have read the clock earlier; it is woken that much
+//! late, and never later than its limit after it joined.
 //!
 //! # Linearizability
 //!
