@@ -32,7 +32,7 @@ use crate::{
         event::{BulkheadEvent, CountPanics, Origin, Subscribers, Subscription},
         status::BulkheadStatus,
     },
-    sync::{Arc, Weak, panics, unique_number},
+    sync::{Arc, Mutex, Weak, panics, unique_number},
 };
 
 /// One gate, as all its handles share it, and whose it is. In this order: see [`Gate`].
@@ -113,13 +113,10 @@ impl Compartment {
         }
     }
 
-    /// The gate that writes its rejections.
+    /// Who writes its rejections, where that is not the gate.
     #[inline]
-    fn clerk(&self) -> &Gate {
-        match &self.owner {
-            Owner::Whole(_) => &self.gate,
-            Owner::Part(part) => part.family.clerk(),
-        }
+    fn clerk(&self) -> Option<&Mutex<Clerk>> {
+        self.part().map(|part| part.family.clerk())
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -222,7 +219,10 @@ impl Compartment {
 
     #[inline]
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.clerk().reject(reason)
+        match self.part() {
+            None => self.gate.reject(reason),
+            Some(part) => part.family.reject(reason),
+        }
     }
 
     /// What a handle of the type `name` shows of itself.
@@ -293,7 +293,7 @@ impl<T: Inside> Home for T {
     }
 
     #[inline]
-    fn clerk(&self) -> &Gate {
+    fn clerk(&self) -> Option<&Mutex<Clerk>> {
         self.compartment().clerk()
     }
 

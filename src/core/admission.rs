@@ -120,8 +120,7 @@ pub(crate) struct Undecided<V> {
 
 impl<V: Visit> Undecided<V> {
     /// Arrives at the gate. A waiter is woken through `waker`.
-    ///
-    /// Part of its caller, which is cold: what comes of it is copied once less so.
+    // Part of its caller, which is cold: see `Gate::arrive`.
     #[inline(always)]
     pub(crate) fn arrive(self, waker: &Waker) -> Result<Entry<V::Stay>, Rejection> {
         let Self { visit, cost, ask, expired } = self;

@@ -54,7 +54,7 @@ pub(crate) enum GateKind {
 }
 
 impl Gate {
-    /// A gate. Without a `clerk` its rejections are written by another.
+    /// A gate. One without a `clerk` is told of one by those who may be rejected.
     pub(crate) fn new(capacity: u32, room: u32, kind: GateKind, clerk: Option<Clerk>) -> Self {
         Self {
             // The first admission of all is a peak.
@@ -86,10 +86,13 @@ impl Gate {
     }
 
     /// An operation arrives: the rows of the table of admission, in their order, in one step. `clerk`
-    /// is the gate that writes its rejection.
+    /// writes its rejection, where the gate does not.
+    // Always, here and in what calls it and joins the line: what comes of an arrival would else be copied
+    // from one to the next, and read back before it has reached the cache.
     #[inline(always)]
-    pub(crate) fn arrive(&self, mut arrival: Arrival, clerk: &Self) -> Arrived {
-        let now = matches!(arrival.patience, Patience::Prepared(..)).then(Instant::now);
+    pub(crate) fn arrive(&self, mut arrival: Arrival, clerk: Option<&Mutex<Clerk>>) -> Arrived {
+        let prepared = matches!(arrival.patience, Patience::Prepared(..));
+        let now = if prepared { self.time_ahead() } else { None };
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.set_now(now);
@@ -117,7 +120,7 @@ impl Gate {
         section: &mut Section<'_>,
         arrival: &mut Arrival,
         to_set: &mut Option<ToSet>,
-        clerk: &Self,
+        clerk: Option<&Mutex<Clerk>>,
     ) -> Arrived {
         let cost = arrival.cost as u32;
         let has_room = section.state.waiting() < self.room;
@@ -177,8 +180,7 @@ impl Gate {
 
     #[cold]
     fn give_back(&self, cost: u32, kind: EventKind) {
-        // Somebody may wait for them.
-        let now = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow().then(Instant::now);
+        let now = self.time_ahead();
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.set_now(now);
@@ -195,7 +197,7 @@ impl Gate {
         &self,
         ticket: Ticket,
         waker: &Waker,
-        clerk: &Self,
+        clerk: Option<&Mutex<Clerk>>,
     ) -> Looked<Result<(), Rejection>> {
         let called = self.called.load(Ordering::Acquire);
         if ticket.number < called && called != CALLED_BY_CLOSE {
@@ -216,7 +218,7 @@ impl Gate {
         &self,
         ticket: Ticket,
         expiry: Expiry,
-        clerk: &Self,
+        clerk: Option<&Mutex<Clerk>>,
     ) -> Result<(), Rejection> {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
@@ -371,9 +373,9 @@ impl Gate {
         }
     }
 
-    /// Writes a rejection, of this gate or one whose clerk this is.
+    /// A rejection by the gate's own clerk.
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.state.lock().clerk.as_mut().expect("a gate that rejects has a clerk").reject(reason)
+        Section::enter(self, &mut Effects::default()).reject(None, reason)
     }
 
     pub(crate) fn capacity(&self) -> u32 {
@@ -426,6 +428,14 @@ impl Gate {
     #[inline]
     pub(crate) fn seems_free(&self, cost: usize) -> bool {
         Word::from_bits(self.word.load(Ordering::Relaxed)).units() as usize >= cost
+    }
+
+    /// The time, where the line looks as if it were in use, and the section that follows will ask for it.
+    /// Reading the clock takes about as long as all else that is done under the lock.
+    #[inline]
+    fn time_ahead(&self) -> Option<Instant> {
+        let slow = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow();
+        (slow && self.room > 0).then(Instant::now)
     }
 
     #[inline]

@@ -4,14 +4,15 @@ use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{arrival::Expiry, gate::Gate};
+use super::{arrival::Expiry, gate::Gate, rejection::Clerk};
+use crate::sync::Mutex;
 
 /// What an operation holds on to its gate by.
 pub(crate) trait Home {
     fn gate(&self) -> &Gate;
 
-    /// The gate that writes its rejections.
-    fn clerk(&self) -> &Gate;
+    /// Who writes its rejections, where that is not the gate.
+    fn clerk(&self) -> Option<&Mutex<Clerk>>;
 
     /// How long an operation may wait that does not say otherwise.
     fn wait_limit(&self) -> Option<Duration>;

@@ -104,6 +104,7 @@ impl Line {
     }
 
     /// Joins at the tail.
+    // Part of its caller: see `Gate::arrive`.
     #[inline(always)]
     pub(crate) fn join(&mut self, waiter: Waiter) -> Ticket {
         let (number, Waiter { cost, since, waker }) = (self.next, waiter);

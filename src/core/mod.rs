@@ -1,7 +1,7 @@
 //! The admission engine: a bounded number of units, a bounded line for them, and nothing else.
 //!
-//! It knows no tower and no http, and labels only to write them on rejections. Code of others (wakers, handlers) is never run, cloned
-//! or dropped while its lock is held.
+//! It knows no tower and no http, and labels only to write them on rejections. Code of others (wakers,
+//! handlers) is never run, cloned or dropped while its lock is held.
 //!
 //! # One operation
 //!

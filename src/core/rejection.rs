@@ -39,6 +39,20 @@ struct Notice {
     retry_after: Option<Duration>,
 }
 
+impl Notice {
+    /// The last notice again, or one for this reason in its stead. Takes memory only where somebody
+    /// still holds the last one and it was for another.
+    #[inline]
+    fn give_out(last: &mut Arc<Self>, reason: RejectionReason, retry_after: Duration) -> Rejection {
+        if last.reason != reason {
+            let notice = Arc::make_mut(last);
+            notice.reason = reason;
+            notice.retry_after = is_transient(&reason).then_some(retry_after);
+        }
+        Rejection(last.clone())
+    }
+}
+
 impl Rejection {
     /// Whether one key among many was rejected, and not everybody.
     pub(crate) fn is_partitioned(&self) -> bool {
@@ -88,21 +102,9 @@ impl Clerk {
         Self { last: Arc::new(Notice { label, partitioned, reason, retry_after: None }) }
     }
 
-    /// A rejection for this reason. Takes memory only where somebody still holds the last one and it
-    /// was for another.
     #[inline]
-    pub(super) fn reject(&mut self, reason: RejectionReason) -> Rejection {
-        if self.last.reason != reason {
-            self.write(reason);
-        }
-        Rejection(self.last.clone())
-    }
-
-    #[cold]
-    fn write(&mut self, reason: RejectionReason) {
-        let notice = Arc::make_mut(&mut self.last);
-        notice.reason = reason;
-        notice.retry_after = is_transient(&reason).then_some(RETRY_AFTER);
+    pub(crate) fn reject(&mut self, reason: RejectionReason) -> Rejection {
+        Notice::give_out(&mut self.last, reason, RETRY_AFTER)
     }
 }
 
@@ -120,19 +122,16 @@ impl Hint {
     }
 
     /// The same rejection with this hint, where a hint makes sense at all. Takes memory as a
-    /// [`Clerk`] does, and the first time.
+    /// [`Clerk`] does, and the first time. All rejections are of one bulkhead.
     pub(crate) fn on(&self, rejection: Rejection) -> Rejection {
-        if rejection.retry_after().is_none_or(|own| own == self.retry_after) {
+        if rejection.retry_after().is_none() {
             return rejection;
         }
         let retry_after = Some(self.retry_after);
         let mut last = self.last.lock();
-        match &mut *last {
-            Some(notice) if notice.reason == rejection.0.reason => {}
-            Some(notice) => Arc::make_mut(notice).reason = rejection.0.reason,
-            none => *none = Some(Arc::new(Notice { retry_after, ..(*rejection.0).clone() })),
-        }
-        last.clone().map_or(rejection, Rejection)
+        let last = last
+            .get_or_insert_with(|| Arc::new(Notice { retry_after, ..Notice::clone(&rejection.0) }));
+        Notice::give_out(last, *rejection.reason(), self.retry_after)
     }
 }
 

@@ -15,12 +15,12 @@ use super::{
     gate::{CALLED_BY_CLOSE, Gate},
     line::{Ticket, Waiter},
     reason::RejectionReason,
-    rejection::Rejection,
+    rejection::{Clerk, Rejection},
     state::{Rare, State},
     tally::{Peaks, Snapshot, Totals, Units},
     word::{ALLOWANCE, Word},
 };
-use crate::sync::{MutexGuard, Ordering};
+use crate::sync::{Mutex, MutexGuard, Ordering};
 
 /// The lock, held, and the word as it is under it.
 pub(super) struct Section<'a> {
@@ -201,16 +201,20 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A rejection for this reason; `clerk` is the gate that writes it where this one does not.
-    pub(super) fn reject(&mut self, clerk: &Gate, reason: RejectionReason) -> Rejection {
-        match &mut self.state.clerk {
-            Some(own) => own.reject(reason),
-            None => clerk.reject(reason),
+    /// A rejection for this reason, by the gate's own clerk or by this one.
+    pub(super) fn reject(
+        &mut self,
+        clerk: Option<&Mutex<Clerk>>,
+        reason: RejectionReason,
+    ) -> Rejection {
+        match (&mut self.state.clerk, clerk) {
+            (Some(own), _) => own.reject(reason),
+            (None, Some(clerk)) => clerk.lock().reject(reason),
+            (None, None) => unreachable!("nobody is rejected at a gate without a clerk"),
         }
     }
 
-    /// Has this be the time of the section, which was read a moment ago. For those who know beforehand
-    /// that they need it: reading the clock takes as long as all else that is done under the lock.
+    /// Has this be the time of the section, if it was read a moment ago.
     #[inline]
     pub(super) fn set_now(&mut self, now: Option<Instant>) {
         self.now = now;

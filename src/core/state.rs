@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) admitted: u64,
     pub(super) counts: Counts,
     pub(super) rare: Option<Box<Rare>>,
-    /// None in a gate among very many, whose rejections another one writes.
+    /// None in a gate among very many, which share one, and in one that rejects nobody.
     pub(super) clerk: Option<Clerk>,
 }
 

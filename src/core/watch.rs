@@ -198,7 +198,7 @@ mod tests {
     /// Joins a gate that is full, in this runtime.
     fn join(gate: &Gate, waker: &Waker) -> (Ticket, Keeping) {
         let patience = Patience::Prepared(Some(waker.clone()), current_runtime());
-        match gate.arrive(Arrival { cost: 1, expired: None, patience }, gate) {
+        match gate.arrive(Arrival { cost: 1, expired: None, patience }, None) {
             Arrived::Waits { ticket, keeping, .. } => (ticket, keeping),
             other => panic!("a full gate with room made of an arrival: {other:?}"),
         }
@@ -207,7 +207,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_alarm_that_rings_while_it_is_being_set_is_heard_when_it_is_put_back() {
         let gate = Gate::new(1, 2, GateKind::Plain, None);
-        gate.arrive(Arrival { cost: 1, expired: None, patience: Patience::None }, &gate);
+        gate.arrive(Arrival { cost: 1, expired: None, patience: Patience::None }, None);
         let limit = Duration::from_millis(10);
         let mut waiter =
             task::spawn(std::future::poll_fn(|cx| std::task::Poll::Ready(join(&gate, cx.waker()))));

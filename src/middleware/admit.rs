@@ -50,7 +50,7 @@ pub trait Admit {
 }
 
 /// An admission that is known before its request.
-pub trait AdmitUnseen: Admit {
+pub trait AdmitUnseen {
     /// The door of every request.
     fn door(&self, ask: Ask) -> Result<Door<'_>, Rejection>;
 }

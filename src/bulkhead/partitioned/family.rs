@@ -3,17 +3,24 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    core::{drain::Drain, gate::Gate, reason::RejectionReason, rejection::Rejection},
-    sync::Arc,
+    core::{
+        drain::Drain,
+        gate::Gate,
+        reason::RejectionReason,
+        rejection::{Clerk, Rejection},
+    },
+    sync::{Arc, Mutex},
 };
 
 /// What all partitions of one bulkhead share.
 pub(crate) struct Family {
     pub(super) label: Arc<str>,
     pub(super) wait_limit: Option<Duration>,
-    /// The gate that nobody passes. It counts what concerns no partition, numbers the statuses, writes
-    /// the rejections, and its close is the whole's.
+    /// The gate that nobody passes. It counts what concerns no partition, numbers the statuses, and
+    /// its close is the whole's.
     pub(super) lobby: Gate,
+    /// Who writes the rejections of all.
+    pub(super) clerk: Mutex<Clerk>,
     /// Counted like any other, so that giving up a pin costs no look at whether it is still there. The
     /// keeper holds the partitions, which hold this: the shelf parts them when it goes.
     pub(super) keeper: Arc<dyn Keeper>,
@@ -39,9 +46,9 @@ impl Family {
         Drain::new(&self.lobby)
     }
 
-    /// The gate that writes the rejections of all.
-    pub(crate) fn clerk(&self) -> &Gate {
-        &self.lobby
+    #[inline]
+    pub(crate) fn clerk(&self) -> &Mutex<Clerk> {
+        &self.clerk
     }
 
     pub(crate) fn count_bypass(&self) {
@@ -49,7 +56,7 @@ impl Family {
     }
 
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.clerk().reject(reason)
+        self.clerk.lock().reject(reason)
     }
 }
 

@@ -5,8 +5,7 @@
 //! for an idle partition at once could each see the one that the other has taken, and both be rejected.
 //!
 //! Locks are taken in this order: `looking`, `creation`, shards by rising number, a partition's gate, the
-//! lobby.
-//! No code of the user's runs under any of them but a key's own `Hash` and `Eq`; keys, partitions and
+//! clerk. No code of the user's runs under any of them but a key's own `Hash` and `Eq`; keys, partitions and
 //! limits are made before and dropped after.
 
 #[cfg(not(all(test, bulklink_loom)))]
@@ -75,11 +74,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         limits: LimitsSource<K>,
     ) -> Self {
         let shards = Arc::new(Shards::new(settings.max_partitions));
-        let clerk = Clerk::new(label.clone(), true);
-        let lobby = Gate::new(1, 0, GateKind::Plain, Some(clerk));
-        let keeper = shards.clone();
+        let (lobby, keeper) = (Gate::new(1, 0, GateKind::Plain, None), shards.clone());
+        let clerk = Mutex::new(Clerk::new(label.clone(), true));
         Self {
-            family: Arc::new(Family { label, wait_limit, lobby, keeper }),
+            family: Arc::new(Family { label, wait_limit, lobby, clerk, keeper }),
             settings,
             instance: unique_number(),
             limits,

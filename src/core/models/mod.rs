@@ -40,7 +40,7 @@ use super::{
     word::Word,
 };
 use crate::sync::{
-    Arc, Ordering,
+    Arc, Mutex as GateMutex, Ordering,
     models::{Builder, Condvar, Datum, Flag, JoinHandle, Ledger, Mutex, Number, ThreadId, thread},
 };
 
@@ -84,8 +84,8 @@ impl Home for Shared {
         &self.0
     }
 
-    fn clerk(&self) -> &Gate {
-        &self.0
+    fn clerk(&self) -> Option<&GateMutex<Clerk>> {
+        None
     }
 
     fn wait_limit(&self) -> Option<Duration> {
@@ -157,11 +157,11 @@ impl Shared {
     }
 
     fn arrive(&self, arrival: Arrival) -> Arrived {
-        self.0.arrive(arrival, self)
+        self.0.arrive(arrival, None)
     }
 
     fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
-        self.0.expire(ticket, expiry, self).map_err(reason)
+        self.0.expire(ticket, expiry, None).map_err(reason)
     }
 
     /// Takes a place in the line of a gate that is full.
@@ -175,7 +175,7 @@ impl Shared {
 
     /// What has become of a place, or `None` while it waits.
     fn find(&self, ticket: Ticket, waker: &Waker) -> Option<Result<(), RejectionReason>> {
-        match self.look(ticket, waker, self) {
+        match self.look(ticket, waker, None) {
             Looked::Called(outcome) => Some(outcome.map_err(reason)),
             Looked::Waits(_) => None,
         }
