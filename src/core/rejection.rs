@@ -186,6 +186,8 @@ mod tests {
         assert_eq!(hint.on(clerk.reject(waited)).reason(), &waited);
         assert_eq!(one.reason(), &limit, "never rewritten");
         assert_eq!(hint.on(clerk.reject(RejectionReason::Closed)).retry_after(), None);
+        let unused = Hint::new(Duration::from_secs(7));
+        assert_eq!(unused.on(clerk.reject(RejectionReason::Closed)).retry_after(), None);
     }
 
     #[test]
