@@ -224,7 +224,8 @@ impl Gate {
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
         let outcome = section.called(ticket).unwrap_or_else(|| {
-            let (cost, waited) = leave(&mut section, ticket);
+            let (cost, since) = leave(&mut section, ticket);
+            let waited = section.now().saturating_duration_since(since);
             section.state.counts.expired += 1;
             section.record(EventKind::Expired, |change| {
                 change.cost = Some(cost);
@@ -247,12 +248,13 @@ impl Gate {
         section.freeze();
         match section.called(ticket) {
             None => {
-                let (cost, waited) = leave(&mut section, ticket);
+                let (cost, since) = leave(&mut section, ticket);
                 section.state.counts.cancelled += 1;
+                // The clock is read only if somebody is told: it takes as long as leaving does.
                 section.record(EventKind::Cancelled, |change| {
                     change.cost = Some(cost);
                     change.from_queue = true;
-                    change.waited = Some(waited);
+                    change.waited = Some(since.elapsed());
                 });
             }
             Some(Ok(())) => section.give_back(ticket.cost, EventKind::Abandoned),
@@ -488,9 +490,9 @@ fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
     ticket
 }
 
-/// Takes a waiter out of the line, and says what it needed and how long it has waited.
-fn leave(section: &mut Section<'_>, ticket: Ticket) -> (u32, Duration) {
+/// Takes a waiter out of the line, and says what it needed and since when it has waited.
+fn leave(section: &mut Section<'_>, ticket: Ticket) -> (u32, Instant) {
     let Waiter { cost, since, waker } = section.rare().line.leave(ticket);
     section.effects.retire(waker);
-    (cost, section.now().saturating_duration_since(since))
+    (cost, since)
 }
