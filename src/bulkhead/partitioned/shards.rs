@@ -18,7 +18,9 @@ const MAX_SHARDS: usize = 64;
 
 pub(super) struct Shards<K> {
     all: Box<[Shard<K>]>,
-    epoch: Instant,
+    /// For how long a partition is kept idle, in nanoseconds, and since when they are counted. `None`
+    /// is forever, and takes no look at the clock.
+    timeout: Option<(u64, Instant)>,
     stamps: Stamps,
 }
 
@@ -38,12 +40,14 @@ impl Stamps {
 
 impl<K> Shards<K> {
     /// Enough shards for this machine, if not for more partitions than there may be.
-    pub(super) fn new(max_partitions: usize) -> Self {
+    pub(super) fn new(max_partitions: usize, idle_timeout: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let most = max_partitions.next_power_of_two();
         let shards = (cores * 8).next_power_of_two().min(MAX_SHARDS).min(most);
         let all = (0..shards).map(|_| Shard::new()).collect();
-        Self { all, epoch: Instant::now(), stamps: Stamps(AtomicU64::new(0)) }
+        let timeout = u64::try_from(idle_timeout.as_nanos()).ok();
+        let timeout = timeout.map(|timeout| (timeout, Instant::now()));
+        Self { all, timeout, stamps: Stamps(AtomicU64::new(0)) }
     }
 
     /// The shard of the keys with this hash.
@@ -75,10 +79,10 @@ impl<K> Shards<K> {
         }
     }
 
-    /// Removes the partition that has been idle longest, if that is for so long at least.
-    pub(super) fn remove_overdue(&self, timeout: Duration) -> Option<Entry<K>> {
-        let timeout = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        let until = self.now().checked_sub(timeout)?;
+    /// Removes the partition that has been idle longest, if that is for the idle timeout at least.
+    pub(super) fn remove_overdue(&self) -> Option<Entry<K>> {
+        let (timeout, epoch) = self.timeout?;
+        let until = nanoseconds(epoch.elapsed()).checked_sub(timeout)?;
         let (stamp, shard) = self.oldest();
         if stamp == NEVER { None } else { shard.remove_oldest(stamp, until) }
     }
@@ -106,19 +110,21 @@ impl<K> Shards<K> {
             seen = again;
         }
     }
-
-    /// Nanoseconds since the shelf was made: they fit for five centuries.
-    #[inline]
-    fn now(&self) -> u64 {
-        let elapsed = self.epoch.elapsed();
-        elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
-    }
 }
 
 impl<K: Send + Sync> Keeper for Shards<K> {
     #[inline]
     fn unpin(&self, part: &Part) {
-        let now = || Idle { since: self.now(), stamp: self.stamps.next() };
+        let now = || Idle {
+            since: self.timeout.map_or(0, |(_, epoch)| nanoseconds(epoch.elapsed())),
+            stamp: self.stamps.next(),
+        };
         self.of(part.hash).unpin(part, now);
     }
+}
+
+/// They fit for five centuries.
+#[inline]
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_secs() * 1_000_000_000 + u64::from(time.subsec_nanos())
 }

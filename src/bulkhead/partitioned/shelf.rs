@@ -73,7 +73,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         settings: ShelfSettings,
         limits: LimitsSource<K>,
     ) -> Self {
-        let shards = Arc::new(Shards::new(settings.max_partitions));
+        let shards = Arc::new(Shards::new(settings.max_partitions, settings.idle_timeout));
         let (lobby, keeper) = (Gate::new(1, 0, GateKind::Plain, None), shards.clone());
         let clerk = Mutex::new(Clerk::new(label.clone(), true));
         Self {
@@ -172,8 +172,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     /// Removes up to `most` partitions that have been idle for the idle timeout, the oldest first.
     fn take_overdue(&self, creation: &mut Creation, most: usize, overdue: &mut Vec<Entry<K>>) {
         for _ in 0..most {
-            let removed = self.shards.remove_overdue(self.settings.idle_timeout);
-            let Some(entry) = removed else { return };
+            let Some(entry) = self.shards.remove_overdue() else { return };
             creation.counts.evicted += 1;
             overdue.push(entry);
         }

@@ -34,6 +34,19 @@ async fn idle_for_exactly_the_timeout_is_long_enough() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn forever_ends_with_the_limit_of_partitions_only() {
+    let builder = PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(3);
+    let customers = builder.idle_timeout(Duration::MAX).build().unwrap();
+    (0..3).for_each(|key| touch(&customers, key));
+    touch(&customers, 0);
+    advance(Duration::from_secs(1_000_000_000)).await;
+    assert_eq!(customers.cleanup_idle(), 0);
+    touch(&customers, 3);
+    assert_eq!(retained(&customers, 0..4), [0, 2, 3], "the least recently used made room");
+    assert_eq!(customers.status().evicted, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_use_begins_it_anew_and_time_in_use_is_not_idle() {
     let customers = customers(10);
     touch(&customers, 1);
