@@ -4,7 +4,7 @@ use std::{
     hint::{black_box, spin_loop},
     sync::{
         Arc, Barrier,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -48,6 +48,29 @@ pub(crate) fn tokio_try_acquire_owned() -> Case {
         for _ in 0..times {
             drop(black_box(semaphore.clone().try_acquire_owned().expect("a free permit")));
         }
+    })
+}
+
+/// What it takes a word to be changed by another processor and be seen by this one, which is what two
+/// threads pay whenever they meet. It depends on where the two processors are.
+pub(crate) fn round_trip() -> Case {
+    Case::timed("a word to the other processor and back", |times| {
+        let (start, turn) = (Barrier::new(2), AtomicU64::new(0));
+        let play = |first: u64| {
+            start.wait();
+            let start = Instant::now();
+            for own in (first..).step_by(2).take(times as usize) {
+                while turn.load(Ordering::Acquire) != own {
+                    spin_loop();
+                }
+                turn.store(own + 1, Ordering::Release);
+            }
+            start.elapsed()
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| play(1));
+            play(0)
+        })
     })
 }
 

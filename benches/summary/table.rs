@@ -17,14 +17,16 @@ pub(crate) fn print_progress(outcome: &Outcome) {
 
 pub(crate) fn print(measured: &[Outcome], counted: &[Count], limits: Limits) {
     println!(
-        "\n|   # | work | peer | ours ns | peer ns | ratio | middle half | of fastest | at most | |\n\
-         |----:|------|------|--------:|--------:|------:|:-----------:|-----------:|--------:|-|"
+        "\n|   # | work | peer | ours ns | peer ns | ratio | middle half | of fastest | trips ns | at most | |\n\
+         |----:|------|------|--------:|--------:|------:|:-----------:|-----------:|--------:|--------:|-|"
     );
     for outcome in measured {
-        let Outcome { number, work, peer, at_most, measured } = outcome;
+        let Outcome { number, work, peer, at_most, measured, round_trips } = outcome;
         let limit = at_most.map_or(String::from("-"), |limit| format!("{limit:.2}"));
+        let trips = round_trips
+            .map_or(String::from("-"), |(before, after)| format!("{before:.0}, {after:.0}"));
         println!(
-            "| {number:>3} | {work} | {peer} | {:.1} | {:.1} | {:.2} | {:.2}..{:.2} | {:.2} | {limit} | {} |",
+            "| {number:>3} | {work} | {peer} | {:.1} | {:.1} | {:.2} | {:.2}..{:.2} | {:.2} | {trips} | {limit} | {} |",
             measured.ours,
             measured.peers,
             measured.ratio,
@@ -71,7 +73,7 @@ pub(crate) fn write_json(
 }
 
 fn row(outcome: &Outcome) -> String {
-    let Outcome { number, work, peer, at_most, measured } = outcome;
+    let Outcome { number, work, peer, at_most, measured, round_trips } = outcome;
     let mut row =
         format!("    {{\"target\": \"{number}\", \"work\": \"{work}\", \"peer\": \"{peer}\"");
     let mut field = |name, value: f64| {
@@ -84,6 +86,10 @@ fn row(outcome: &Outcome) -> String {
     field("ratio_lower_quartile", measured.spread.0);
     field("ratio_upper_quartile", measured.spread.1);
     field("ratio_of_fastest", measured.ratio_of_fastest);
+    if let Some((before, after)) = round_trips {
+        field("round_trip_before_ns", *before);
+        field("round_trip_after_ns", *after);
+    }
     if let Some(at_most) = at_most {
         field("at_most", *at_most);
         let _ = write!(row, ", \"ok\": {}", outcome.verdict() == "ok");

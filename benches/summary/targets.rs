@@ -28,14 +28,22 @@ pub(crate) struct Outcome {
     pub(crate) peer: &'static str,
     pub(crate) at_most: Option<f64>,
     pub(crate) measured: Measured,
+    /// How long a word takes from one processor to the other and back, before and after, where two were
+    /// in use.
+    pub(crate) round_trips: Option<(f64, f64)>,
 }
 
 impl Target {
     pub(crate) fn measure(&self) -> Outcome {
         let (ours, peers) = ((self.ours)(), (self.peers)());
         let peer = peers.name;
+        let round_trip =
+            || (self.rounds.0 == LONG).then(|| rounds::fastest(threads::round_trip(), 21));
+        let before = round_trip();
         let measured = rounds::compare(ours, peers, self.rounds.0, self.rounds.1);
-        Outcome { number: self.number, work: self.work, peer, at_most: self.at_most, measured }
+        let round_trips = before.zip(round_trip());
+        let Self { number, work, at_most, .. } = *self;
+        Outcome { number, work, peer, at_most, measured, round_trips }
     }
 }
 

@@ -62,6 +62,7 @@ impl Ask {
     }
 
     /// When a wait that began at `since` ends, and by which limit: the one that comes first.
+    #[inline]
     pub(super) fn end(
         self,
         since: Instant,
