@@ -4,6 +4,7 @@
 //! Ours and the peer's case of a pair do the same work: the same inner service, runtime, number of
 //! operations and threads, everything built before the clock starts.
 
+pub(crate) mod bare;
 pub(crate) mod direct;
 pub(crate) mod growth;
 pub(crate) mod handover;

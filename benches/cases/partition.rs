@@ -1,6 +1,10 @@
 //! A slot of the bulkhead of a key that is there already.
 
-use std::{hint::black_box, sync::Arc, time::Instant};
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bulklink::PartitionedBulkhead;
 use dashmap::DashMap;
@@ -13,8 +17,13 @@ pub(crate) type Semaphores = DashMap<u64, Arc<Semaphore>>;
 
 /// A bulkhead with so many idle partitions.
 pub(crate) fn bulkhead(keys: u64) -> PartitionedBulkhead<u64> {
+    idle_for(keys, Duration::from_secs(300))
+}
+
+fn idle_for(keys: u64, timeout: Duration) -> PartitionedBulkhead<u64> {
     let bulkhead = PartitionedBulkhead::builder("bench").parallelism(PARALLELISM);
-    let bulkhead = bulkhead.max_partitions(keys as usize).build().expect("valid settings");
+    let bulkhead = bulkhead.max_partitions(keys as usize).idle_timeout(timeout);
+    let bulkhead = bulkhead.build().expect("valid settings");
     for key in 0..keys {
         drop(bulkhead.slot_now(&key).expect("a free slot"));
     }
@@ -56,7 +65,16 @@ pub(crate) fn dashmap_stamped_hit(keys: u64) -> Case {
 }
 
 pub(crate) fn hit(keys: u64) -> Case {
-    let (bulkhead, mut random) = (bulkhead(keys), Random(0x9E37_79B9));
+    hit_of(bulkhead(keys), keys)
+}
+
+/// Where idle partitions are kept forever, as by the peer.
+pub(crate) fn hit_forever(keys: u64) -> Case {
+    hit_of(idle_for(keys, Duration::MAX), keys)
+}
+
+fn hit_of(bulkhead: PartitionedBulkhead<u64>, keys: u64) -> Case {
+    let mut random = Random(0x9E37_79B9);
     Case::repeat("partition hit", move || {
         drop(black_box(bulkhead.slot_now(&random.below(keys)).expect("a free slot")));
     })

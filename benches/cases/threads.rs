@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::{Case, PARALLELISM, Random, bulkhead, partition};
 
 /// Half of the operations on each of two threads that begin together. The time is that of the slower.
-fn on_two(name: &'static str, work: impl Fn(u64) + Sync + 'static) -> Case {
+pub(crate) fn on_two(name: &'static str, work: impl Fn(u64) + Sync + 'static) -> Case {
     Case::timed(name, move |times| {
         let half = times.div_ceil(2);
         let start = Barrier::new(2);
