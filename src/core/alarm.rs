@@ -5,25 +5,19 @@
 //! A hand-over does not touch it, and under load it rings once in a whole limit.
 //!
 //! It owns the timer and the bell, which is the waker that the timer wakes. It does not own who waits,
-//! which is the line's, nor whether it is set, which is decided under the gate's lock.
+//! which is the line's, nor whether it is set, which is decided under the gate's lock: see `watch`.
 //!
 //! A timer is driven by the runtime it was made in, so an alarm serves only those who wait in that one.
 //! It rings on whichever thread drives the runtime and depends on no task being polled.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::{task::Waker, time::Duration};
 
 use tokio::{
     runtime::{Handle, Id},
-    task::unconstrained,
-    time::{Instant, Sleep, sleep_until},
+    time::Instant,
 };
 
-use crate::sync::panics;
+use super::timer::Timer;
 
 /// A timer, and the bell it rings.
 #[derive(Debug)]
@@ -32,8 +26,8 @@ pub(crate) struct Alarm {
     pub(super) runtime: Id,
     /// How long those may wait whom it wakes.
     pub(super) limit: Duration,
-    timer: Pin<Box<Sleep>>,
-    bell: Waker,
+    pub(super) timer: Timer,
+    pub(super) bell: Waker,
 }
 
 /// What became of setting an alarm.
@@ -60,29 +54,12 @@ impl Alarm {
     ///
     /// Outside a tokio runtime with a timer.
     pub(super) fn new(limit: Duration, bell: Waker) -> Box<Self> {
-        let timer = Box::pin(sleep_until(Instant::now()));
-        Box::new(Self { runtime: Handle::current().id(), limit, timer, bell })
+        Box::new(Self { runtime: Handle::current().id(), limit, timer: Timer::new(), bell })
     }
 
     /// Has it ring at this time. It may ring at once, also on this thread and before this returns, so no
     /// lock may be held.
     pub(super) fn set(&mut self, at: Instant) -> Setting {
-        // It went off before its time: its runtime is being shut down, and to poll it would panic.
-        if self.timer.is_elapsed() && self.timer.deadline() > Instant::now() {
-            return Setting::Dead;
-        }
-        let mut setting = Setting::Dead;
-        // A timer whose runtime is shut down panics.
-        panics(|| {
-            self.timer.as_mut().reset(at);
-            // Under its budget a task might be told to come back instead.
-            let mut timer = unconstrained(self.timer.as_mut());
-            let mut cx = Context::from_waker(&self.bell);
-            setting = match Pin::new(&mut timer).poll(&mut cx) {
-                Poll::Pending => Setting::Set,
-                Poll::Ready(()) => Setting::Over,
-            };
-        });
-        setting
+        self.timer.set(at, &self.bell)
     }
 }

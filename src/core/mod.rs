@@ -71,6 +71,8 @@ pub(crate) mod rejection;
 mod section;
 mod state;
 pub(crate) mod tally;
+#[cfg_attr(all(test, bulklink_loom), path = "models/timer.rs")]
+mod timer;
 pub(crate) mod wait;
 mod watch;
 mod word;

@@ -17,6 +17,7 @@ mod programs;
 mod reference;
 mod resizing;
 mod waiting;
+mod watching;
 mod weighted;
 
 use std::{

@@ -1,0 +1,222 @@
+//! The alarm of the line: nobody whose limit it keeps is forgotten, whatever it is set, rings and dies
+//! beside.
+
+use std::sync::{OnceLock, Weak};
+
+use tokio::runtime::{self, Id};
+
+use super::{
+    super::{
+        alarm::{Alarm, Setting},
+        arrival::Keeping,
+        timer::Timer,
+    },
+    *,
+};
+
+/// A limit that has passed whenever anybody looks.
+const PASSED: Duration = Duration::ZERO;
+
+/// A limit that has never passed.
+const FAR: Duration = Duration::from_secs(3_600);
+
+/// The runtime in which all wait, if nothing else is said.
+fn here() -> Id {
+    static HERE: OnceLock<Id> = OnceLock::new();
+    *HERE.get_or_init(a_runtime)
+}
+
+fn elsewhere() -> Id {
+    static ELSEWHERE: OnceLock<Id> = OnceLock::new();
+    *ELSEWHERE.get_or_init(a_runtime)
+}
+
+fn a_runtime() -> Id {
+    runtime::Builder::new_current_thread().build().expect("a runtime").handle().id()
+}
+
+/// Rings a gate, as a compartment's does.
+struct GateBell(Weak<Gate>);
+
+impl Wake for GateBell {
+    fn wake(self: Arc<Self>) {
+        if let Some(gate) = self.0.upgrade() {
+            gate.ring();
+        }
+    }
+}
+
+/// An operation in line, as its future knows it.
+struct Waiter {
+    ticket: Ticket,
+    mark: Arc<Mark>,
+    waker: Waker,
+    keeping: Keeping,
+}
+
+impl Waiter {
+    /// Joins the line of a gate that is full, and brings an alarm with this timer if it is to.
+    fn joining(gate: &Shared, runtime: Id, limit: Duration, timer: &Timer) -> Self {
+        let (mark, waker) = Mark::new();
+        let patience = Patience::Prepared(Some(waker.clone()), Some(runtime));
+        let arrived = gate.arrive(Arrival { cost: 1, expired: None, patience });
+        let Arrived::Waits { ticket, mut keeping, .. } = arrived else {
+            panic!("a full gate with room made of an arrival: {arrived:?}");
+        };
+        if keeping == Keeping::NewAlarm {
+            let bell = Arc::new(GateBell(Arc::downgrade(&gate.0))).into();
+            let alarm = Alarm { runtime, limit, timer: timer.clone(), bell };
+            keeping = gate.adopt(ticket, Box::new(alarm));
+        }
+        Self { ticket, mark, waker, keeping }
+    }
+
+    /// Whether it has been woken, or sees to its limit without that.
+    fn is_taken_care_of(&self) -> bool {
+        self.mark.was_woken() || self.keeping == Keeping::Own
+    }
+
+    /// What has become of it, or `None` while it waits.
+    fn find(&self, gate: &Shared) -> Option<Result<(), RejectionReason>> {
+        gate.find(self.ticket, &self.waker)
+    }
+}
+
+/// Lets time pass until nothing is set any more.
+fn ring_out(timers: &[&Timer]) {
+    while timers.iter().any(|timer| timer.go_off()) {}
+}
+
+/// Two who join at once and bring an alarm each are both woken when their limit has passed, also if it
+/// rings while it is being set.
+#[test]
+fn whoever_relies_on_an_alarm_is_woken_by_it() {
+    explore(3, || {
+        let gate = Shared::plain(1, 2);
+        let _held = gate.now(1);
+        let timers = [Timer::new(), Timer::new()];
+        let [own_timer, other_timer] = timers.clone();
+        let other = beside(&gate, move |gate| Waiter::joining(gate, here(), PASSED, &other_timer));
+        let ringing = thread::spawn({
+            let [first, second] = timers.clone();
+            move || {
+                first.go_off();
+                second.go_off();
+            }
+        });
+        let own = Waiter::joining(&gate, here(), PASSED, &own_timer);
+        let other = ended(other);
+        ended(ringing);
+        ring_out(&[&timers[0], &timers[1]]);
+        assert!(own.is_taken_care_of() && other.is_taken_care_of(), "forgotten");
+        gate.assert_settled();
+    });
+}
+
+/// A ring that comes too early, or for somebody who has left, sets the alarm for the first of the others.
+#[test]
+fn an_alarm_that_rings_early_is_set_again() {
+    explore(3, || {
+        let gate = Shared::plain(1, 2);
+        let _held = gate.now(1);
+        let timer = Timer::new();
+        let first = Waiter::joining(&gate, here(), FAR, &timer);
+        assert_eq!(first.keeping, Keeping::Alarm);
+        let ringing = thread::spawn({
+            let timer = timer.clone();
+            move || timer.go_off()
+        });
+        let leaving = beside(&gate, move |gate| gate.cancel(first.ticket));
+        let second = Waiter::joining(&gate, here(), FAR, &timer);
+        assert!(ended(ringing), "it was set");
+        ended(leaving);
+        assert!(!second.mark.was_woken(), "its limit has not passed");
+        assert!(second.keeping == Keeping::Own || timer.go_off(), "nobody keeps its limit");
+    });
+}
+
+/// Who is admitted is woken for that, and the alarm passes on to those behind.
+#[test]
+fn a_hand_over_beside_a_ring_forgets_nobody() {
+    explore(3, || {
+        let gate = Shared::plain(1, 2);
+        let held = gate.now(1);
+        let timer = Timer::new();
+        let waiters = [(); 2].map(|()| Waiter::joining(&gate, here(), PASSED, &timer));
+        let releasing = thread::spawn(move || drop(held));
+        let ringing = thread::spawn({
+            let timer = timer.clone();
+            move || timer.go_off()
+        });
+        ended(releasing);
+        ended(ringing);
+        ring_out(&[&timer]);
+        assert!(waiters.iter().all(|waiter| waiter.mark.was_woken()), "forgotten");
+        assert_eq!(waiters[0].find(&gate), Some(Ok(())));
+        assert_eq!(waiters[1].find(&gate), None, "it ends its wait itself");
+    });
+}
+
+/// An alarm whose runtime is gone wakes everybody whose limit it kept, and the next brings another one.
+#[test]
+fn a_dead_alarm_leaves_the_limits_to_their_waiters() {
+    explore(3, || {
+        let gate = Shared::plain(1, 3);
+        let _held = gate.now(1);
+        let (dead, alive) = (Timer::of(Setting::Dead), Timer::new());
+        let (own_timer, other_timer) = (dead.clone(), alive.clone());
+        let other = beside(&gate, move |gate| Waiter::joining(gate, here(), PASSED, &other_timer));
+        let own = Waiter::joining(&gate, here(), PASSED, &own_timer);
+        let other = ended(other);
+        ring_out(&[&dead, &alive]);
+        assert!(own.is_taken_care_of() && other.is_taken_care_of(), "forgotten");
+        let last = Waiter::joining(&gate, here(), PASSED, &alive);
+        ring_out(&[&alive]);
+        assert!(last.is_taken_care_of(), "forgotten");
+    });
+}
+
+/// A limit is not left to an alarm of another runtime, which nobody may drive: whoever waits in another
+/// one, or comes to, keeps it.
+#[test]
+fn an_alarm_serves_one_runtime() {
+    explore(3, || {
+        let gate = Shared::plain(1, 2);
+        let _held = gate.now(1);
+        let (near, far) = (Timer::new(), Timer::new());
+        let stranger = beside(&gate, {
+            let far = far.clone();
+            move |gate| Waiter::joining(gate, elsewhere(), PASSED, &far)
+        });
+        let own = Waiter::joining(&gate, here(), PASSED, &near);
+        let stranger = ended(stranger);
+        // Each of the two timers is driven alone.
+        let kept_by = |timer: &Timer| {
+            ring_out(&[timer]);
+            [&own, &stranger].map(Waiter::is_taken_care_of)
+        };
+        assert!(kept_by(&near)[0], "forgotten where it waits");
+        assert!(kept_by(&far)[1], "forgotten where it waits");
+    });
+}
+
+/// A close wakes everybody once, whether or not the alarm does too, and leaves nothing for it to do.
+#[test]
+fn a_close_beside_a_ring_wakes_everybody_once() {
+    explore(3, || {
+        let gate = Shared::plain(1, 2);
+        let _held = gate.now(1);
+        let timer = Timer::new();
+        let waiter = Waiter::joining(&gate, here(), PASSED, &timer);
+        let closing = beside(&gate, |gate| gate.close());
+        let ringing = thread::spawn({
+            let timer = timer.clone();
+            move || timer.go_off()
+        });
+        ended(closing);
+        ended(ringing);
+        ring_out(&[&timer]);
+        assert!(waiter.mark.was_woken());
+        assert_eq!(waiter.find(&gate), Some(Err(RejectionReason::Closed)));
+    });
+}

@@ -1,0 +1,49 @@
+//! The timer of an alarm: tokio's, set outside of any task. The models have one of their own in its place.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::alarm::Setting;
+use crate::sync::panics;
+
+#[derive(Debug)]
+pub(super) struct Timer(Pin<Box<Sleep>>);
+
+impl Timer {
+    /// A timer that is not set.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with a timer.
+    pub(super) fn new() -> Self {
+        Self(Box::pin(sleep_until(Instant::now())))
+    }
+
+    /// Has it wake `bell` at this time, or at once and before this returns.
+    pub(super) fn set(&mut self, at: Instant, bell: &Waker) -> Setting {
+        // It went off before its time: its runtime is being shut down, and to poll it would panic.
+        if self.0.is_elapsed() && self.0.deadline() > Instant::now() {
+            return Setting::Dead;
+        }
+        let mut setting = Setting::Dead;
+        // A timer whose runtime is shut down panics.
+        panics(|| {
+            self.0.as_mut().reset(at);
+            // Under its budget a task might be told to come back instead.
+            let mut timer = unconstrained(self.0.as_mut());
+            setting = match Pin::new(&mut timer).poll(&mut Context::from_waker(bell)) {
+                Poll::Pending => Setting::Set,
+                Poll::Ready(()) => Setting::Over,
+            };
+        });
+        setting
+    }
+}
