@@ -46,6 +46,14 @@ impl Wake for GateBell {
     }
 }
 
+impl Shared {
+    /// Arrives in this runtime, with the gate's own limit.
+    fn offer(&self, runtime: Id, waker: &Waker) -> Arrived {
+        let patience = Patience::Prepared(Some(waker.clone()), Some(runtime));
+        self.arrive(Arrival { cost: 1, expired: None, patience })
+    }
+}
+
 /// An operation in line, as its future knows it.
 struct Waiter {
     ticket: Ticket,
@@ -58,17 +66,21 @@ impl Waiter {
     /// Joins the line of a gate that is full, and brings an alarm with this timer if it is to.
     fn joining(gate: &Shared, runtime: Id, limit: Duration, timer: &Timer) -> Self {
         let (mark, waker) = Mark::new();
-        let patience = Patience::Prepared(Some(waker.clone()), Some(runtime));
-        let arrived = gate.arrive(Arrival { cost: 1, expired: None, patience });
-        let Arrived::Waits { ticket, mut keeping, .. } = arrived else {
+        let arrived = gate.offer(runtime, &waker);
+        let Arrived::Waits { ticket, keeping, .. } = arrived else {
             panic!("a full gate with room made of an arrival: {arrived:?}");
         };
-        if keeping == Keeping::NewAlarm {
-            let bell = Arc::new(GateBell(Arc::downgrade(&gate.0))).into();
-            let alarm = Alarm { runtime, limit, timer: timer.clone(), bell };
-            keeping = gate.adopt(ticket, Box::new(alarm));
+        Self { ticket, mark, waker, keeping }.bringing(gate, runtime, limit, timer)
+    }
+
+    /// Brings an alarm, if it is to.
+    fn bringing(self, gate: &Shared, runtime: Id, limit: Duration, timer: &Timer) -> Self {
+        if self.keeping != Keeping::NewAlarm {
+            return self;
         }
-        Self { ticket, mark, waker, keeping }
+        let bell = Arc::new(GateBell(Arc::downgrade(&gate.0))).into();
+        let alarm = Alarm { runtime, limit, timer: timer.clone(), bell };
+        Self { keeping: gate.adopt(self.ticket, Box::new(alarm)), ..self }
     }
 
     /// Whether it has been woken, or sees to its limit without that.
@@ -154,6 +166,46 @@ fn a_hand_over_beside_a_ring_forgets_nobody() {
         assert!(waiters.iter().all(|waiter| waiter.mark.was_woken()), "forgotten");
         assert_eq!(waiters[0].find(&gate), Some(Ok(())));
         assert_eq!(waiters[1].find(&gate), None, "it ends its wait itself");
+    });
+}
+
+/// Who is admitted before it has brought its alarm brings it for nothing, and whoever comes next for
+/// itself.
+#[test]
+fn a_hand_over_beside_a_joining_waiter_forgets_nobody() {
+    explore(3, || {
+        let gate = Shared::plain(1, 2);
+        let held = gate.now(1);
+        let timer = Timer::new();
+        let releasing = thread::spawn(move || drop(held));
+        let (mark, waker) = Mark::new();
+        let first = match gate.offer(here(), &waker) {
+            // Joined, and perhaps admitted by now.
+            Arrived::Waits { ticket, keeping, .. } => {
+                Waiter { ticket, mark, waker, keeping }.bringing(&gate, here(), PASSED, &timer)
+            }
+            Arrived::Admitted => return ended(releasing),
+            other => panic!("a gate with room made of an arrival: {other:?}"),
+        };
+        ended(releasing);
+        assert_eq!(first.find(&gate), Some(Ok(())));
+        let second = Waiter::joining(&gate, here(), PASSED, &timer);
+        ring_out(&[&timer]);
+        assert!(second.is_taken_care_of(), "forgotten");
+    });
+}
+
+/// A limit that passes before the alarm is set wakes whoever has it.
+#[test]
+fn an_alarm_that_is_late_when_it_is_set_wakes_at_once() {
+    explore(3, || {
+        let gate = Shared::plain(1, 2);
+        let _held = gate.now(1);
+        let (late, timer) = (Timer::of(Setting::Over), Timer::of(Setting::Over));
+        let other = beside(&gate, move |gate| Waiter::joining(gate, here(), PASSED, &late));
+        let own = Waiter::joining(&gate, here(), PASSED, &timer);
+        let other = ended(other);
+        assert!(own.is_taken_care_of() && other.is_taken_care_of(), "forgotten");
     });
 }
 
