@@ -1,8 +1,6 @@
 //! The alarm of the line: nobody whose limit it keeps is forgotten, whatever it is set, rings and dies
 //! beside.
 
-use std::sync::{OnceLock, Weak};
-
 use tokio::runtime::{self, Id};
 
 use super::{
@@ -13,6 +11,7 @@ use super::{
     },
     *,
 };
+use crate::sync::Weak;
 
 /// A limit that has passed whenever anybody looks.
 const PASSED: Duration = Duration::ZERO;
@@ -20,17 +19,7 @@ const PASSED: Duration = Duration::ZERO;
 /// A limit that has never passed.
 const FAR: Duration = Duration::from_secs(3_600);
 
-/// The runtime in which all wait, if nothing else is said.
-fn here() -> Id {
-    static HERE: OnceLock<Id> = OnceLock::new();
-    *HERE.get_or_init(a_runtime)
-}
-
-fn elsewhere() -> Id {
-    static ELSEWHERE: OnceLock<Id> = OnceLock::new();
-    *ELSEWHERE.get_or_init(a_runtime)
-}
-
+/// The name of a runtime, which is all that an alarm knows of it.
 fn a_runtime() -> Id {
     runtime::Builder::new_current_thread().build().expect("a runtime").handle().id()
 }
@@ -103,12 +92,13 @@ fn ring_out(timers: &[&Timer]) {
 /// rings while it is being set.
 #[test]
 fn whoever_relies_on_an_alarm_is_woken_by_it() {
-    explore(3, || {
+    let here = a_runtime();
+    explore(3, move || {
         let gate = Shared::plain(1, 2);
         let _held = gate.now(1);
         let timers = [Timer::new(), Timer::new()];
         let [own_timer, other_timer] = timers.clone();
-        let other = beside(&gate, move |gate| Waiter::joining(gate, here(), PASSED, &other_timer));
+        let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &other_timer));
         let ringing = thread::spawn({
             let [first, second] = timers.clone();
             move || {
@@ -116,7 +106,7 @@ fn whoever_relies_on_an_alarm_is_woken_by_it() {
                 second.go_off();
             }
         });
-        let own = Waiter::joining(&gate, here(), PASSED, &own_timer);
+        let own = Waiter::joining(&gate, here, PASSED, &own_timer);
         let other = ended(other);
         ended(ringing);
         ring_out(&[&timers[0], &timers[1]]);
@@ -128,18 +118,19 @@ fn whoever_relies_on_an_alarm_is_woken_by_it() {
 /// A ring that comes too early, or for somebody who has left, sets the alarm for the first of the others.
 #[test]
 fn an_alarm_that_rings_early_is_set_again() {
-    explore(3, || {
+    let here = a_runtime();
+    explore(3, move || {
         let gate = Shared::plain(1, 2);
         let _held = gate.now(1);
         let timer = Timer::new();
-        let first = Waiter::joining(&gate, here(), FAR, &timer);
+        let first = Waiter::joining(&gate, here, FAR, &timer);
         assert_eq!(first.keeping, Keeping::Alarm);
         let ringing = thread::spawn({
             let timer = timer.clone();
             move || timer.go_off()
         });
         let leaving = beside(&gate, move |gate| gate.cancel(first.ticket));
-        let second = Waiter::joining(&gate, here(), FAR, &timer);
+        let second = Waiter::joining(&gate, here, FAR, &timer);
         assert!(ended(ringing), "it was set");
         ended(leaving);
         assert!(!second.mark.was_woken(), "its limit has not passed");
@@ -150,11 +141,12 @@ fn an_alarm_that_rings_early_is_set_again() {
 /// Who is admitted is woken for that, and the alarm passes on to those behind.
 #[test]
 fn a_hand_over_beside_a_ring_forgets_nobody() {
-    explore(3, || {
+    let here = a_runtime();
+    explore(3, move || {
         let gate = Shared::plain(1, 2);
         let held = gate.now(1);
         let timer = Timer::new();
-        let waiters = [(); 2].map(|()| Waiter::joining(&gate, here(), PASSED, &timer));
+        let waiters = [(); 2].map(|()| Waiter::joining(&gate, here, PASSED, &timer));
         let releasing = thread::spawn(move || drop(held));
         let ringing = thread::spawn({
             let timer = timer.clone();
@@ -173,23 +165,24 @@ fn a_hand_over_beside_a_ring_forgets_nobody() {
 /// itself.
 #[test]
 fn a_hand_over_beside_a_joining_waiter_forgets_nobody() {
-    explore(3, || {
+    let here = a_runtime();
+    explore(3, move || {
         let gate = Shared::plain(1, 2);
         let held = gate.now(1);
         let timer = Timer::new();
         let releasing = thread::spawn(move || drop(held));
         let (mark, waker) = Mark::new();
-        let first = match gate.offer(here(), &waker) {
+        let first = match gate.offer(here, &waker) {
             // Joined, and perhaps admitted by now.
             Arrived::Waits { ticket, keeping, .. } => {
-                Waiter { ticket, mark, waker, keeping }.bringing(&gate, here(), PASSED, &timer)
+                Waiter { ticket, mark, waker, keeping }.bringing(&gate, here, PASSED, &timer)
             }
             Arrived::Admitted => return ended(releasing),
             other => panic!("a gate with room made of an arrival: {other:?}"),
         };
         ended(releasing);
         assert_eq!(first.find(&gate), Some(Ok(())));
-        let second = Waiter::joining(&gate, here(), PASSED, &timer);
+        let second = Waiter::joining(&gate, here, PASSED, &timer);
         ring_out(&[&timer]);
         assert!(second.is_taken_care_of(), "forgotten");
     });
@@ -198,12 +191,13 @@ fn a_hand_over_beside_a_joining_waiter_forgets_nobody() {
 /// A limit that passes before the alarm is set wakes whoever has it.
 #[test]
 fn an_alarm_that_is_late_when_it_is_set_wakes_at_once() {
-    explore(3, || {
+    let here = a_runtime();
+    explore(3, move || {
         let gate = Shared::plain(1, 2);
         let _held = gate.now(1);
         let (late, timer) = (Timer::of(Setting::Over), Timer::of(Setting::Over));
-        let other = beside(&gate, move |gate| Waiter::joining(gate, here(), PASSED, &late));
-        let own = Waiter::joining(&gate, here(), PASSED, &timer);
+        let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &late));
+        let own = Waiter::joining(&gate, here, PASSED, &timer);
         let other = ended(other);
         assert!(own.is_taken_care_of() && other.is_taken_care_of(), "forgotten");
     });
@@ -212,17 +206,18 @@ fn an_alarm_that_is_late_when_it_is_set_wakes_at_once() {
 /// An alarm whose runtime is gone wakes everybody whose limit it kept, and the next brings another one.
 #[test]
 fn a_dead_alarm_leaves_the_limits_to_their_waiters() {
-    explore(3, || {
+    let here = a_runtime();
+    explore(3, move || {
         let gate = Shared::plain(1, 3);
         let _held = gate.now(1);
         let (dead, alive) = (Timer::of(Setting::Dead), Timer::new());
         let (own_timer, other_timer) = (dead.clone(), alive.clone());
-        let other = beside(&gate, move |gate| Waiter::joining(gate, here(), PASSED, &other_timer));
-        let own = Waiter::joining(&gate, here(), PASSED, &own_timer);
+        let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &other_timer));
+        let own = Waiter::joining(&gate, here, PASSED, &own_timer);
         let other = ended(other);
         ring_out(&[&dead, &alive]);
         assert!(own.is_taken_care_of() && other.is_taken_care_of(), "forgotten");
-        let last = Waiter::joining(&gate, here(), PASSED, &alive);
+        let last = Waiter::joining(&gate, here, PASSED, &alive);
         ring_out(&[&alive]);
         assert!(last.is_taken_care_of(), "forgotten");
     });
@@ -232,15 +227,16 @@ fn a_dead_alarm_leaves_the_limits_to_their_waiters() {
 /// one, or comes to, keeps it.
 #[test]
 fn an_alarm_serves_one_runtime() {
-    explore(3, || {
+    let (here, elsewhere) = (a_runtime(), a_runtime());
+    explore(3, move || {
         let gate = Shared::plain(1, 2);
         let _held = gate.now(1);
         let (near, far) = (Timer::new(), Timer::new());
         let stranger = beside(&gate, {
             let far = far.clone();
-            move |gate| Waiter::joining(gate, elsewhere(), PASSED, &far)
+            move |gate| Waiter::joining(gate, elsewhere, PASSED, &far)
         });
-        let own = Waiter::joining(&gate, here(), PASSED, &near);
+        let own = Waiter::joining(&gate, here, PASSED, &near);
         let stranger = ended(stranger);
         // Each of the two timers is driven alone.
         let kept_by = |timer: &Timer| {
@@ -255,11 +251,12 @@ fn an_alarm_serves_one_runtime() {
 /// A close wakes everybody once, whether or not the alarm does too, and leaves nothing for it to do.
 #[test]
 fn a_close_beside_a_ring_wakes_everybody_once() {
-    explore(3, || {
+    let here = a_runtime();
+    explore(3, move || {
         let gate = Shared::plain(1, 2);
         let _held = gate.now(1);
         let timer = Timer::new();
-        let waiter = Waiter::joining(&gate, here(), PASSED, &timer);
+        let waiter = Waiter::joining(&gate, here, PASSED, &timer);
         let closing = beside(&gate, |gate| gate.close());
         let ringing = thread::spawn({
             let timer = timer.clone();
