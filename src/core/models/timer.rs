@@ -8,14 +8,14 @@ use super::alarm::Setting;
 use crate::sync::{Arc, Mutex};
 
 #[derive(Clone, Debug)]
-pub(super) struct Timer(Arc<Dial>);
+pub(super) struct Timer(Arc<Mutex<Dial>>);
 
 #[derive(Debug)]
 struct Dial {
     /// What comes of setting it.
     setting: Setting,
     /// Whom to wake, while it is set.
-    bell: Mutex<Option<Waker>>,
+    bell: Option<Waker>,
 }
 
 impl Timer {
@@ -24,23 +24,30 @@ impl Timer {
     }
 
     pub(super) fn of(setting: Setting) -> Self {
-        Self(Arc::new(Dial { setting, bell: Mutex::new(None) }))
+        Self(Arc::new(Mutex::new(Dial { setting, bell: None })))
     }
 
     pub(super) fn set(&mut self, _: Instant, bell: &Waker) -> Setting {
-        if self.0.setting == Setting::Set {
-            *self.0.bell.lock() = Some(bell.clone());
+        let mut dial = self.0.lock();
+        if dial.setting == Setting::Set {
+            dial.bell = Some(bell.clone());
         }
-        self.0.setting
+        dial.setting
     }
 
     /// Goes off, if it is set. Says whether it was.
     pub(super) fn go_off(&self) -> bool {
-        let bell = self.0.bell.lock().take();
+        let bell = self.0.lock().bell.take();
         let was_set = bell.is_some();
         if let Some(bell) = bell {
             bell.wake();
         }
         was_set
+    }
+
+    /// Goes off before its time and never again, as when its runtime is shut down.
+    pub(super) fn die(&self) {
+        self.0.lock().setting = Setting::Dead;
+        self.go_off();
     }
 }

@@ -72,9 +72,11 @@ impl Waiter {
         Self { keeping: gate.adopt(self.ticket, Box::new(alarm)), ..self }
     }
 
-    /// Whether it has been woken, or sees to its limit without that.
-    fn is_taken_care_of(&self) -> bool {
-        self.mark.was_woken() || self.keeping == Keeping::Own
+    /// It has been woken, or saw to its limit without that; and does so now.
+    fn assert_keeps_its_limit(&self, gate: &Shared) {
+        assert!(self.mark.was_woken() || self.keeping == Keeping::Own, "forgotten");
+        let found = gate.look(self.ticket, Waker::noop(), None);
+        assert!(matches!(found, Looked::Waits(Keeping::Own)), "{found:?}");
     }
 
     /// What has become of it, or `None` while it waits.
@@ -110,7 +112,7 @@ fn whoever_relies_on_an_alarm_is_woken_by_it() {
         let other = ended(other);
         ended(ringing);
         ring_out(&[&timers[0], &timers[1]]);
-        assert!(own.is_taken_care_of() && other.is_taken_care_of(), "forgotten");
+        [own, other].iter().for_each(|waiter| waiter.assert_keeps_its_limit(&gate));
         gate.assert_settled();
     });
 }
@@ -155,9 +157,9 @@ fn a_hand_over_beside_a_ring_forgets_nobody() {
         ended(releasing);
         ended(ringing);
         ring_out(&[&timer]);
-        assert!(waiters.iter().all(|waiter| waiter.mark.was_woken()), "forgotten");
+        assert!(waiters[0].mark.was_woken(), "forgotten");
         assert_eq!(waiters[0].find(&gate), Some(Ok(())));
-        assert_eq!(waiters[1].find(&gate), None, "it ends its wait itself");
+        waiters[1].assert_keeps_its_limit(&gate);
     });
 }
 
@@ -184,7 +186,7 @@ fn a_hand_over_beside_a_joining_waiter_forgets_nobody() {
         assert_eq!(first.find(&gate), Some(Ok(())));
         let second = Waiter::joining(&gate, here, PASSED, &timer);
         ring_out(&[&timer]);
-        assert!(second.is_taken_care_of(), "forgotten");
+        second.assert_keeps_its_limit(&gate);
     });
 }
 
@@ -199,13 +201,13 @@ fn an_alarm_that_is_late_when_it_is_set_wakes_at_once() {
         let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &late));
         let own = Waiter::joining(&gate, here, PASSED, &timer);
         let other = ended(other);
-        assert!(own.is_taken_care_of() && other.is_taken_care_of(), "forgotten");
+        [own, other].iter().for_each(|waiter| waiter.assert_keeps_its_limit(&gate));
     });
 }
 
-/// An alarm whose runtime is gone wakes everybody whose limit it kept, and the next brings another one.
+/// An alarm that cannot be set leaves the limits to their waiters, and the next brings another one.
 #[test]
-fn a_dead_alarm_leaves_the_limits_to_their_waiters() {
+fn an_alarm_that_was_dead_before_is_replaced() {
     let here = a_runtime();
     explore(3, move || {
         let gate = Shared::plain(1, 3);
@@ -216,15 +218,57 @@ fn a_dead_alarm_leaves_the_limits_to_their_waiters() {
         let own = Waiter::joining(&gate, here, PASSED, &own_timer);
         let other = ended(other);
         ring_out(&[&dead, &alive]);
-        assert!(own.is_taken_care_of() && other.is_taken_care_of(), "forgotten");
+        [own, other].iter().for_each(|waiter| waiter.assert_keeps_its_limit(&gate));
         let last = Waiter::joining(&gate, here, PASSED, &alive);
         ring_out(&[&alive]);
-        assert!(last.is_taken_care_of(), "forgotten");
+        last.assert_keeps_its_limit(&gate);
     });
 }
 
-/// A limit is not left to an alarm of another runtime, which nobody may drive: whoever waits in another
-/// one, or comes to, keeps it.
+/// An alarm that dies while it keeps limits, whose runtime goes, leaves them to their waiters: to those who
+/// were there, and to who joins just then.
+#[test]
+fn an_alarm_that_dies_wakes_everybody() {
+    let here = a_runtime();
+    explore(3, move || {
+        let gate = Shared::plain(1, 2);
+        let _held = gate.now(1);
+        let timer = Timer::new();
+        let first = Waiter::joining(&gate, here, FAR, &timer);
+        let dying = thread::spawn({
+            let timer = timer.clone();
+            move || timer.die()
+        });
+        let second = Waiter::joining(&gate, here, FAR, &timer);
+        ended(dying);
+        [first, second].iter().for_each(|waiter| waiter.assert_keeps_its_limit(&gate));
+    });
+}
+
+/// Who is polled with another waker beside a ring is woken by that one, or told that nobody else keeps its
+/// limit.
+#[test]
+fn a_waiter_with_a_new_waker_is_not_forgotten() {
+    let here = a_runtime();
+    explore(4, move || {
+        let gate = Shared::plain(1, 1);
+        let _held = gate.now(1);
+        let timer = Timer::new();
+        let waiter = Waiter::joining(&gate, here, PASSED, &timer);
+        let ringing = thread::spawn({
+            let timer = timer.clone();
+            move || timer.go_off()
+        });
+        let (mark, waker) = Mark::new();
+        let found = gate.look(waiter.ticket, &waker, None);
+        ended(ringing);
+        let Looked::Waits(keeping) = found else { panic!("nobody admits it: {found:?}") };
+        assert!(mark.was_woken() || keeping == Keeping::Own, "forgotten");
+    });
+}
+
+/// A limit is not left to an alarm of another runtime, which nobody may drive: of two who wait in two,
+/// one keeps its own, and the alarm of the other is set.
 #[test]
 fn an_alarm_serves_one_runtime() {
     let (here, elsewhere) = (a_runtime(), a_runtime());
@@ -238,25 +282,25 @@ fn an_alarm_serves_one_runtime() {
         });
         let own = Waiter::joining(&gate, here, PASSED, &near);
         let stranger = ended(stranger);
-        // Each of the two timers is driven alone.
-        let kept_by = |timer: &Timer| {
-            ring_out(&[timer]);
-            [&own, &stranger].map(Waiter::is_taken_care_of)
+        let (served, timer) = match (own.keeping, stranger.keeping) {
+            (Keeping::Alarm, Keeping::Own) => (own, near),
+            (Keeping::Own, Keeping::Alarm) => (stranger, far),
+            other => panic!("an alarm for both, or for nobody: {other:?}"),
         };
-        assert!(kept_by(&near)[0], "forgotten where it waits");
-        assert!(kept_by(&far)[1], "forgotten where it waits");
+        ring_out(&[&timer]);
+        served.assert_keeps_its_limit(&gate);
     });
 }
 
-/// A close wakes everybody once, whether or not the alarm does too, and leaves nothing for it to do.
+/// A close wakes everybody once, whether or not the alarm does too.
 #[test]
 fn a_close_beside_a_ring_wakes_everybody_once() {
     let here = a_runtime();
-    explore(3, move || {
+    explore(4, move || {
         let gate = Shared::plain(1, 2);
         let _held = gate.now(1);
         let timer = Timer::new();
-        let waiter = Waiter::joining(&gate, here, PASSED, &timer);
+        let waiters = [(); 2].map(|()| Waiter::joining(&gate, here, PASSED, &timer));
         let closing = beside(&gate, |gate| gate.close());
         let ringing = thread::spawn({
             let timer = timer.clone();
@@ -265,7 +309,9 @@ fn a_close_beside_a_ring_wakes_everybody_once() {
         ended(closing);
         ended(ringing);
         ring_out(&[&timer]);
-        assert!(waiter.mark.was_woken());
-        assert_eq!(waiter.find(&gate), Some(Err(RejectionReason::Closed)));
+        for waiter in waiters {
+            assert!(waiter.mark.was_woken());
+            assert_eq!(waiter.find(&gate), Some(Err(RejectionReason::Closed)));
+        }
     });
 }
