@@ -18,12 +18,19 @@ use super::{Case, Random, threads::on_two};
 /// Two threads take from one word and give back, by changes that depend on what it holds, and count a
 /// handle in the same cache line.
 pub(crate) fn word() -> Case {
-    let word = Arc::new(AtomicU64::new(0));
+    #[derive(Default)]
+    #[repr(align(64))]
+    struct Line {
+        word: AtomicU64,
+        handles: AtomicU64,
+    }
+    let line = Line::default();
     on_two("bare word and handle, two threads", move |times| {
         for _ in 0..times {
-            change(&word, 1);
-            let held = black_box(word.clone());
-            change(&held, 1_u64.wrapping_neg());
+            change(&line.word, 1);
+            line.handles.fetch_add(1, Ordering::Relaxed);
+            change(&black_box(&line).word, 1_u64.wrapping_neg());
+            line.handles.fetch_sub(1, Ordering::AcqRel);
         }
     })
 }
@@ -36,39 +43,41 @@ fn change(word: &AtomicU64, by: u64) {
     }
 }
 
-/// A key is found under a lock, what is there is held, a unit of it taken and given back, and the time
-/// noted.
+/// A key is found under a lock, the time noted, what is there held, and a unit of it taken and given back.
 pub(crate) fn hit(keys: u64) -> Case {
     let (map, mut random) = (Map::new(keys), Random(0x9E37_79B9));
     Case::repeat("bare lock, table, clock", move || {
         let key = random.below(keys);
         let (shard, hash) = map.find(key);
-        let unit = shard.lock().hold(hash, key);
-        change(&unit.word, 1);
+        let mut books = shard.lock();
+        let entry = books.entry(hash, key);
+        entry.since = map.now();
+        let unit = entry.unit.clone();
+        drop(books);
+        change(&unit, 1);
         let unit = black_box(unit);
-        change(&unit.word, 1_u64.wrapping_neg());
-        unit.since.store(map.now(), Ordering::Relaxed);
+        change(&unit, 1_u64.wrapping_neg());
     })
 }
 
 /// The same, and known is who of all has been idle longest: who is used leaves an order of the idle, and
-/// joins it again with a number.
+/// joins it again with the time and a number.
 pub(crate) fn ordered_hit(keys: u64) -> Case {
     let (map, mut random) = (Map::new(keys), Random(0x9E37_79B9));
     Case::repeat("bare lock, table, clock, order", move || {
         let key = random.below(keys);
         let (shard, hash) = map.find(key);
         let mut books = shard.lock();
-        let unit = books.hold(hash, key);
-        books.leave(unit.place);
+        let entry = books.entry(hash, key);
+        let (place, unit) = (entry.place, entry.unit.clone());
+        books.leave(place);
         drop(books);
-        change(&unit.word, 1);
+        change(&unit, 1);
         let unit = black_box(unit);
-        change(&unit.word, 1_u64.wrapping_neg());
+        change(&unit, 1_u64.wrapping_neg());
         let mut books = shard.lock();
-        books.join(unit.place);
-        unit.since.store(map.now(), Ordering::Relaxed);
-        unit.number.store(map.numbers.0.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        books.join(place);
+        books.idle[place as usize] = (map.now(), map.numbers.0.fetch_add(1, Ordering::Relaxed));
     })
 }
 
@@ -82,25 +91,24 @@ struct Map {
 #[repr(align(128))]
 struct Apart<T>(T);
 
-#[derive(Default)]
 struct Books {
-    table: HashTable<(u64, Arc<Unit>)>,
+    table: HashTable<Entry>,
     /// The neighbours of each place in a ring, of which place 0 is the end that stays.
     ring: Vec<(u32, u32)>,
+    /// Since when each place is idle, and its number.
+    idle: Vec<(u64, u64)>,
 }
 
-/// As large as a partition.
-struct Unit {
-    word: AtomicU64,
-    since: AtomicU64,
-    number: AtomicU64,
+struct Entry {
+    key: u64,
+    since: u64,
     place: u32,
-    _rest: [u64; 21],
+    unit: Arc<AtomicU64>,
 }
 
 impl Map {
     fn new(keys: u64) -> Self {
-        let shard = || Apart(Mutex::new(Books { ring: vec![(0, 0)], ..Books::default() }));
+        let shard = || Apart(Mutex::new(Books::with_end()));
         let map = Self {
             hasher: RandomState::new(),
             shards: (0..16).map(|_| shard()).collect(),
@@ -111,10 +119,10 @@ impl Map {
             let (shard, hash) = map.find(key);
             let mut books = shard.lock();
             let place = books.ring.len() as u32;
-            let [word, since, number] = [const { AtomicU64::new(0) }; 3];
-            let unit = Arc::new(Unit { word, since, number, place, _rest: [0; 21] });
-            books.table.insert_unique(hash, (key, unit), |entry| map.find(entry.0).1);
+            let entry = Entry { key, since: 0, place, unit: Arc::default() };
+            books.table.insert_unique(hash, entry, |entry| map.find(entry.key).1);
             books.ring.push((0, 0));
+            books.idle.push((0, 0));
             books.join(place);
         }
         map
@@ -131,8 +139,12 @@ impl Map {
 }
 
 impl Books {
-    fn hold(&self, hash: u64, key: u64) -> Arc<Unit> {
-        self.table.find(hash, |entry| entry.0 == key).expect("a key that is there").1.clone()
+    fn with_end() -> Self {
+        Self { table: HashTable::new(), ring: vec![(0, 0)], idle: vec![(0, 0)] }
+    }
+
+    fn entry(&mut self, hash: u64, key: u64) -> &mut Entry {
+        self.table.find_mut(hash, |entry| entry.key == key).expect("a key that is there")
     }
 
     fn leave(&mut self, place: u32) {

@@ -37,8 +37,8 @@ impl Target {
     pub(crate) fn measure(&self) -> Outcome {
         let (ours, peers) = ((self.ours)(), (self.peers)());
         let peer = peers.name;
-        let round_trip =
-            || (self.rounds.0 == LONG).then(|| rounds::fastest(threads::round_trip(), 21));
+        let on_two = self.work.contains("two") || self.work.contains("beside");
+        let round_trip = || on_two.then(|| rounds::fastest(threads::round_trip(), 21));
         let before = round_trip();
         let measured = rounds::compare(ours, peers, self.rounds.0, self.rounds.1);
         let round_trips = before.zip(round_trip());
