@@ -82,7 +82,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
     /// How long a partition is retained idle, longer than zero. Default 300 seconds.
     ///
     /// [`Duration::MAX`] retains all until `max_partitions` are there. A use of a partition then does
-    /// without reading the clock, which is a third of what it takes.
+    /// without reading the clock, which is a good part of what it takes.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self

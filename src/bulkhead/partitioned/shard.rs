@@ -60,7 +60,7 @@ pub(super) struct Entry<K> {
 pub(super) struct Idle {
     /// As a number that orders all idle entries of all shards.
     pub(super) stamp: u64,
-    /// In nanoseconds since the shelf was made.
+    /// In nanoseconds since the shelf was made. 0 where idle entries are kept forever.
     pub(super) since: u64,
 }
 
