@@ -6,6 +6,7 @@
 
 mod builder;
 pub(crate) mod family;
+mod index;
 pub(crate) mod limits;
 #[cfg(all(test, bulklink_loom))]
 mod models;

@@ -5,7 +5,7 @@
 //!
 //! Invariants, whenever the lock is free:
 //!
-//! 1. The table holds exactly the places of the entries.
+//! 1. The index holds exactly the places of the entries.
 //! 2. The entries in line are exactly those that nobody has pinned, by rising stamps.
 //! 3. `oldest` is the stamp at the head of the line.
 //! 4. The totals of a removed entry are in `past`; or in `late`, if a status under way has counted them
@@ -13,9 +13,11 @@
 
 use std::{mem, ops::Range};
 
-use hashbrown::HashTable;
-
-use super::{family::Part, order::Order};
+use super::{
+    family::Part,
+    index::{Index, Room},
+    order::Order,
+};
 use crate::{
     bulkhead::compartment::{Compartment, Tenant},
     core::{arena::Arena, tally::Totals},
@@ -38,7 +40,7 @@ pub(super) struct Shard<K> {
 }
 
 pub(super) struct Books<K> {
-    table: HashTable<u32>,
+    index: Index,
     entries: Arena<Entry<K>, BLOCK>,
     order: Order,
     past: Totals,
@@ -92,22 +94,30 @@ impl<K> Shard<K> {
         self.oldest.load(Ordering::Acquire)
     }
 
-    /// Inserts a partition that is pinned once, made by `make` for its place.
+    /// Inserts a partition that is pinned once, made by `make` for its place. One at a time.
     pub(super) fn insert(
         &self,
         hash: u32,
         key: K,
         make: impl FnOnce(u32) -> Arc<Compartment>,
     ) -> Tenant {
+        let wanted = {
+            let books = self.books.lock();
+            books.index.wanted_room(books.entries.end())
+        };
+        let room = wanted.map(Room::new);
         let mut books = self.books.lock();
-        let Books { table, entries, order, .. } = &mut *books;
+        let Books { index, entries, order, .. } = &mut *books;
         let mut made = None;
         let at = entries.insert_with(|at| {
             let compartment = made.insert(make(at)).clone();
             Entry { key, compartment, idle: Idle { stamp: NEVER, since: 0 } }
         });
-        table.insert_unique(spread(hash), at, |&at| spread(part(entries.at(at)).hash));
+        let hash_of = |at| entries.find(at).map(|entry| part(entry).hash);
+        let room = index.insert(hash, at, room, entries.end(), hash_of);
         order.insert(at);
+        drop(books);
+        drop(room);
         Tenant::of_pinned(made.expect("the entry was made"))
     }
 
@@ -178,10 +188,7 @@ impl<K> Shard<K> {
         books.order.remove(at);
         self.mark_oldest(books, head);
         let entry = books.entries.remove(at);
-        let found = books.table.find_entry(spread(part(&entry).hash), |&other| other == at);
-        if let Ok(found) = found {
-            found.remove();
-        }
+        books.index.remove(part(&entry).hash, at);
         let gone = if at < books.counted { &mut books.late } else { &mut books.past };
         *gone = gone.plus(&entry.compartment.snapshot().totals);
         entry
@@ -229,7 +236,7 @@ impl<K: Eq> Shard<K> {
 impl<K> Books<K> {
     fn new() -> Self {
         Self {
-            table: HashTable::new(),
+            index: Index::new(),
             entries: Arena::new(),
             order: Order::new(),
             past: Totals::default(),
@@ -263,7 +270,7 @@ impl<K> Books<K> {
 impl<K: Eq> Books<K> {
     #[inline]
     fn find(&self, hash: u32, key: &K) -> Option<u32> {
-        self.table.find(spread(hash), |&at| self.entries.at(at).key == *key).copied()
+        self.index.find(hash, |at| self.entries.at(at).key == *key)
     }
 }
 
@@ -290,18 +297,11 @@ impl<K> Shard<K> {
         let places = (0..books.entries.end()).filter(|&at| books.entries.find(at).is_some());
         let in_line = places.filter(|&at| !books.order.is_pinned(at)).count();
         assert_eq!(in_line, line.len(), "in line exactly if nobody has pinned it");
-        assert_eq!(books.table.len(), books.entries.len() as usize);
-        assert!(books.table.iter().all(|&at| books.entries.find(at).is_some()));
+        assert_eq!(books.index.len(), books.entries.len() as usize);
+        assert!(books.index.iter().all(|at| books.entries.find(at).is_some()));
     }
 }
 
 fn part<K>(entry: &Entry<K>) -> &Part {
     entry.compartment.part().expect("a shelf holds partitions")
-}
-
-/// The bits of a hash over all that the table looks at. Multiplicative hashing: Knuth, The Art of
-/// Computer Programming, volume 3, section 6.4, with 2^64 divided by the golden ratio.
-#[inline]
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
