@@ -49,12 +49,10 @@ impl Index {
         found.or_else(|| self.former.find(hash, |&at| is_it(at))).copied()
     }
 
-    /// For how many places the next insertion needs room, if it does. There are `end` places, in use or not.
-    pub(super) fn wanted_room(&self, end: u32) -> Option<usize> {
+    /// For how many places the next insertion needs room, if it does: for twice as many as there are.
+    pub(super) fn wanted_room(&self) -> Option<usize> {
         let is_full = self.table.len() == self.table.capacity() && self.former.is_empty();
-        // All that is there and as much again. Where many places are not in use, it takes long to look at all
-        // of them, so there is as much room.
-        is_full.then(|| (2 * self.table.len()).max(end as usize).max(1))
+        is_full.then(|| (2 * self.table.len()).max(1))
     }
 
     /// Inserts a place that is not there, with the room that this needs. Of the `end` places `hash_of` tells
@@ -132,7 +130,7 @@ mod tests {
 
         fn insert(&mut self, hash: u32) -> u32 {
             let at = self.vacant.pop().unwrap_or(self.hashes.len() as u32);
-            let room = self.index.wanted_room(self.hashes.len() as u32).map(Room::new);
+            let room = self.index.wanted_room().map(Room::new);
             if at as usize == self.hashes.len() {
                 self.hashes.push(None);
             }
@@ -156,6 +154,8 @@ mod tests {
         fn assert_holds_all(&self) {
             let taken = self.hashes.iter().filter(|hash| hash.is_some()).count();
             assert_eq!(self.index.len(), taken);
+            let former = &self.index.former;
+            assert!(!former.is_empty() || former.capacity() == 0, "needless");
             for (at, hash) in self.hashes.iter().enumerate() {
                 let Some(hash) = hash else { continue };
                 assert_eq!(self.index.find(*hash, |other| other == at as u32), Some(at as u32));
@@ -176,33 +176,40 @@ mod tests {
         assert_eq!(indexed.most, STEP as usize);
     }
 
+    /// Replaces some at random, one at a time.
+    fn churn(indexed: &mut Indexed, places: &mut [u32], times: u32) {
+        let mut random = 0x9E37_79B9_u32;
+        for _ in 0..times {
+            // Marsaglia's xorshift32.
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            let chosen = random as usize % places.len();
+            indexed.remove(places[chosen]);
+            places[chosen] = indexed.insert(random);
+        }
+    }
+
     #[test]
     fn so_it_does_where_as_many_go_as_come() {
         let mut indexed = Indexed::new();
         let mut places: Vec<u32> = (0..5_000).map(|hash| indexed.insert(hash)).collect();
-        for hash in 5_000..100_000 {
-            let oldest = hash as usize % 5_000;
-            indexed.remove(places[oldest]);
-            places[oldest] = indexed.insert(hash);
-        }
+        churn(&mut indexed, &mut places, 100_000);
         indexed.assert_holds_all();
-        assert_eq!(indexed.hashes.len(), 5_000);
-        assert_eq!(indexed.most, STEP as usize);
+        assert_eq!((indexed.hashes.len(), indexed.most), (5_000, STEP as usize));
         assert!(indexed.index.table.capacity() < 4 * 5_000, "{}", indexed.index.table.capacity());
     }
 
     #[test]
     fn and_where_few_are_left_of_many() {
         let mut indexed = Indexed::new();
-        let places: Vec<u32> = (0..20_000).map(|hash| indexed.insert(hash)).collect();
-        places[10..].iter().for_each(|&at| indexed.remove(at));
-        for hash in 20_000..150_000 {
-            let at = indexed.insert(hash);
-            indexed.remove(at);
-        }
+        let mut places: Vec<u32> = (0..28_672).map(|hash| indexed.insert(hash)).collect();
+        let (few, others) = places.split_at_mut(200);
+        others.iter().for_each(|&at| indexed.remove(at));
+        churn(&mut indexed, few, 100_000);
         indexed.assert_holds_all();
-        assert_eq!(indexed.most, STEP as usize);
-        places[..10].iter().for_each(|&at| indexed.remove(at));
+        assert_eq!((indexed.hashes.len(), indexed.most), (28_672, STEP as usize));
+        few.iter().for_each(|&at| indexed.remove(at));
         assert_eq!(indexed.index.len(), 0);
     }
 }

@@ -101,10 +101,7 @@ impl<K> Shard<K> {
         key: K,
         make: impl FnOnce(u32) -> Arc<Compartment>,
     ) -> Tenant {
-        let wanted = {
-            let books = self.books.lock();
-            books.index.wanted_room(books.entries.end())
-        };
+        let wanted = self.books.lock().index.wanted_room();
         let room = wanted.map(Room::new);
         let mut books = self.books.lock();
         let Books { index, entries, order, .. } = &mut *books;
