@@ -13,6 +13,9 @@ use hashbrown::HashTable;
 /// to have moved all before the next table is full; with more the former is given up sooner.
 const STEP: u32 = 16;
 
+/// A table for fewer places grows by itself.
+const LARGE: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Index {
     table: HashTable<u32>,
@@ -21,8 +24,8 @@ pub(super) struct Index {
     moved: u32,
 }
 
-/// Memory for the places of a larger table, or that a former one no longer needs. Made and dropped while
-/// nobody waits for it.
+/// Memory for the places of a larger table, or that a former one no longer needs. Made and dropped without the
+/// lock that the index is under.
 pub(super) struct Room(HashTable<u32>);
 
 impl Room {
@@ -51,7 +54,8 @@ impl Index {
 
     /// For how many places the next insertion needs room, if it does: for twice as many as there are.
     pub(super) fn wanted_room(&self) -> Option<usize> {
-        let is_full = self.table.len() == self.table.capacity() && self.former.is_empty();
+        let (len, capacity) = (self.table.len(), self.table.capacity());
+        let is_full = len == capacity && capacity >= LARGE && self.former.is_empty();
         is_full.then(|| (2 * self.table.len()).max(1))
     }
 
@@ -173,7 +177,7 @@ mod tests {
             }
         }
         indexed.assert_holds_all();
-        assert_eq!(indexed.most, STEP as usize);
+        assert!(indexed.most <= LARGE, "{}", indexed.most);
     }
 
     /// Replaces some at random, one at a time.
@@ -196,7 +200,7 @@ mod tests {
         let mut places: Vec<u32> = (0..5_000).map(|hash| indexed.insert(hash)).collect();
         churn(&mut indexed, &mut places, 100_000);
         indexed.assert_holds_all();
-        assert_eq!((indexed.hashes.len(), indexed.most), (5_000, STEP as usize));
+        assert!(indexed.most <= LARGE, "{}", indexed.most);
         assert!(indexed.index.table.capacity() < 4 * 5_000, "{}", indexed.index.table.capacity());
     }
 
@@ -208,7 +212,7 @@ mod tests {
         others.iter().for_each(|&at| indexed.remove(at));
         churn(&mut indexed, few, 100_000);
         indexed.assert_holds_all();
-        assert_eq!((indexed.hashes.len(), indexed.most), (28_672, STEP as usize));
+        assert!(indexed.most <= LARGE, "{}", indexed.most);
         few.iter().for_each(|&at| indexed.remove(at));
         assert_eq!(indexed.index.len(), 0);
     }
