@@ -101,7 +101,10 @@ impl<K> Shard<K> {
         key: K,
         make: impl FnOnce(u32) -> Arc<Compartment>,
     ) -> Tenant {
-        let wanted = self.books.lock().index.wanted_room();
+        let wanted = {
+            let books = self.books.lock();
+            books.index.wanted_room(books.entries.end())
+        };
         let room = wanted.map(Room::new);
         let mut books = self.books.lock();
         let Books { index, entries, order, .. } = &mut *books;

@@ -85,6 +85,12 @@ impl Waiter {
     }
 }
 
+/// Has a timer go off beside, if it is set by then.
+fn ringing(timer: &Timer) -> JoinHandle<bool> {
+    let timer = timer.clone();
+    thread::spawn(move || timer.go_off())
+}
+
 /// Lets time pass until nothing is set any more.
 fn ring_out(timers: &[&Timer]) {
     while timers.iter().any(|timer| timer.go_off()) {}
@@ -102,11 +108,8 @@ fn whoever_relies_on_an_alarm_is_woken_by_it() {
         let [own_timer, other_timer] = timers.clone();
         let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &other_timer));
         let ringing = thread::spawn({
-            let [first, second] = timers.clone();
-            move || {
-                first.go_off();
-                second.go_off();
-            }
+            let timers = timers.clone();
+            move || timers.map(|timer| timer.go_off())
         });
         let own = Waiter::joining(&gate, here, PASSED, &own_timer);
         let other = ended(other);
@@ -127,10 +130,7 @@ fn an_alarm_that_rings_early_is_set_again() {
         let timer = Timer::new();
         let first = Waiter::joining(&gate, here, FAR, &timer);
         assert_eq!(first.keeping, Keeping::Alarm);
-        let ringing = thread::spawn({
-            let timer = timer.clone();
-            move || timer.go_off()
-        });
+        let ringing = ringing(&timer);
         let leaving = beside(&gate, move |gate| gate.cancel(first.ticket));
         let second = Waiter::joining(&gate, here, FAR, &timer);
         assert!(ended(ringing), "it was set");
@@ -150,10 +150,7 @@ fn a_hand_over_beside_a_ring_forgets_nobody() {
         let timer = Timer::new();
         let waiters = [(); 2].map(|()| Waiter::joining(&gate, here, PASSED, &timer));
         let releasing = thread::spawn(move || drop(held));
-        let ringing = thread::spawn({
-            let timer = timer.clone();
-            move || timer.go_off()
-        });
+        let ringing = ringing(&timer);
         ended(releasing);
         ended(ringing);
         ring_out(&[&timer]);
@@ -255,10 +252,7 @@ fn a_waiter_with_a_new_waker_is_not_forgotten() {
         let _held = gate.now(1);
         let timer = Timer::new();
         let waiter = Waiter::joining(&gate, here, PASSED, &timer);
-        let ringing = thread::spawn({
-            let timer = timer.clone();
-            move || timer.go_off()
-        });
+        let ringing = ringing(&timer);
         let (mark, waker) = Mark::new();
         let found = gate.look(waiter.ticket, &waker, None);
         ended(ringing);
@@ -302,10 +296,7 @@ fn a_close_beside_a_ring_wakes_everybody_once() {
         let timer = Timer::new();
         let waiters = [(); 2].map(|()| Waiter::joining(&gate, here, PASSED, &timer));
         let closing = beside(&gate, |gate| gate.close());
-        let ringing = thread::spawn({
-            let timer = timer.clone();
-            move || timer.go_off()
-        });
+        let ringing = ringing(&timer);
         ended(closing);
         ended(ringing);
         ring_out(&[&timer]);
