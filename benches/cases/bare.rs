@@ -1,19 +1,27 @@
 //! What nobody can do without who does the same work: the least that a case can take, to read it by.
 
 use std::{
+    collections::VecDeque,
+    future::poll_fn,
     hash::{BuildHasher, RandomState},
     hint::black_box,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Poll, Waker},
+    time::Duration,
 };
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 
-use super::{Case, Random, threads::on_two};
+use super::{
+    Case, Random,
+    handover::{On, SLOTS, saturated},
+    threads::on_two,
+};
 
 /// Two threads take from one word and give back, by changes that depend on what it holds, and count a
 /// handle in the same cache line.
@@ -79,6 +87,79 @@ pub(crate) fn ordered_hit(keys: u64) -> Case {
         books.join(place);
         books.idle[place as usize] = (map.now(), map.numbers.0.fetch_add(1, Ordering::Relaxed));
     })
+}
+
+/// Hand-overs through a queue of wakers under a lock, each timed: who waits cannot leave, and nobody else
+/// comes.
+pub(crate) fn handover(on: On) -> Case {
+    let turnstile = Arc::new(Turnstile::default());
+    turnstile.queue.lock().free = SLOTS;
+    saturated("bare queue, timed", on, move |times| {
+        let turnstile = turnstile.clone();
+        async move {
+            for _ in 0..times {
+                turnstile.enter().await;
+                yield_now().await;
+                turnstile.leave();
+            }
+        }
+    })
+}
+
+#[derive(Default)]
+struct Turnstile {
+    queue: Mutex<Queue>,
+    /// How many have been called.
+    called: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    free: usize,
+    waiting: VecDeque<(Waker, Instant)>,
+    joined: u64,
+    waited: Duration,
+    longest: Duration,
+}
+
+impl Turnstile {
+    async fn enter(&self) {
+        let mut number = None;
+        poll_fn(|cx| match number {
+            Some(number) if number < self.called.load(Ordering::Acquire) => Poll::Ready(()),
+            Some(_) => Poll::Pending,
+            None => {
+                let since = Instant::now();
+                let waker = cx.waker().clone();
+                let mut queue = self.queue.lock();
+                if queue.free > 0 {
+                    queue.free -= 1;
+                    return Poll::Ready(());
+                }
+                number = Some(queue.joined);
+                queue.joined += 1;
+                queue.waiting.push_back((waker, since));
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    fn leave(&self) {
+        let now = Instant::now();
+        let mut queue = self.queue.lock();
+        let Some((waker, since)) = queue.waiting.pop_front() else {
+            queue.free += 1;
+            return;
+        };
+        let waited = now.saturating_duration_since(since);
+        queue.waited += waited;
+        queue.longest = queue.longest.max(waited);
+        let called = self.called.load(Ordering::Relaxed) + 1;
+        self.called.store(called, Ordering::Release);
+        drop(queue);
+        waker.wake();
+    }
 }
 
 struct Map {

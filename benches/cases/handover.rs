@@ -16,7 +16,7 @@ use tokio::{
 use super::{Case, LIMIT, bulkhead, current_thread, two_workers};
 
 const TASKS: u64 = 1_000;
-const SLOTS: usize = 10;
+pub(crate) const SLOTS: usize = 10;
 
 /// Which runtime the tasks run on.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,11 @@ pub(crate) enum On {
     TwoWorkers,
 }
 
-fn saturated<F>(name: &'static str, on: On, mut task: impl FnMut(u64) -> F + 'static) -> Case
+pub(crate) fn saturated<F>(
+    name: &'static str,
+    on: On,
+    mut task: impl FnMut(u64) -> F + 'static,
+) -> Case
 where
     F: Future<Output = ()> + Send + 'static,
 {

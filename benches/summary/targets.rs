@@ -16,9 +16,18 @@ pub(crate) struct Target {
     pub(crate) number: &'static str,
     work: &'static str,
     at_most: Option<f64>,
-    rounds: (Duration, usize),
+    rounds: Rounds,
     ours: fn() -> Case,
     peers: fn() -> Case,
+}
+
+/// How two cases are compared.
+#[derive(Clone, Copy)]
+struct Rounds {
+    length: Duration,
+    count: usize,
+    /// Whether two processors are in use.
+    on_two: bool,
 }
 
 /// A comparison that was made.
@@ -37,12 +46,11 @@ impl Target {
     pub(crate) fn measure(&self) -> Outcome {
         let (ours, peers) = ((self.ours)(), (self.peers)());
         let peer = peers.name;
-        let on_two = self.work.contains("two") || self.work.contains("beside");
+        let Self { number, work, at_most, rounds: Rounds { length, count, on_two }, .. } = *self;
         let round_trip = || on_two.then(|| rounds::fastest(threads::round_trip(), 21));
         let before = round_trip();
-        let measured = rounds::compare(ours, peers, self.rounds.0, self.rounds.1);
+        let measured = rounds::compare(ours, peers, length, count);
         let round_trips = before.zip(round_trip());
-        let Self { number, work, at_most, .. } = *self;
         Outcome { number, work, peer, at_most, measured, round_trips }
     }
 }
@@ -74,9 +82,10 @@ pub(crate) fn physical_limits() -> Limits {
 /// The targets, and beside some of them what helps to read them.
 #[rustfmt::skip]
 pub(crate) fn all() -> Vec<Target> {
-    const SINGLE: (Duration, usize) = (SHORT, 401);
-    // Two threads, or a thousand tasks: what else runs here disturbs these most.
-    const CROWD: (Duration, usize) = (LONG, 151);
+    const SINGLE: Rounds = Rounds { length: SHORT, count: 401, on_two: false };
+    // A thousand tasks, or two threads: what else runs here disturbs these most.
+    const CROWD: Rounds = Rounds { length: LONG, count: 151, on_two: false };
+    const PAIR: Rounds = Rounds { on_two: true, ..CROWD };
     let target = |number, work, at_most, rounds, ours, peers| {
         Target { number, work, at_most, rounds, ours, peers }
     };
@@ -90,27 +99,33 @@ pub(crate) fn all() -> Vec<Target> {
         target("4", "layer: clone + oneshot", Some(0.45), SINGLE, layer::plain, layer::tower_stack),
         target("5", "layer: clone + oneshot", Some(0.15), SINGLE, layer::plain, layer::resilience_waiting),
         target("5a", "layer: clone + oneshot", None, SINGLE, layer::plain, layer::resilience_backpressure),
-        target("6", "slot_now() + drop, two threads", Some(0.70), CROWD, threads::slot_now, threads::tokio_try_acquire_owned),
-        target("6a", "slot_now() + drop, two threads", None, CROWD, threads::slot_now, bare::word),
+        target("6", "slot_now() + drop, two threads", Some(0.70), PAIR, threads::slot_now, threads::tokio_try_acquire_owned),
+        target("6a", "slot_now() + drop, two threads", None, PAIR, threads::slot_now, bare::word),
         target("7", "hand-over, wait limit, current thread", Some(0.85), CROWD,
             || handover::execute(On::CurrentThread, Some(LIMIT)), || handover::tokio_timeout_acquire(On::CurrentThread)),
-        target("7", "hand-over, wait limit, two workers", Some(0.85), CROWD,
+        target("7", "hand-over, wait limit, two workers", Some(0.85), PAIR,
             || handover::execute(On::TwoWorkers, Some(LIMIT)), || handover::tokio_timeout_acquire(On::TwoWorkers)),
         target("8", "hand-over, no limit, current thread", Some(1.15), CROWD,
             || handover::execute(On::CurrentThread, None), || handover::tokio_acquire(On::CurrentThread)),
-        target("8", "hand-over, no limit, two workers", Some(1.15), CROWD,
+        target("8", "hand-over, no limit, two workers", Some(1.15), PAIR,
             || handover::execute(On::TwoWorkers, None), || handover::tokio_acquire(On::TwoWorkers)),
         target("8a", "hand-over, no limit, current thread", None, CROWD,
             || handover::execute(On::CurrentThread, None), || handover::tokio_acquire_timed(On::CurrentThread)),
         target("8b", "tokio acquire(), timed, current thread", None, CROWD,
             || handover::tokio_acquire_timed(On::CurrentThread), || handover::tokio_acquire(On::CurrentThread)),
+        target("8c", "bare queue, timed, current thread", None, CROWD,
+            || bare::handover(On::CurrentThread), || handover::tokio_acquire(On::CurrentThread)),
+        target("8c", "bare queue, timed, two workers", None, PAIR,
+            || bare::handover(On::TwoWorkers), || handover::tokio_acquire(On::TwoWorkers)),
+        target("8d", "hand-over, no limit, current thread", None, CROWD,
+            || handover::execute(On::CurrentThread, None), || bare::handover(On::CurrentThread)),
         target("9", "layer: rejection when full", Some(0.50), SINGLE, layer::plain_rejection, layer::tower_stack_rejection),
         target("9a", "layer: rejection when full", None, SINGLE, layer::plain_rejection, layer::load_shed_rejection),
         target("10", "partition hit, 100,000 keys", Some(1.20), SINGLE,
             || partition::hit(100_000), || partition::dashmap_hit(100_000)),
         target("10", "partition hit, 100 hot keys", Some(1.20), SINGLE,
             || partition::hit(100), || partition::dashmap_hit(100)),
-        target("10a", "100 hot keys, two threads", None, CROWD, threads::hot_keys, threads::dashmap_hot_keys),
+        target("10a", "100 hot keys, two threads", None, PAIR, threads::hot_keys, threads::dashmap_hot_keys),
         target("10b", "partition hit, 100,000 keys", None, SINGLE,
             || partition::hit(100_000), || partition::dashmap_stamped_hit(100_000)),
         target("10b", "partition hit, 100 hot keys", None, SINGLE,
@@ -129,7 +144,7 @@ pub(crate) fn all() -> Vec<Target> {
             || partition::hit_forever(100), || partition::dashmap_hit(100)),
         target("11", "weighted slot_now(4) + drop", Some(1.10), SINGLE,
             direct::weighted_slot_now, direct::tokio_try_acquire_many_owned),
-        target("12", "status() every 10 us beside slot_now", Some(1.0 / 0.9), CROWD, threads::with_status, threads::without_status),
-        target("12a", "status() at 1 kHz beside slot_now", None, CROWD, threads::with_rare_status, threads::without_status),
+        target("12", "status() every 10 us beside slot_now", Some(1.0 / 0.9), PAIR, threads::with_status, threads::without_status),
+        target("12a", "status() at 1 kHz beside slot_now", None, PAIR, threads::with_rare_status, threads::without_status),
     ]
 }
