@@ -88,7 +88,7 @@ pub(crate) fn admit_now<V: Visit>(
     cost: usize,
     ask: Ask,
 ) -> Result<Permit<V::Stay>, Rejection> {
-    admit_fast(visit, cost, ask).or_else(Undecided::admit_now)
+    admit_fast(visit, cost, &ask).or_else(Undecided::admit_now)
 }
 
 /// Admits an operation if that takes no lock.
@@ -99,26 +99,33 @@ pub(crate) fn admit_now<V: Visit>(
 pub(crate) fn admit_fast<V: Visit>(
     visit: V,
     cost: usize,
-    ask: Ask,
-) -> Result<Permit<V::Stay>, Undecided<V>> {
+    ask: &Ask,
+) -> Result<Permit<V::Stay>, Undecided<'_, V>> {
+    match take_fast(&visit, cost, ask) {
+        Ok(units) => Ok(Permit::new(visit.stay(), units)),
+        Err(expired) => Err(Undecided { visit, cost, ask, expired }),
+    }
+}
+
+/// Takes units if that takes no lock. If it does, says whether it is too late for any.
+#[inline]
+pub(super) fn take_fast(home: &impl Home, cost: usize, ask: &Ask) -> Result<u32, Option<Expiry>> {
     let expired = ask.expired();
     let units = u32::try_from(cost).unwrap_or(u32::MAX);
-    if expired.is_none() && visit.gate().admit_fast(units) {
-        return Ok(Permit::new(visit.stay(), units));
-    }
-    Err(Undecided { visit, cost, ask, expired })
+    if expired.is_none() && home.gate().admit_fast(units) { Ok(units) } else { Err(expired) }
 }
 
 /// An operation that the fast path did not admit, which says nothing yet.
 #[derive(Debug)]
-pub(crate) struct Undecided<V> {
-    visit: V,
-    cost: usize,
-    ask: Ask,
-    expired: Option<Expiry>,
+pub(crate) struct Undecided<'a, V> {
+    pub(super) visit: V,
+    pub(super) cost: usize,
+    /// By reference, because a copy of it would be read before it has reached the cache.
+    pub(super) ask: &'a Ask,
+    pub(super) expired: Option<Expiry>,
 }
 
-impl<V: Visit> Undecided<V> {
+impl<V: Visit> Undecided<'_, V> {
     /// Arrives at the gate. A waiter is woken through `waker`.
     // Part of its caller, which is cold: see `Gate::arrive`.
     #[inline(always)]

@@ -126,24 +126,23 @@ impl Effects {
     /// Wakes and tells. A waker that panics does not keep the others from being woken.
     #[inline]
     pub(crate) fn carry_out(self) {
-        if let Self { first: None, retired: None, more: None, spare_rare: None } = self {
-            return;
+        match self {
+            Self { first: None, retired: None, more: None, spare_rare: None } => {}
+            Self { first: Some(waker), retired: None, more: None, spare_rare: None } => wake(waker),
+            some => some.carry_out_some(),
         }
-        self.carry_out_some();
     }
 
+    #[cold]
     fn carry_out_some(self) {
         let Self { first, retired, more, spare_rare: _spare_rare } = self;
-        let Some(more) = more else {
-            if let Some(waker) = first {
-                wake(waker);
+        match more {
+            Some(more) => more.carry_out(first, retired),
+            None => {
+                first.into_iter().for_each(wake);
+                retired.into_iter().for_each(retire);
             }
-            if let Some(waker) = retired {
-                retire(waker);
-            }
-            return;
-        };
-        more.carry_out(first, retired);
+        }
     }
 
     #[cold]

@@ -1,16 +1,16 @@
 //! The gate: the state word, and the lock around everything the word cannot hold.
 //!
-//! It owns what may happen to a bounded number of units: arrive, leave the line, release, resize,
-//! close, look. It wakes and tells nobody while it holds the lock: a section leaves that as
+//! It owns what may happen to a bounded number of units: leave the line, release, resize, close, look;
+//! what arrives is in `table`. It wakes and tells nobody while it holds the lock: a section leaves that as
 //! [`Effects`], and every method carries them out once it has settled.
 
-use std::{task::Waker, time::Duration};
+use std::task::Waker;
 
 use tokio::time::Instant;
 
 use super::{
     alarm::current_runtime,
-    arrival::{Arrival, Arrived, Expiry, Keeping, Looked, Patience, ResizeRefusal},
+    arrival::{Expiry, Keeping, Looked, ResizeRefusal},
     effects::{Effects, EventKind, SharedAudience},
     line::{Line, Ticket, Waiter},
     reason::RejectionReason,
@@ -18,7 +18,6 @@ use super::{
     section::Section,
     state::{Rare, State},
     tally::Snapshot,
-    watch::ToSet,
     word::Word,
 };
 use crate::sync::{AtomicU64, Mutex, Ordering};
@@ -34,7 +33,7 @@ pub(crate) struct Gate {
     /// Everybody in line with a lower number has been called. Written under the lock only, and read
     /// without it by those who wait.
     pub(super) called: AtomicU64,
-    room: u32,
+    pub(super) room: u32,
     pub(super) state: Mutex<State>,
 }
 
@@ -83,81 +82,6 @@ impl Gate {
             }
         }
         false
-    }
-
-    /// An operation arrives: the rows of the table of admission, in their order, in one step. `clerk`
-    /// writes its rejection, where the gate does not.
-    // Always, here and in what calls it and joins the line: what comes of an arrival would else be copied
-    // from one to the next, and read back before it has reached the cache.
-    #[inline(always)]
-    pub(crate) fn arrive(&self, mut arrival: Arrival, clerk: Option<&Mutex<Clerk>>) -> Arrived {
-        let prepared = matches!(arrival.patience, Patience::Prepared(..));
-        let now = if prepared { self.time_ahead() } else { None };
-        let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
-        section.set_now(now);
-        let mut to_set = None;
-        let arrived = match refuse(&mut section, &arrival) {
-            Some(reason) => Arrived::Refused(section.reject(clerk, reason)),
-            None => self.admit_or_join(&mut section, &mut arrival, &mut to_set, clerk),
-        };
-        if let Patience::Prepared(unused, _) = &mut arrival.patience {
-            section.effects.retire(unused.take());
-        }
-        section.settle();
-        drop(section);
-        if to_set.is_some() {
-            self.set_alarm(to_set, &mut effects);
-        }
-        effects.carry_out();
-        arrived
-    }
-
-    /// Rows 5 to 7, for a cost between 1 and the capacity. Leaves in `to_set` the alarm that is to be
-    /// set.
-    fn admit_or_join(
-        &self,
-        section: &mut Section<'_>,
-        arrival: &mut Arrival,
-        to_set: &mut Option<ToSet>,
-        clerk: Option<&Mutex<Clerk>>,
-    ) -> Arrived {
-        let cost = arrival.cost as u32;
-        let has_room = section.state.waiting() < self.room;
-        // One reading of the word that does not fit is enough to refuse, or to ask for a waker. To
-        // admit or to join, the word must stand still.
-        let joins = has_room && matches!(arrival.patience, Patience::Prepared(..));
-        if section.fits(cost) || (joins && !section.is_frozen()) {
-            section.freeze();
-        }
-        if section.fits(cost) {
-            section.admit(cost, None);
-            return Arrived::Admitted;
-        }
-        match &mut arrival.patience {
-            Patience::Prepared(waker, runtime) if has_room => {
-                let since = section.now();
-                let ticket = join(section, Waiter { cost, since, waker: waker.take() });
-                let keeping = match *runtime {
-                    Some(runtime) => section.keep_limit(ticket, runtime, to_set),
-                    None => Keeping::Own,
-                };
-                Arrived::Waits { ticket, since, keeping }
-            }
-            Patience::Unprepared if has_room => Arrived::MustPrepare,
-            _ => {
-                section.state.counts.saturated += 1;
-                section.record(EventKind::Saturated, |change| change.cost = Some(cost));
-                let reason = RejectionReason::Saturated {
-                    cost: arrival.cost,
-                    used: section.used() as usize,
-                    capacity: section.state.capacity as usize,
-                    waiting: section.state.waiting() as usize,
-                    waiting_room: self.room as usize,
-                };
-                Arrived::Refused(section.reject(clerk, reason))
-            }
-        }
     }
 
     /// An admitted operation has ended.
@@ -257,7 +181,7 @@ impl Gate {
                     change.waited = Some(since.elapsed());
                 });
             }
-            Some(Ok(())) => section.give_back(ticket.cost, EventKind::Abandoned),
+            Some(Ok(())) => section.give_back(ticket.cost(), EventKind::Abandoned),
             Some(Err(_)) => {}
         }
         section.settle();
@@ -435,7 +359,7 @@ impl Gate {
     /// The time, where the line looks as if it were in use, and the section that follows will ask for it.
     /// Reading the clock takes about as long as all else that is done under the lock.
     #[inline]
-    fn time_ahead(&self) -> Option<Instant> {
+    pub(super) fn time_ahead(&self) -> Option<Instant> {
         let slow = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow();
         (slow && self.room > 0).then(Instant::now)
     }
@@ -447,47 +371,6 @@ impl Gate {
             .map(drop)
             .map_err(Word::from_bits)
     }
-}
-
-/// Rows 1 to 4: what no free unit would help.
-fn refuse(section: &mut Section<'_>, arrival: &Arrival) -> Option<RejectionReason> {
-    let capacity = section.state.capacity as usize;
-    if section.state.is_closed {
-        section.rare().counts.closed_before_queue += 1;
-        section.record(EventKind::ClosedRejection, |change| {
-            change.cost = u32::try_from(arrival.cost).ok();
-        });
-        return Some(RejectionReason::Closed);
-    }
-    if arrival.cost == 0 || arrival.cost > capacity {
-        section.rare().counts.oversized += 1;
-        return Some(match arrival.cost {
-            0 => RejectionReason::InvalidCost,
-            cost => RejectionReason::CostExceedsCapacity { cost, capacity },
-        });
-    }
-    let expiry = arrival.expired?;
-    section.state.counts.expired_before_queue += 1;
-    section.record(EventKind::Expired, |change| {
-        change.cost = Some(arrival.cost as u32);
-        change.waited = Some(Duration::ZERO);
-    });
-    Some(expiry.reason(Duration::ZERO))
-}
-
-fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
-    let cost = waiter.cost;
-    let line = &mut section.rare().line;
-    let ticket = line.join(waiter);
-    let (waiting, waiting_units) = (line.len(), line.units());
-    let state = &mut *section.state;
-    state.counts.peak_waiting = state.counts.peak_waiting.max(waiting);
-    if let Some(units) = state.units_mut() {
-        units.queued += u64::from(cost);
-        units.peak_waiting = units.peak_waiting.max(waiting_units);
-    }
-    section.record(EventKind::Queued, |change| change.cost = Some(cost));
-    ticket
 }
 
 /// Takes a waiter out of the line, and says what it needed and since when it has waited.

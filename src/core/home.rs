@@ -45,14 +45,14 @@ pub enum Ask {
 }
 
 impl Ask {
-    pub(super) fn waits(self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         !matches!(self, Self::Now | Self::NowBefore(_))
     }
 
     /// Which limit has passed already.
     #[inline]
-    pub(crate) fn expired(self) -> Option<Expiry> {
-        match self {
+    pub(crate) fn expired(&self) -> Option<Expiry> {
+        match *self {
             Self::Patiently | Self::Now => None,
             Self::NowBefore(deadline) | Self::Before(deadline) => {
                 (deadline <= Instant::now()).then_some(Expiry::Deadline)
@@ -64,11 +64,11 @@ impl Ask {
     /// When a wait that began at `since` ends, and by which limit: the one that comes first.
     #[inline]
     pub(super) fn end(
-        self,
+        &self,
         since: Instant,
         wait_limit: Option<Duration>,
     ) -> Option<(Instant, Expiry)> {
-        let (own, deadline) = match self {
+        let (own, deadline) = match *self {
             Self::Within(limit) => (Some(limit), None),
             Self::Before(deadline) => (None, Some((deadline, Expiry::Deadline))),
             Self::Patiently | Self::Now | Self::NowBefore(_) => (None, None),

@@ -6,15 +6,19 @@
 //!
 //! Invariants, verified after every step in the tests:
 //!
-//! 1. The line holds all places, in the order of their arrival, which is that of their numbers.
+//! 1. `waiting` holds who waits, in the order of their arrival, which is that of their numbers.
 //! 2. `units` is the sum of their costs.
 //! 3. `limited` holds those among them whose limit an alarm keeps, in the same order.
+//! 4. All other places are vacant, and linked by `next` from `vacant`. They have no waker.
 
-use std::task::Waker;
+use std::{iter::successors, mem, task::Waker};
 
 use tokio::time::Instant;
 
-use super::arena::{Arena, Linked, Links, List, Spare};
+use super::{
+    arena::{Chunks, Spare},
+    list::{Linked, Links, List, NONE},
+};
 
 /// Places in a chunk: 64 KiB of them.
 const CHUNK: usize = 1024;
@@ -24,8 +28,26 @@ const CHUNK: usize = 1024;
 pub(crate) struct Ticket {
     /// Rises from each who joins to the next, so it says who came first.
     pub(crate) number: u64,
-    pub(crate) cost: u32,
-    at: u32,
+    /// The cost, and below it where the place is. Two in one, because a ticket of two numbers travels in
+    /// registers, and one of three through memory.
+    seat: u64,
+}
+
+impl Ticket {
+    #[inline]
+    fn new(number: u64, cost: u32, at: u32) -> Self {
+        Self { number, seat: (u64::from(cost) << 32) | u64::from(at) }
+    }
+
+    #[inline]
+    pub(crate) fn cost(self) -> u32 {
+        (self.seat >> 32) as u32
+    }
+
+    #[inline]
+    fn at(self) -> u32 {
+        self.seat as u32
+    }
 }
 
 /// Who waits: what it needs, since when, and whom to wake.
@@ -65,7 +87,9 @@ impl Linked<Limited> for Place {
 
 #[derive(Debug)]
 pub(crate) struct Line {
-    places: Arena<Place, CHUNK>,
+    places: Chunks<Place, CHUNK>,
+    /// The first of the vacant places.
+    vacant: u32,
     waiting: List,
     limited: List<Limited>,
     units: u64,
@@ -77,8 +101,8 @@ pub(crate) struct Line {
 impl Line {
     /// An empty line in which the first who joins has this number.
     pub(crate) fn new(next: u64) -> Self {
-        let (places, waiting, limited) = (Arena::new(), List::new(), List::new());
-        Self { places, waiting, limited, units: 0, head_cost: 0, next }
+        let (places, waiting, limited) = (Chunks::new(), List::new(), List::new());
+        Self { places, vacant: NONE, waiting, limited, units: 0, head_cost: 0, next }
     }
 
     /// How many wait.
@@ -98,9 +122,10 @@ impl Line {
         (self.waiting.len() > 0).then_some(self.head_cost)
     }
 
-    /// The largest cost in the line. Looks at every place.
+    /// The largest cost in the line. Looks at everybody in it.
     pub(crate) fn largest_cost(&self) -> Option<u32> {
-        (0..self.places.end()).filter_map(|at| self.places.find(at)).map(|place| place.cost).max()
+        let places = successors(self.waiting.head(), |&at| self.places[at].links.next());
+        places.map(|at| self.places[at].cost).max()
     }
 
     /// Joins at the tail.
@@ -113,10 +138,20 @@ impl Line {
         if self.waiting.len() == 0 {
             self.head_cost = cost;
         }
-        let (limited, is_limited) = (Links::NONE, false);
-        let place = |links| Place { number, since, waker, cost, links, limited, is_limited };
-        let at = self.waiting.insert(&mut self.places, place);
-        Ticket { number, cost, at }
+        if self.vacant == NONE {
+            self.add_place(since);
+        }
+        let at = self.vacant;
+        let links = self.waiting.append(&mut self.places, at);
+        let place = &mut self.places[at];
+        self.vacant = place.links.next;
+        // One by one, because a place that is moved is read before it has reached the cache.
+        place.number = number;
+        place.since = since;
+        place.waker = waker;
+        place.cost = cost;
+        place.links = links;
+        Ticket::new(number, cost, at)
     }
 
     /// Takes the head out of the line, with its number.
@@ -128,70 +163,92 @@ impl Line {
 
     /// Takes a waiter out of the line, from wherever it stands.
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Waiter {
-        debug_assert_eq!(self.places.at(ticket.at).number, ticket.number);
-        self.remove(ticket.at).1
+        debug_assert_eq!(self.places[ticket.at()].number, ticket.number);
+        self.remove(ticket.at()).1
     }
 
     /// Whether this waiter would be woken by an equal of `waker`.
     pub(crate) fn wakes(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.places.at(ticket.at).waker.as_ref().is_some_and(|own| own.will_wake(waker))
+        self.places[ticket.at()].waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
     /// Has this waiter woken by `waker` from now on. Returns the waker it replaces.
     pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
-        self.places.at_mut(ticket.at).waker.replace(waker)
+        self.places[ticket.at()].waker.replace(waker)
     }
 
     /// Has an alarm keep the limit of this waiter, unless somebody behind it came to that first.
     pub(crate) fn limit(&mut self, ticket: Ticket) -> bool {
-        let last = self.limited.tail().map(|at| self.places.at(at).number);
+        let last = self.limited.tail().map(|at| self.places[at].number);
         let is_last = last.is_none_or(|number| number < ticket.number);
         if is_last {
-            self.places.at_mut(ticket.at).is_limited = true;
-            self.limited.push(&mut self.places, ticket.at);
+            let limited = self.limited.append(&mut self.places, ticket.at());
+            let place = &mut self.places[ticket.at()];
+            (place.limited, place.is_limited) = (limited, true);
         }
         is_last
     }
 
     /// Whether an alarm keeps the limit of this waiter.
     pub(crate) fn is_limited(&self, ticket: Ticket) -> bool {
-        self.places.at(ticket.at).is_limited
+        self.places[ticket.at()].is_limited
     }
 
     /// Leaves the limit of this waiter, which an alarm keeps, to itself.
     pub(crate) fn unlimit(&mut self, ticket: Ticket) {
-        self.places.at_mut(ticket.at).is_limited = false;
-        self.limited.unlink(&mut self.places, ticket.at);
+        let place = &mut self.places[ticket.at()];
+        place.is_limited = false;
+        let limited = place.limited;
+        self.limited.close_gap(&mut self.places, limited);
     }
 
     /// Since when the first waits whose limit an alarm keeps.
     pub(crate) fn limited_since(&self) -> Option<Instant> {
-        self.limited.head().map(|at| self.places.at(at).since)
+        self.limited.head().map(|at| self.places[at].since)
     }
 
     /// Leaves the limit of that one to itself. Its waker leaves with the answer.
     pub(crate) fn unlimit_first(&mut self) -> Option<Waker> {
-        let at = self.limited.head()?;
-        self.limited.unlink(&mut self.places, at);
-        let place = self.places.at_mut(at);
+        let place = &mut self.places[self.limited.head()?];
         place.is_limited = false;
-        place.waker.take()
+        let (limited, waker) = (place.limited, place.waker.take());
+        self.limited.close_gap(&mut self.places, limited);
+        waker
     }
 
     /// Takes out the memory that a burst leaves behind, once nobody waits.
     pub(crate) fn trim(&mut self) -> Option<Spare<Place>> {
-        self.places.trim()
+        if self.waiting.len() > 0 {
+            return None;
+        }
+        let spare = self.places.trim()?;
+        self.vacant = NONE;
+        Some(spare)
+    }
+
+    /// Makes a place for who joins, where none is vacant.
+    #[cold]
+    fn add_place(&mut self, since: Instant) {
+        let at = self.places.len();
+        let (links, limited) = (Links::NONE, Links::NONE);
+        let (number, waker, cost, is_limited) = (0, None, 0, false);
+        self.places.push(Place { number, since, waker, cost, links, limited, is_limited });
+        self.vacant = at;
     }
 
     #[inline]
     fn remove(&mut self, at: u32) -> (u64, Waiter) {
-        if self.places.at(at).is_limited {
-            self.limited.unlink(&mut self.places, at);
+        let place = &mut self.places[at];
+        let Place { number, since, cost, links, limited, .. } = *place;
+        let waker = place.waker.take();
+        let is_limited = mem::take(&mut place.is_limited);
+        place.links.next = mem::replace(&mut self.vacant, at);
+        if is_limited {
+            self.limited.close_gap(&mut self.places, limited);
         }
-        let place = self.waiting.remove(&mut self.places, at);
-        let Place { number, since, waker, cost, .. } = place;
+        self.waiting.close_gap(&mut self.places, links);
         self.units -= u64::from(cost);
-        self.head_cost = self.waiting.head().map_or(0, |head| self.places.at(head).cost);
+        self.head_cost = self.waiting.head().map_or(0, |head| self.places[head].cost);
         (number, Waiter { cost, since, waker })
     }
 }
@@ -230,13 +287,13 @@ mod tests {
                     }
                     2 => {
                         let head = model.pop_front();
-                        prop_assert_eq!(line.head_cost(), head.map(|ticket| ticket.cost));
+                        prop_assert_eq!(line.head_cost(), head.map(|ticket| ticket.cost()));
                         let called = line.advance().map(|(number, waiter)| (number, waiter.cost));
-                        prop_assert_eq!(called, head.map(|ticket| (ticket.number, ticket.cost)));
+                        prop_assert_eq!(called, head.map(|ticket| (ticket.number, ticket.cost())));
                     }
                     3 if !model.is_empty() => {
                         let ticket = model.remove(index.index(model.len())).unwrap();
-                        prop_assert_eq!(line.leave(ticket).cost, ticket.cost);
+                        prop_assert_eq!(line.leave(ticket).cost, ticket.cost());
                     }
                     4 if cost % 2 == 0 && !limited.is_empty() => {
                         let ticket = limited.remove(index.index(limited.len())).unwrap();
@@ -248,15 +305,20 @@ mod tests {
                     }
                     _ => {}
                 }
-                let order: Vec<u32> = model.iter().map(|ticket| ticket.at).collect();
+                let order: Vec<u32> = model.iter().map(|ticket| ticket.at()).collect();
                 prop_assert_eq!(line.waiting.verified(&mut line.places), order);
                 limited.retain(|ticket| model.contains(ticket));
-                let order: Vec<u32> = limited.iter().map(|ticket| ticket.at).collect();
+                let order: Vec<u32> = limited.iter().map(|ticket| ticket.at()).collect();
                 prop_assert_eq!(line.limited.verified(&mut line.places), order);
                 prop_assert!(model.iter().all(|ticket| line.is_limited(*ticket) == limited.contains(ticket)));
-                prop_assert_eq!(line.units, model.iter().map(|ticket| u64::from(ticket.cost)).sum::<u64>());
-                prop_assert_eq!(line.places.len() as usize, model.len());
-                prop_assert_eq!(line.largest_cost(), model.iter().map(|ticket| ticket.cost).max());
+                prop_assert_eq!(line.units, model.iter().map(|ticket| u64::from(ticket.cost())).sum::<u64>());
+                let first = Some(line.vacant).filter(|&at| at != NONE);
+                let vacant: Vec<u32> = successors(first, |&at| line.places[at].links.next()).collect();
+                prop_assert_eq!(line.places.len() as usize, model.len() + vacant.len());
+                prop_assert!(vacant.iter().all(|&at| !model.iter().any(|ticket| ticket.at() == at)));
+                prop_assert!(vacant.iter().all(|&at| line.places[at].waker.is_none()));
+                prop_assert!(vacant.iter().all(|&at| !line.places[at].is_limited));
+                prop_assert_eq!(line.largest_cost(), model.iter().map(|ticket| ticket.cost()).max());
             }
         }
     }
@@ -265,14 +327,14 @@ mod tests {
     fn a_long_line_gives_its_memory_back_once_nobody_waits() {
         let mut line = Line::new(0);
         let tickets: Vec<_> = (0..3 * CHUNK as u32).map(|_| line.join(waiter(1))).collect();
-        assert_eq!(line.places.end() as usize, 3 * CHUNK);
+        assert_eq!(line.places.len() as usize, 3 * CHUNK);
         assert!(line.trim().is_none(), "places are held");
         line.advance().unwrap();
         for &ticket in &tickets[1..] {
             line.leave(ticket);
         }
         assert!(line.trim().is_some());
-        assert_eq!((line.places.end(), line.len()), (0, 0));
+        assert_eq!((line.places.len(), line.len()), (0, 0));
         let ticket = line.join(waiter(2));
         assert_eq!((ticket.number, line.len()), (3 * CHUNK as u64, 1));
     }

@@ -64,12 +64,14 @@ pub(crate) mod effects;
 pub(crate) mod gate;
 pub(crate) mod home;
 mod line;
+mod list;
 #[cfg(all(test, bulklink_loom))]
 mod models;
 pub(crate) mod reason;
 pub(crate) mod rejection;
 mod section;
 mod state;
+mod table;
 pub(crate) mod tally;
 #[cfg_attr(all(test, bulklink_loom), path = "models/timer.rs")]
 mod timer;

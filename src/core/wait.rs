@@ -11,13 +11,15 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    admission::{Entry, Permit, Undecided, admit_fast},
+    admission::{Entry, Permit, Undecided, take_fast},
     alarm::Alarm,
     arrival::{Expiry, Keeping, Looked},
     home::{Ask, Home, Visit},
     line::Ticket,
     rejection::Rejection,
 };
+
+const FINISHED: &str = "`Admission` polled after completion";
 
 /// A place in the line; dropping it leaves the line, or gives back what it was admitted to.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ impl<H: Home> Place<H> {
 
     fn settle(&mut self, outcome: Result<(), Rejection>) -> Result<Permit<H>, Rejection> {
         let home = self.home.take().expect("a place has one outcome");
-        outcome.map(|()| Permit::new(home, self.ticket.cost))
+        outcome.map(|()| Permit::new(home, self.ticket.cost()))
     }
 }
 
@@ -77,6 +79,7 @@ pub(crate) struct Joined<H: Home> {
 pin_project! {
     /// An operation in line.
     #[derive(Debug)]
+    #[repr(C)]
     pub(crate) struct Queued<H: Home> {
         place: Place<H>,
         since: Instant,
@@ -196,10 +199,14 @@ impl<H: Visit<Stay = H>> Wait<H> {
     #[cold]
     fn arrive(
         mut self: Pin<&mut Self>,
-        undecided: Undecided<H>,
+        expired: Option<Expiry>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<H>, Rejection>> {
-        match undecided.arrive(cx.waker()) {
+        let WaitStage::Before { home, cost, ask } = self.as_mut().project() else {
+            unreachable!("an operation arrives once");
+        };
+        let (visit, cost) = (home.take().expect(FINISHED), *cost);
+        match (Undecided { visit, cost, ask, expired }).arrive(cx.waker()) {
             Ok(Entry::Admitted(permit)) => Poll::Ready(Ok(permit)),
             Err(rejection) => Poll::Ready(Err(rejection)),
             Ok(Entry::Joined(joined)) => {
@@ -232,12 +239,11 @@ impl<H: Visit<Stay = H>> Future for Wait<H> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (home, cost, ask) = match self.as_mut().project() {
             WaitStage::Queued { queued } => return queued.poll(cx),
-            WaitStage::Before { home, cost, ask } => (home, *cost, *ask),
+            WaitStage::Before { home, cost, ask } => (home, *cost, ask),
         };
-        let home = home.take().expect("`Admission` polled after completion");
-        match admit_fast(home, cost, ask) {
-            Ok(permit) => Poll::Ready(Ok(permit)),
-            Err(undecided) => self.arrive(undecided, cx),
+        match take_fast(home.as_ref().expect(FINISHED), cost, ask) {
+            Ok(units) => Poll::Ready(Ok(Permit::new(home.take().expect(FINISHED), units))),
+            Err(expired) => self.arrive(expired, cx),
         }
     }
 }

@@ -1,0 +1,116 @@
+//! Lists threaded through places that something else stores.
+//!
+//! It owns who is whose neighbour, and who is at the ends. Every step is O(1).
+
+use std::{marker::PhantomData, ops::IndexMut};
+
+/// In the place of a neighbour: there is none.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The neighbours of a place in a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Links {
+    prev: u32,
+    pub(super) next: u32,
+}
+
+impl Links {
+    pub(super) const NONE: Self = Self { prev: NONE, next: NONE };
+
+    /// The place after this one.
+    pub(super) fn next(self) -> Option<u32> {
+        (self.next != NONE).then_some(self.next)
+    }
+}
+
+/// Something that can be in one list of a lane at a time.
+pub(super) trait Linked<Lane = ()> {
+    fn links(&mut self) -> &mut Links;
+}
+
+/// A doubly linked list of places.
+///
+/// Invariant: following `next` from `head` visits `len` places and ends at `tail`, and `prev` mirrors
+/// `next`.
+#[derive(Debug)]
+pub(super) struct List<Lane = ()> {
+    head: u32,
+    tail: u32,
+    len: u32,
+    lane: PhantomData<Lane>,
+}
+
+impl<Lane> List<Lane> {
+    pub(super) const fn new() -> Self {
+        Self { head: NONE, tail: NONE, len: 0, lane: PhantomData }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn head(&self) -> Option<u32> {
+        (self.head != NONE).then_some(self.head)
+    }
+
+    pub(super) fn tail(&self) -> Option<u32> {
+        (self.tail != NONE).then_some(self.tail)
+    }
+
+    /// Appends a place that is in no list of this lane, and returns the links that it is to have.
+    #[inline]
+    pub(super) fn append<T: Linked<Lane>>(
+        &mut self,
+        places: &mut impl IndexMut<u32, Output = T>,
+        at: u32,
+    ) -> Links {
+        let links = Links { prev: self.tail, next: NONE };
+        match self.tail {
+            NONE => self.head = at,
+            tail => places[tail].links().next = at,
+        }
+        self.tail = at;
+        self.len += 1;
+        links
+    }
+
+    /// Takes a place out of this list, from wherever it stands, that had these links.
+    #[inline]
+    pub(super) fn close_gap<T: Linked<Lane>>(
+        &mut self,
+        places: &mut impl IndexMut<u32, Output = T>,
+        Links { prev, next }: Links,
+    ) {
+        match prev {
+            NONE => self.head = next,
+            _ => places[prev].links().next = next,
+        }
+        match next {
+            NONE => self.tail = prev,
+            _ => places[next].links().prev = prev,
+        }
+        self.len -= 1;
+    }
+}
+
+#[cfg(all(test, not(bulklink_loom)))]
+impl<Lane> List<Lane> {
+    /// The places from head to tail, with the invariant verified on the way.
+    pub(super) fn verified<T: Linked<Lane>>(
+        &self,
+        places: &mut impl IndexMut<u32, Output = T>,
+    ) -> Vec<u32> {
+        let mut seen = Vec::new();
+        let (mut at, mut before) = (self.head, NONE);
+        while at != NONE {
+            let Links { prev, next } = *places[at].links();
+            assert_eq!(prev, before);
+            seen.push(at);
+            (before, at) = (at, next);
+        }
+        assert_eq!((before, seen.len()), (self.tail, self.len as usize));
+        seen
+    }
+}

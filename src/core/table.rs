@@ -1,0 +1,147 @@
+//! The table of admission: what becomes of an operation that arrives at a gate.
+//!
+//! It owns the order of the reasons: which of them a rejection gives where more than one applies.
+
+use std::time::Duration;
+
+use super::{
+    arrival::{Arrival, Arrived, Keeping, Patience},
+    effects::{Effects, EventKind},
+    gate::Gate,
+    line::{Ticket, Waiter},
+    reason::RejectionReason,
+    rejection::Clerk,
+    section::Section,
+    state::State,
+    watch::ToSet,
+};
+use crate::sync::Mutex;
+
+impl Gate {
+    /// An operation arrives: the rows of the table of admission, in their order, in one step. `clerk`
+    /// writes its rejection, where the gate does not.
+    // Always, here and in what calls it and joins the line: what comes of an arrival would else be copied
+    // from one to the next, and read back before it has reached the cache.
+    #[inline(always)]
+    pub(crate) fn arrive(&self, mut arrival: Arrival, clerk: Option<&Mutex<Clerk>>) -> Arrived {
+        let prepared = matches!(arrival.patience, Patience::Prepared(..));
+        let now = if prepared { self.time_ahead() } else { None };
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
+        section.set_now(now);
+        let mut to_set = None;
+        let arrived = if is_hopeless(&section, &arrival) {
+            let reason = refuse(&mut section, &arrival);
+            Arrived::Refused(section.reject(clerk, reason))
+        } else {
+            self.admit_or_join(&mut section, &mut arrival, &mut to_set, clerk)
+        };
+        if let Patience::Prepared(unused, _) = &mut arrival.patience {
+            section.effects.retire(unused.take());
+        }
+        section.settle();
+        drop(section);
+        if to_set.is_some() {
+            self.set_alarm(to_set, &mut effects);
+        }
+        effects.carry_out();
+        arrived
+    }
+
+    /// Rows 5 to 7, for a cost between 1 and the capacity. Leaves in `to_set` the alarm that is to be
+    /// set.
+    fn admit_or_join(
+        &self,
+        section: &mut Section<'_>,
+        arrival: &mut Arrival,
+        to_set: &mut Option<ToSet>,
+        clerk: Option<&Mutex<Clerk>>,
+    ) -> Arrived {
+        let cost = arrival.cost as u32;
+        let has_room = section.state.waiting() < self.room;
+        // One reading of the word that does not fit is enough to refuse, or to ask for a waker. To
+        // admit or to join, the word must stand still.
+        let joins = has_room && matches!(arrival.patience, Patience::Prepared(..));
+        if section.fits(cost) || (joins && !section.is_frozen()) {
+            section.freeze();
+        }
+        if section.fits(cost) {
+            section.admit(cost, None);
+            return Arrived::Admitted;
+        }
+        match &mut arrival.patience {
+            Patience::Prepared(waker, runtime) if has_room => {
+                let since = section.now();
+                let ticket = join(section, Waiter { cost, since, waker: waker.take() });
+                let keeping = match *runtime {
+                    Some(runtime) => section.keep_limit(ticket, runtime, to_set),
+                    None => Keeping::Own,
+                };
+                Arrived::Waits { ticket, since, keeping }
+            }
+            Patience::Unprepared if has_room => Arrived::MustPrepare,
+            _ => {
+                section.state.counts.saturated += 1;
+                section.record(EventKind::Saturated, |change| change.cost = Some(cost));
+                let reason = RejectionReason::Saturated {
+                    cost: arrival.cost,
+                    used: section.used() as usize,
+                    capacity: section.state.capacity as usize,
+                    waiting: section.state.waiting() as usize,
+                    waiting_room: self.room as usize,
+                };
+                Arrived::Refused(section.reject(clerk, reason))
+            }
+        }
+    }
+}
+
+/// Whether one of rows 1 to 4 applies: what no free unit would help.
+#[inline]
+fn is_hopeless(section: &Section<'_>, arrival: &Arrival) -> bool {
+    let State { is_closed, capacity, .. } = *section.state;
+    is_closed || arrival.cost == 0 || arrival.cost > capacity as usize || arrival.expired.is_some()
+}
+
+/// The first of rows 1 to 4 that applies, where one does.
+#[cold]
+fn refuse(section: &mut Section<'_>, arrival: &Arrival) -> RejectionReason {
+    let capacity = section.state.capacity as usize;
+    if section.state.is_closed {
+        section.rare().counts.closed_before_queue += 1;
+        section.record(EventKind::ClosedRejection, |change| {
+            change.cost = u32::try_from(arrival.cost).ok();
+        });
+        return RejectionReason::Closed;
+    }
+    if arrival.cost == 0 || arrival.cost > capacity {
+        section.rare().counts.oversized += 1;
+        return match arrival.cost {
+            0 => RejectionReason::InvalidCost,
+            cost => RejectionReason::CostExceedsCapacity { cost, capacity },
+        };
+    }
+    let expiry = arrival.expired.expect("one of the rows applies");
+    section.state.counts.expired_before_queue += 1;
+    section.record(EventKind::Expired, |change| {
+        change.cost = Some(arrival.cost as u32);
+        change.waited = Some(Duration::ZERO);
+    });
+    expiry.reason(Duration::ZERO)
+}
+
+#[inline]
+fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
+    let cost = waiter.cost;
+    let line = &mut section.rare().line;
+    let ticket = line.join(waiter);
+    let (waiting, waiting_units) = (line.len(), line.units());
+    let state = &mut *section.state;
+    state.counts.peak_waiting = state.counts.peak_waiting.max(waiting);
+    if let Some(units) = state.units_mut() {
+        units.queued += u64::from(cost);
+        units.peak_waiting = units.peak_waiting.max(waiting_units);
+    }
+    section.record(EventKind::Queued, |change| change.cost = Some(cost));
+    ticket
+}
