@@ -42,6 +42,13 @@ pub(crate) struct Compartment {
     owner: Owner,
 }
 
+/// Bytes of memory that processors take from one another together.
+const CACHE_LINE: usize = 64;
+
+/// How many blocks of memory are set aside for a better one. An allocator gives those first that were given
+/// back, so who makes hundreds of bulkheads finds the bad ones again, and must take some of them.
+const MOST_SET_ASIDE: usize = 16;
+
 /// A bulkhead of its own, or one partition of many.
 enum Owner {
     Whole(Box<Whole>),
@@ -57,7 +64,30 @@ struct Whole {
 }
 
 impl Compartment {
-    pub(crate) fn new(
+    /// A bulkhead of its own. Where the allocator gives it a block in which a cache line ends between the
+    /// count of its handles and its word, another one is taken.
+    pub(crate) fn whole(
+        label: &Arc<str>,
+        capacity: u32,
+        weighted: bool,
+        waiting_room: u32,
+        wait_limit: Option<Duration>,
+    ) -> Arc<Self> {
+        let make = || Self::new(label.clone(), capacity, weighted, waiting_room, wait_limit);
+        // Held meanwhile, so that their blocks are not given again.
+        let mut set_aside = Vec::new();
+        loop {
+            let whole = Arc::new(make());
+            // The word comes first, and right before it the counts.
+            let begins_a_line = Arc::as_ptr(&whole) as usize % CACHE_LINE == 0;
+            if !begins_a_line || set_aside.len() == MOST_SET_ASIDE {
+                return whole;
+            }
+            set_aside.push(whole);
+        }
+    }
+
+    fn new(
         label: Arc<str>,
         capacity: u32,
         weighted: bool,
@@ -387,5 +417,20 @@ impl CountPanics for Compartment {
 impl fmt::Debug for Compartment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Compartment").field("label", self.label()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(bulklink_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bulkhead_has_its_word_and_the_count_of_its_handles_in_one_cache_line() {
+        let label: Arc<str> = "payments".into();
+        let whole = |size| (vec![0_u8; size], Compartment::whole(&label, 1, false, 0, None));
+        // With others between them, so that they begin anywhere in a line.
+        let all: Vec<_> = (1..30).map(whole).collect();
+        assert_eq!(std::mem::offset_of!(Compartment, gate), 0);
+        assert!(all.iter().all(|(_, whole)| Arc::as_ptr(whole) as usize % CACHE_LINE != 0));
     }
 }

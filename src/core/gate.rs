@@ -25,7 +25,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 /// A bounded number of units and a bounded line for them.
 ///
 /// In this order, so that the word comes first: threads that meet here get it and the count of handles,
-/// which is before it where a gate is shared, in one cache line, but for where the allocator puts them apart.
+/// which is before it where a gate is shared, in one cache line, where the allocator lets them.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Gate {
