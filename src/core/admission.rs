@@ -3,7 +3,7 @@
 //! It owns the guard of the units, generic over what keeps the gate alive: a reference where an operation
 //! runs in place, a counted handle where it may outlive its caller.
 
-use std::task::Waker;
+use std::{borrow::Borrow, task::Waker};
 
 use super::{
     MAX_UNITS,
@@ -88,7 +88,7 @@ pub(crate) fn admit_now<V: Visit>(
     cost: usize,
     ask: Ask,
 ) -> Result<Permit<V::Stay>, Rejection> {
-    admit_fast(visit, cost, &ask).or_else(Undecided::admit_now)
+    admit_fast(visit, cost, ask).or_else(Undecided::admit_now)
 }
 
 /// Admits an operation if that takes no lock.
@@ -99,9 +99,9 @@ pub(crate) fn admit_now<V: Visit>(
 pub(crate) fn admit_fast<V: Visit>(
     visit: V,
     cost: usize,
-    ask: &Ask,
-) -> Result<Permit<V::Stay>, Undecided<'_, V>> {
-    match take_fast(&visit, cost, ask) {
+    ask: Ask,
+) -> Result<Permit<V::Stay>, Undecided<V>> {
+    match take_fast(&visit, cost, &ask) {
         Ok(units) => Ok(Permit::new(visit.stay(), units)),
         Err(expired) => Err(Undecided { visit, cost, ask, expired }),
     }
@@ -117,21 +117,22 @@ pub(super) fn take_fast(home: &impl Home, cost: usize, ask: &Ask) -> Result<u32,
 
 /// An operation that the fast path did not admit, which says nothing yet.
 #[derive(Debug)]
-pub(crate) struct Undecided<'a, V> {
+pub(crate) struct Undecided<V, A = Ask> {
     pub(super) visit: V,
     pub(super) cost: usize,
-    /// By reference, because a copy of it would be read before it has reached the cache.
-    pub(super) ask: &'a Ask,
+    /// How it asks, or a reference to that: where it lies in memory, a copy of it would be read before it has
+    /// reached the cache.
+    pub(super) ask: A,
     pub(super) expired: Option<Expiry>,
 }
 
-impl<V: Visit> Undecided<'_, V> {
+impl<V: Visit, A: Borrow<Ask>> Undecided<V, A> {
     /// Arrives at the gate. A waiter is woken through `waker`.
     // Part of its caller, which is cold: see `Gate::arrive`.
     #[inline(always)]
     pub(crate) fn arrive(self, waker: &Waker) -> Result<Entry<V::Stay>, Rejection> {
         let Self { visit, cost, ask, expired } = self;
-        if !ask.waits() {
+        if !ask.borrow().waits() {
             return Self { visit, cost, ask, expired }.admit_now().map(Entry::Admitted);
         }
         let gate = visit.gate();
@@ -140,7 +141,7 @@ impl<V: Visit> Undecided<'_, V> {
         loop {
             let patience = if prepare {
                 // Whose limit is the gate's own need not keep it.
-                let limit = match ask {
+                let limit = match ask.borrow() {
                     Ask::Patiently => visit.wait_limit().and_then(|_| current_runtime()),
                     _ => None,
                 };
@@ -155,7 +156,7 @@ impl<V: Visit> Undecided<'_, V> {
                 Arrived::Refused(rejection) => return Err(rejection),
                 Arrived::MustPrepare => prepare = true,
                 Arrived::Waits { ticket, since, keeping } => {
-                    let end = ask.end(since, visit.wait_limit());
+                    let end = ask.borrow().end(since, visit.wait_limit());
                     let place = Place::new(visit.stay(), ticket);
                     return Ok(Entry::Joined(Joined { place, since, end, keeping }));
                 }

@@ -91,7 +91,7 @@ impl Seat {
         }
         let admitted = admit
             .door(Ask::Patiently)
-            .map(|Door { doorway, cost }| admit_fast(doorway, cost, &Ask::Patiently));
+            .map(|Door { doorway, cost }| admit_fast(doorway, cost, Ask::Patiently));
         match admitted {
             Ok(Ok(permit)) => {
                 *self = Self::Admitted(permit);
@@ -108,7 +108,7 @@ impl Seat {
     #[cold]
     fn poll_arrival(
         &mut self,
-        undecided: Undecided<'_, Doorway<'_>>,
+        undecided: Undecided<Doorway<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         match undecided.arrive(cx.waker()) {

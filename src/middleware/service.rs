@@ -131,7 +131,7 @@ where
                 admit.count_bypass();
                 Ok(None)
             }
-            Way::Through(Door { doorway, cost }) => match admit_fast(doorway, cost, &ask) {
+            Way::Through(Door { doorway, cost }) => match admit_fast(doorway, cost, ask) {
                 Ok(permit) => Ok(Some(Entry::Admitted(permit))),
                 Err(undecided) => arrive(undecided).map(Some),
             },
@@ -148,7 +148,7 @@ where
 
 /// There is no task to wake yet: the future brings it with its first poll.
 #[cold]
-fn arrive(undecided: Undecided<'_, Doorway<'_>>) -> Result<Entry<Tenant>, Rejection> {
+fn arrive(undecided: Undecided<Doorway<'_>>) -> Result<Entry<Tenant>, Rejection> {
     undecided.arrive(Waker::noop())
 }
 
