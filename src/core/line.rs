@@ -9,7 +9,7 @@
 //! 1. `waiting` holds who waits, in the order of their arrival, which is that of their numbers.
 //! 2. `units` is the sum of their costs.
 //! 3. `limited` holds those among them whose limit an alarm keeps, in the same order.
-//! 4. All other places are vacant, and linked by `next` from `vacant`. They have no waker.
+//! 4. All other places are vacant, and linked by `next` from `vacant`. They have no waker, and nobody's number.
 
 use std::{iter::successors, mem, task::Waker};
 
@@ -22,6 +22,9 @@ use super::{
 
 /// Places in a chunk: 64 KiB of them.
 const CHUNK: usize = 1024;
+
+/// The number in a vacant place.
+const NOBODY: u64 = u64::MAX;
 
 /// A place in the line. Where it is means something for as long as its number has not been called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +166,8 @@ impl Line {
 
     /// Takes a waiter out of the line, from wherever it stands.
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Waiter {
-        debug_assert_eq!(self.places[ticket.at()].number, ticket.number);
+        let number = self.places[ticket.at()].number;
+        assert_eq!(number, ticket.number, "who leaves the line is in it");
         self.remove(ticket.at()).1
     }
 
@@ -231,7 +235,7 @@ impl Line {
     fn add_place(&mut self, since: Instant) {
         let at = self.places.len();
         let (links, limited) = (Links::NONE, Links::NONE);
-        let (number, waker, cost, is_limited) = (0, None, 0, false);
+        let (number, waker, cost, is_limited) = (NOBODY, None, 0, false);
         self.places.push(Place { number, since, waker, cost, links, limited, is_limited });
         self.vacant = at;
     }
@@ -242,6 +246,7 @@ impl Line {
         let Place { number, since, cost, links, limited, .. } = *place;
         let waker = place.waker.take();
         let is_limited = mem::take(&mut place.is_limited);
+        place.number = NOBODY;
         place.links.next = mem::replace(&mut self.vacant, at);
         if is_limited {
             self.limited.close_gap(&mut self.places, limited);
@@ -262,7 +267,7 @@ mod tests {
     use super::*;
 
     fn waiter(cost: u32) -> Waiter {
-        Waiter { cost, since: Instant::now(), waker: None }
+        Waiter { cost, since: Instant::now(), waker: Some(Waker::noop().clone()) }
     }
 
     proptest! {
@@ -317,6 +322,7 @@ mod tests {
                 prop_assert_eq!(line.places.len() as usize, model.len() + vacant.len());
                 prop_assert!(vacant.iter().all(|&at| !model.iter().any(|ticket| ticket.at() == at)));
                 prop_assert!(vacant.iter().all(|&at| line.places[at].waker.is_none()));
+                prop_assert!(vacant.iter().all(|&at| line.places[at].number == NOBODY));
                 prop_assert!(vacant.iter().all(|&at| !line.places[at].is_limited));
                 prop_assert_eq!(line.largest_cost(), model.iter().map(|ticket| ticket.cost()).max());
             }

@@ -166,6 +166,8 @@ impl Listeners {
                 if panics(|| handler(&event)) {
                     if let Some(bulkhead) = self.origin.panics.upgrade() {
                         bulkhead.count_handler_panic();
+                        // If all others have let go of it meanwhile, its handlers are dropped here.
+                        panics(|| drop(bulkhead));
                     }
                 }
             }
