@@ -33,24 +33,32 @@ pub(crate) fn saturated<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let runtime: Runtime = match on {
-        On::CurrentThread => current_thread(),
-        On::TwoWorkers => two_workers(),
-    };
-    Case::timed(name, move |times| {
-        let each = times.div_ceil(TASKS);
-        let tasks: Vec<F> = (0..TASKS).map(|_| task(each)).collect();
-        let elapsed = runtime.block_on(async {
-            let start = Instant::now();
-            JoinSet::from_iter(tasks.into_iter().map(|task| runtime.spawn(task)))
-                .join_all()
-                .await
-                .into_iter()
-                .for_each(|task| task.expect("a task ends"));
-            start.elapsed()
-        });
-        elapsed.mul_f64(times as f64 / (each * TASKS) as f64)
-    })
+    match on {
+        On::CurrentThread => {
+            let runtime = current_thread();
+            Case::timed(name, move |times| measure(&runtime, times, &mut task))
+        }
+        On::TwoWorkers => Case::timed(name, move |times| measure(two_workers(), times, &mut task)),
+    }
+}
+
+/// How long it takes to do so many of what a task does so many of.
+fn measure<F>(runtime: &Runtime, times: u64, task: &mut impl FnMut(u64) -> F) -> Duration
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let each = times.div_ceil(TASKS);
+    let tasks: Vec<F> = (0..TASKS).map(|_| task(each)).collect();
+    let elapsed = runtime.block_on(async {
+        let start = Instant::now();
+        JoinSet::from_iter(tasks.into_iter().map(|task| runtime.spawn(task)))
+            .join_all()
+            .await
+            .into_iter()
+            .for_each(|task| task.expect("a task ends"));
+        start.elapsed()
+    });
+    elapsed.mul_f64(times as f64 / (each * TASKS) as f64)
 }
 
 pub(crate) fn execute(on: On, limit: Option<Duration>) -> Case {

@@ -15,6 +15,7 @@ pub(crate) mod threads;
 
 use std::{
     hint::black_box,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -89,9 +90,14 @@ pub(crate) fn current_thread() -> Runtime {
     runtime.expect("a runtime with a timer")
 }
 
-pub(crate) fn two_workers() -> Runtime {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_time().build().expect("a runtime with a timer")
+/// A runtime of two workers. One for all, because how fast one is depends on where its memory happens to be:
+/// with one for each, two cases that do the same differed by more than half.
+pub(crate) fn two_workers() -> &'static Runtime {
+    static SHARED: LazyLock<Runtime> = LazyLock::new(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(2).enable_time().build().expect("a runtime with a timer")
+    });
+    &SHARED
 }
 
 /// The wait limit, and the peers' time-out, where there is one.
