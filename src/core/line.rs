@@ -61,7 +61,9 @@ pub(crate) struct Waiter {
     pub(crate) waker: Option<Waker>,
 }
 
+/// One cache line.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Place {
     number: u64,
     since: Instant,
@@ -88,17 +90,19 @@ impl Linked<Limited> for Place {
     }
 }
 
+/// In this order: see `State`.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Line {
-    places: Chunks<Place, CHUNK>,
+    waiting: List,
     /// The first of the vacant places.
     vacant: u32,
-    waiting: List,
-    limited: List<Limited>,
-    units: u64,
     /// Kept here because every section asks for it. 0 if nobody waits.
     head_cost: u32,
+    limited: List<Limited>,
+    units: u64,
     next: u64,
+    places: Chunks<Place, CHUNK>,
 }
 
 impl Line {

@@ -117,18 +117,20 @@ pub(crate) struct Snapshot {
 }
 
 /// What a gate keeps of its totals: only what cannot be derived, small enough for a gate per key.
+/// In this order: see `State`.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(super) struct Counts {
+    pub(super) peak_used: u32,
+    pub(super) peak_waiting: u32,
     pub(super) admitted_from_queue: u64,
+    pub(super) wait_time: Duration,
+    pub(super) longest_wait_nanos: u64,
     pub(super) abandoned: u64,
     pub(super) saturated: u64,
     pub(super) expired: u64,
     pub(super) expired_before_queue: u64,
     pub(super) cancelled: u64,
-    pub(super) wait_time: Duration,
-    pub(super) longest_wait_nanos: u64,
-    pub(super) peak_used: u32,
-    pub(super) peak_waiting: u32,
 }
 
 impl Counts {
