@@ -105,6 +105,8 @@ pub(crate) fn all() -> Vec<Target> {
             || handover::execute(On::CurrentThread, Some(LIMIT)), || handover::tokio_timeout_acquire(On::CurrentThread)),
         target("7", "hand-over, wait limit, two workers", Some(0.85), PAIR,
             || handover::execute(On::TwoWorkers, Some(LIMIT)), || handover::tokio_timeout_acquire(On::TwoWorkers)),
+        target("7a", "bare queue, timed, no limit, two workers", None, PAIR,
+            || bare::handover(On::TwoWorkers), || handover::tokio_timeout_acquire(On::TwoWorkers)),
         target("8", "hand-over, no limit, current thread", Some(1.15), CROWD,
             || handover::execute(On::CurrentThread, None), || handover::tokio_acquire(On::CurrentThread)),
         target("8", "hand-over, no limit, two workers", Some(1.15), PAIR,
