@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    arrival::{Arrival, Arrived, Keeping, Patience},
+    arrival::{Arrival, Arrived, Expiry, Keeping, Patience},
     effects::{Effects, EventKind},
     gate::Gate,
     line::{Ticket, Waiter},
@@ -30,11 +30,12 @@ impl Gate {
         let mut section = Section::enter(self, &mut effects);
         section.set_now(now);
         let mut to_set = None;
-        let arrived = if is_hopeless(&section, &arrival) {
-            let reason = refuse(&mut section, &arrival);
-            Arrived::Refused(section.reject(clerk, reason))
-        } else {
-            self.admit_or_join(&mut section, &mut arrival, &mut to_set, clerk)
+        let arrived = match obstacle(&section, &arrival) {
+            None => self.admit_or_join(&mut section, &mut arrival, &mut to_set, clerk),
+            Some(obstacle) => {
+                let reason = refuse(&mut section, arrival.cost, obstacle);
+                Arrived::Refused(section.reject(clerk, reason))
+            }
         };
         if let Patience::Prepared(unused, _) = &mut arrival.patience {
             section.effects.retire(unused.take());
@@ -96,38 +97,55 @@ impl Gate {
     }
 }
 
-/// Whether one of rows 1 to 4 applies: what no free unit would help.
-#[inline]
-fn is_hopeless(section: &Section<'_>, arrival: &Arrival) -> bool {
-    let State { is_closed, capacity, .. } = *section.state;
-    is_closed || arrival.cost == 0 || arrival.cost > capacity as usize || arrival.expired.is_some()
+/// What no free unit would help against.
+enum Obstacle {
+    Closed,
+    Cost,
+    Expired(Expiry),
 }
 
-/// The first of rows 1 to 4 that applies, where one does.
+/// Rows 1 to 4. Apart from what is done about it, which is seldom.
+#[inline]
+fn obstacle(section: &Section<'_>, arrival: &Arrival) -> Option<Obstacle> {
+    let State { is_closed, capacity, .. } = *section.state;
+    if is_closed {
+        Some(Obstacle::Closed)
+    } else if arrival.cost == 0 || arrival.cost > capacity as usize {
+        Some(Obstacle::Cost)
+    } else {
+        arrival.expired.map(Obstacle::Expired)
+    }
+}
+
 #[cold]
-fn refuse(section: &mut Section<'_>, arrival: &Arrival) -> RejectionReason {
-    let capacity = section.state.capacity as usize;
-    if section.state.is_closed {
-        section.rare().counts.closed_before_queue += 1;
-        section.record(EventKind::ClosedRejection, |change| {
-            change.cost = u32::try_from(arrival.cost).ok();
-        });
-        return RejectionReason::Closed;
+fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> RejectionReason {
+    match obstacle {
+        Obstacle::Closed => {
+            section.rare().counts.closed_before_queue += 1;
+            section.record(EventKind::ClosedRejection, |change| {
+                change.cost = u32::try_from(cost).ok();
+            });
+            RejectionReason::Closed
+        }
+        Obstacle::Cost => {
+            section.rare().counts.oversized += 1;
+            match cost {
+                0 => RejectionReason::InvalidCost,
+                cost => {
+                    let capacity = section.state.capacity as usize;
+                    RejectionReason::CostExceedsCapacity { cost, capacity }
+                }
+            }
+        }
+        Obstacle::Expired(expiry) => {
+            section.state.counts.expired_before_queue += 1;
+            section.record(EventKind::Expired, |change| {
+                change.cost = Some(cost as u32);
+                change.waited = Some(Duration::ZERO);
+            });
+            expiry.reason(Duration::ZERO)
+        }
     }
-    if arrival.cost == 0 || arrival.cost > capacity {
-        section.rare().counts.oversized += 1;
-        return match arrival.cost {
-            0 => RejectionReason::InvalidCost,
-            cost => RejectionReason::CostExceedsCapacity { cost, capacity },
-        };
-    }
-    let expiry = arrival.expired.expect("one of the rows applies");
-    section.state.counts.expired_before_queue += 1;
-    section.record(EventKind::Expired, |change| {
-        change.cost = Some(arrival.cost as u32);
-        change.waited = Some(Duration::ZERO);
-    });
-    expiry.reason(Duration::ZERO)
 }
 
 #[inline]
