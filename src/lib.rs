@@ -82,10 +82,9 @@ mod registry;
 mod sync;
 
 pub use crate::core::{
-    effects::EventKind,
-    reason::RejectionReason,
-    rejection::Rejection,
-    tally::{Peaks, Totals},
+    gate::counts::{Peaks, Totals},
+    gate::effects::EventKind,
+    rejection::{Rejection, reason::RejectionReason},
 };
 pub use bulkhead::{
     builder::{BulkheadBuilder, WeightedBulkheadBuilder},
@@ -130,9 +129,9 @@ pub mod layer {
         deadline::NoDeadline,
         future::{Never, Parked, PollTurn},
         hold::{Hold, UntilBodyEnd, UntilResponse},
-        place::{Bypass, InReadiness, NoBypass, PerRequest, Place},
         reject::{IntoError, IntoResponse, OnReject, Reject},
         shared::Shared,
+        wait_mode::{Bypass, InReadiness, NoBypass, PerRequest, Place},
     };
 }
 

@@ -14,8 +14,8 @@ use crate::{
         weighted::WeightedBulkhead,
     },
     core::{
-        drain::Drain,
         gate::{Gate, GateKind},
+        operation::drain::Drain,
     },
     observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},
     sync::{Arc, Mutex},

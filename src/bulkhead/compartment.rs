@@ -12,21 +12,20 @@ use std::{
 
 use super::{
     error::ResizeError,
-    partitioned::{family::Part, limits::Limits},
+    partitioned::{limits::Limits, parent::Part},
     slot::{Admission, Slot},
 };
 use crate::{
     core::{
         MAX_UNITS,
-        admission::admit_now,
-        arrival::ResizeRefusal,
-        drain::Drain,
-        gate::{Gate, GateKind},
-        home::{Ask, Home, Visit},
-        reason::RejectionReason,
-        rejection::{Clerk, Rejection},
-        tally::Snapshot,
-        wait::{Run, Wait},
+        gate::{Gate, GateKind, arrival::ResizeRefusal, counts::Snapshot},
+        operation::{
+            arrive::admit_now,
+            drain::Drain,
+            handle::{Ask, Home, Visit},
+            wait::{Run, Wait},
+        },
+        rejection::{Clerk, Rejection, reason::RejectionReason},
     },
     observe::{
         event::{BulkheadEvent, CountPanics, Origin, Subscribers, Subscription},

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::compartment::{Compartment, Guest, Tenant};
 use crate::{
-    core::{rejection::Rejection, wait::Run},
+    core::{operation::wait::Run, rejection::Rejection},
     sync::Arc,
 };
 

@@ -4,11 +4,11 @@
 //! thin faces of one compartment.
 
 pub(crate) mod builder;
+mod common;
 pub(crate) mod compartment;
 pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod execute;
-mod face;
 pub(crate) mod partitioned;
 pub(crate) mod plain;
 pub(crate) mod slot;

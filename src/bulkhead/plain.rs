@@ -4,15 +4,15 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::BulkheadBuilder,
+    common::face,
     compartment::Compartment,
     deadline::Deadline,
     error::ResizeError,
     execute::{Execute, Guarded},
-    face::face,
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{MAX_UNITS, home::Ask, rejection::Rejection},
+    core::{MAX_UNITS, operation::handle::Ask, rejection::Rejection},
     sync::Arc,
 };
 

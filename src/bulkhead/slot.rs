@@ -10,7 +10,10 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::compartment::Tenant;
-use crate::core::{admission::Permit, rejection::Rejection, wait::Wait};
+use crate::core::{
+    operation::{arrive::Permit, wait::Wait},
+    rejection::Rejection,
+};
 
 /// Admitted work: while it lives its units are in use, and dropping it gives them back.
 ///

@@ -4,15 +4,15 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::WeightedBulkheadBuilder,
+    common::face,
     compartment::Compartment,
     deadline::Deadline,
     error::ResizeError,
     execute::{Execute, Guarded},
-    face::face,
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{home::Ask, rejection::Rejection},
+    core::{operation::handle::Ask, rejection::Rejection},
     sync::Arc,
 };
 

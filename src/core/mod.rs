@@ -55,28 +55,13 @@
 //! not take the lock: it was admitted by the section that called it, and whatever it does next that
 //! others could notice goes through the lock, and so comes after that section.
 
-pub(crate) mod admission;
-mod alarm;
 pub(crate) mod arena;
-pub(crate) mod arrival;
-pub(crate) mod drain;
-pub(crate) mod effects;
 pub(crate) mod gate;
-pub(crate) mod home;
+mod limits;
 mod line;
-mod list;
 #[cfg(all(test, bulklink_loom))]
 mod models;
-pub(crate) mod reason;
+pub(crate) mod operation;
 pub(crate) mod rejection;
-mod section;
-mod state;
-mod table;
-pub(crate) mod tally;
-#[cfg_attr(all(test, bulklink_loom), path = "models/timer.rs")]
-mod timer;
-pub(crate) mod wait;
-mod watch;
-mod word;
 
-pub(crate) use word::MAX_UNITS;
+pub(crate) use gate::word::MAX_UNITS;

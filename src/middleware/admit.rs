@@ -16,7 +16,10 @@ use crate::{
         plain::Bulkhead,
         weighted::WeightedBulkhead,
     },
-    core::{home::Ask, reason::RejectionReason, rejection::Rejection},
+    core::{
+        operation::handle::Ask,
+        rejection::{Rejection, reason::RejectionReason},
+    },
     sync::Arc,
 };
 

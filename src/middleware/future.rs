@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     bulkhead::compartment::Tenant,
-    core::{admission::Entry, wait::Queued},
+    core::operation::{arrive::Entry, wait::Queued},
 };
 
 pin_project! {

@@ -10,7 +10,7 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{bulkhead::compartment::Tenant, core::admission::Permit};
+use crate::{bulkhead::compartment::Tenant, core::operation::arrive::Permit};
 
 /// The slot of a request, or none if it was let past or rejected.
 #[derive(Debug, Default)]

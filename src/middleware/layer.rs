@@ -8,10 +8,10 @@ use super::{
     admit::{FixedCost, FixedKey, KeyFrom, Partitioned, Plain, Weighted},
     extract::MissingKey,
     hold::{UntilBodyEnd, UntilResponse},
-    place::{InReadiness, PerRequest, Place},
     reject::{IntoError, IntoResponse, OnReject, Rejecter},
     service::AdmissionService,
     shared::Shared,
+    wait_mode::{InReadiness, PerRequest, Place},
 };
 use crate::{
     bulkhead::{partitioned::PartitionedBulkhead, plain::Bulkhead, weighted::WeightedBulkhead},

@@ -5,8 +5,8 @@ use std::hash::Hash;
 use super::{
     admit::{KeyFrom, Partitioned, Weighted},
     layer::{AdmissionLayer, BulkheadLayer, PartitionedBulkheadLayer, WeightedBulkheadLayer},
-    place::PerRequest,
     shared::Shared,
+    wait_mode::PerRequest,
 };
 use crate::{
     bulkhead::{partitioned::PartitionedBulkhead, plain::Bulkhead, weighted::WeightedBulkhead},

@@ -13,10 +13,7 @@ use http::{
 use super::{error::BulkheadError, shared::Shared};
 use crate::{
     bulkhead::deadline::Deadline,
-    core::{
-        reason::RejectionReason,
-        rejection::{Hint, Rejection},
-    },
+    core::rejection::{Hint, Rejection, reason::RejectionReason},
     sync::Arc,
 };
 

@@ -16,15 +16,17 @@ use super::{
     future::{Never, Parked, ResponseFuture},
     hold::{Held, Hold},
     layer::AdmissionLayer,
-    place::{Bypass, InReadiness, PerRequest},
     reject::Reject,
-    seat::Seat,
+    reservation::Seat,
+    wait_mode::{Bypass, InReadiness, PerRequest},
 };
 use crate::{
     bulkhead::compartment::{Doorway, Tenant},
     core::{
-        admission::{Entry, Undecided, admit_fast},
-        home::Ask,
+        operation::{
+            arrive::{Entry, Undecided, admit_fast},
+            handle::Ask,
+        },
         rejection::Rejection,
     },
 };

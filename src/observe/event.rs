@@ -12,9 +12,9 @@ use std::{
 };
 
 use crate::{
-    core::{
+    core::gate::{
+        Gate,
         effects::{Audience, Change, EventKind, SharedAudience},
-        gate::Gate,
     },
     sync::{Arc, Mutex, Weak, panics},
 };

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use super::status::BulkheadStatus;
-use crate::{core::tally::Totals, sync::Arc};
+use crate::{core::gate::counts::Totals, sync::Arc};
 
 /// What happened between two statuses of one bulkhead.
 #[derive(Clone, Debug, PartialEq)]

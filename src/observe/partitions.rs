@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::interval::{IntervalError, check_order};
-use crate::{core::tally::Totals, sync::Arc};
+use crate::{core::gate::counts::Totals, sync::Arc};
 
 /// All partitions of a bulkhead together, those that are gone included.
 ///

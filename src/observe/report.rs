@@ -5,7 +5,7 @@
 use std::{fmt, time::SystemTime};
 
 use super::status::BulkheadStatus;
-use crate::core::tally::Totals;
+use crate::core::gate::counts::Totals;
 
 /// What a status says of the sizes that were chosen, and what to do about it.
 ///

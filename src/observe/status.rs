@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    core::tally::{Peaks, Snapshot, Totals},
+    core::gate::counts::{Peaks, Snapshot, Totals},
     sync::Arc,
 };
 

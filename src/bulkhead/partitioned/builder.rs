@@ -5,7 +5,7 @@ use std::{fmt, hash::Hash, time::Duration};
 use super::{
     PartitionedBulkhead,
     limits::{Choose, Limits, LimitsSource, PartitionLimits},
-    shelf::{Shelf, ShelfSettings},
+    map::{Shelf, ShelfSettings},
 };
 use crate::{
     bulkhead::{

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    core::{MAX_UNITS, reason::RejectionReason},
+    core::{MAX_UNITS, rejection::reason::RejectionReason},
     sync::panics,
 };
 

@@ -5,29 +5,31 @@
 //! its idle ones; `family` is what a partition knows of the whole, `limits` says what a key may have.
 
 mod builder;
-pub(crate) mod family;
+mod idle_order;
 mod index;
 pub(crate) mod limits;
+mod map;
 #[cfg(all(test, bulklink_loom))]
 mod models;
-mod order;
+pub(crate) mod parent;
 mod shard;
 mod shards;
-mod shelf;
 
 use std::{fmt, future::Future, hash::Hash, time::Duration};
 
 pub use builder::PartitionedBulkheadBuilder;
 pub use limits::PartitionLimits;
 
-use self::{family::Family, shelf::Shelf};
+use self::{map::Shelf, parent::Family};
 use super::{compartment::Tenant, deadline::Deadline, error::ResizeError, slot::Slot};
 use crate::{
     core::{
-        admission::admit_now,
-        home::Ask,
+        operation::{
+            arrive::admit_now,
+            handle::Ask,
+            wait::{Run, Wait},
+        },
         rejection::Rejection,
-        wait::{Run, Wait},
     },
     observe::{partitions::PartitionedStatus, status::BulkheadStatus},
     sync::Arc,

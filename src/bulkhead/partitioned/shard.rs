@@ -14,13 +14,13 @@
 use std::{mem, ops::Range};
 
 use super::{
-    family::Part,
+    idle_order::Order,
     index::{Index, Room},
-    order::Order,
+    parent::Part,
 };
 use crate::{
     bulkhead::compartment::{Compartment, Tenant},
-    core::{arena::Arena, tally::Totals},
+    core::{arena::Arena, gate::counts::Totals},
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
 

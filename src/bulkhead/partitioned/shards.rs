@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    family::{Keeper, Part},
+    parent::{Keeper, Part},
     shard::{Books, Entry, Idle, NEVER, Shard},
 };
 use crate::sync::{AtomicU64, Ordering};

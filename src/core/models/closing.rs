@@ -1,6 +1,7 @@
 //! The end of a gate: close, and the drain that follows it.
 
-use super::{super::drain::Drain, *};
+use super::*;
+use crate::core::operation::drain::Drain;
 
 /// A wait that begins beside the close ends: admitted before it, or rejected by it.
 #[test]

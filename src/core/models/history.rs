@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{super::arrival::ResizeRefusal, reference::Reference, *};
-use crate::core::tally::{Peaks, Totals};
+use super::{reference::Reference, *};
+use crate::core::gate::arrival::ResizeRefusal;
+use crate::core::gate::counts::{Peaks, Totals};
 
 /// An operation as it was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

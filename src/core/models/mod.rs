@@ -8,16 +8,16 @@
 //! A model never blocks on anything but the engine's lock and the wakers it hands out, so a wake-up
 //! that is lost shows as a deadlock.
 
+mod alarm;
 mod closing;
 mod entering;
-mod hand;
 mod history;
-mod looking;
+mod observing;
+mod program_thread;
 mod programs;
 mod reference;
 mod resizing;
 mod waiting;
-mod watching;
 mod weighted;
 
 use std::{
@@ -27,22 +27,29 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    admission::{Permit, admit_now},
-    arrival::{Arrival, Arrived, Expiry, Looked, Patience},
-    effects::{Audience, Change, EventKind, SharedAudience},
-    gate::{Gate, GateKind},
-    home::{Ask, Home, Visit},
-    line::Ticket,
-    reason::RejectionReason,
-    rejection::{Clerk, Rejection},
-    tally::Snapshot,
-    wait::Wait,
-    word::Word,
-};
-use crate::sync::{
-    Arc, Mutex as GateMutex, Ordering,
-    models::{Builder, Condvar, Datum, Flag, JoinHandle, Ledger, Mutex, Number, ThreadId, thread},
+use crate::{
+    core::{
+        gate::{
+            Gate, GateKind,
+            arrival::{Arrival, Arrived, Expiry, Looked, Patience},
+            counts::Snapshot,
+            effects::{Audience, Change, EventKind, SharedAudience},
+            word::Word,
+        },
+        line::Ticket,
+        operation::{
+            arrive::{Permit, admit_now},
+            handle::{Ask, Home, Visit},
+            wait::Wait,
+        },
+        rejection::{Clerk, Rejection, reason::RejectionReason},
+    },
+    sync::{
+        Arc, Mutex as GateMutex, Ordering,
+        models::{
+            Builder, Condvar, Datum, Flag, JoinHandle, Ledger, Mutex, Number, ThreadId, thread,
+        },
+    },
 };
 
 /// Runs `model` in every order with at most `preemptions` switches away from a thread that could have

@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    hand::{Hand, Site, Step},
     history::History,
+    program_thread::{Hand, Site, Step},
     reference::Reference,
     *,
 };

@@ -6,7 +6,7 @@ use super::{
     EventKind,
     history::{Act, Event, Outcome, Record, Refusal, View},
 };
-use crate::core::tally::{Peaks, Totals};
+use crate::core::gate::counts::{Peaks, Totals};
 
 #[derive(Clone, Debug)]
 struct Waiter {

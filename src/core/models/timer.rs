@@ -4,11 +4,13 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::alarm::Setting;
-use crate::sync::{Arc, Mutex};
+use crate::{
+    core::limits::alarm::Setting,
+    sync::{Arc, Mutex},
+};
 
 #[derive(Clone, Debug)]
-pub(super) struct Timer(Arc<Mutex<Dial>>);
+pub(in crate::core) struct Timer(Arc<Mutex<Dial>>);
 
 #[derive(Debug)]
 struct Dial {
@@ -19,15 +21,15 @@ struct Dial {
 }
 
 impl Timer {
-    pub(super) fn new() -> Self {
+    pub(in crate::core) fn new() -> Self {
         Self::of(Setting::Set)
     }
 
-    pub(super) fn of(setting: Setting) -> Self {
+    pub(in crate::core) fn of(setting: Setting) -> Self {
         Self(Arc::new(Mutex::new(Dial { setting, bell: None })))
     }
 
-    pub(super) fn set(&mut self, _: Instant, bell: &Waker) -> Setting {
+    pub(in crate::core) fn set(&mut self, _: Instant, bell: &Waker) -> Setting {
         let mut dial = self.0.lock();
         if dial.setting == Setting::Set {
             dial.bell = Some(bell.clone());
@@ -36,7 +38,7 @@ impl Timer {
     }
 
     /// Goes off, if it is set. Says whether it was.
-    pub(super) fn go_off(&self) -> bool {
+    pub(in crate::core) fn go_off(&self) -> bool {
         let bell = self.0.lock().bell.take();
         let was_set = bell.is_some();
         if let Some(bell) = bell {
@@ -46,7 +48,7 @@ impl Timer {
     }
 
     /// Goes off before its time and never again, as when its runtime is shut down.
-    pub(super) fn die(&self) {
+    pub(in crate::core) fn die(&self) {
         self.0.lock().setting = Setting::Dead;
         self.go_off();
     }

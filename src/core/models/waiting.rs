@@ -1,6 +1,7 @@
 //! Leaving the line, in all ways and against each other, and the order in it.
 
-use super::{super::arrival::Expiry, *};
+use super::*;
+use crate::core::gate::arrival::Expiry;
 
 /// Takes `waited` out of a reason, so that models need not know the time.
 fn is_limit(reason: RejectionReason) -> bool {

@@ -7,7 +7,7 @@
 
 mod entering;
 mod evicting;
-mod whole;
+mod totals_and_close;
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -16,11 +16,14 @@ use std::{
 
 use super::{
     limits::{Limits, LimitsSource},
-    shelf::{Shelf, ShelfSettings},
+    map::{Shelf, ShelfSettings},
 };
 use crate::{
     bulkhead::{compartment::Tenant, slot::Slot},
-    core::{admission::admit_now, home::Ask, reason::RejectionReason, rejection::Rejection},
+    core::{
+        operation::{arrive::admit_now, handle::Ask},
+        rejection::{Rejection, reason::RejectionReason},
+    },
     observe::partitions::PartitionedStatus,
     sync::{
         Arc, Ordering,

@@ -10,22 +10,25 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    effects::{Change, Effects, EventKind, SharedAudience},
-    gate::{CALLED_BY_CLOSE, Gate},
-    line::{Ticket, Waiter},
-    reason::RejectionReason,
-    rejection::{Clerk, Rejection},
-    state::{Rare, State},
-    tally::{Peaks, Snapshot, Totals, Units},
-    word::{ALLOWANCE, Word},
+use crate::{
+    core::{
+        gate::{
+            CALLED_BY_CLOSE, Gate,
+            counts::{Peaks, Snapshot, Totals, Units},
+            effects::{Change, Effects, EventKind, SharedAudience},
+            state::{Rare, State},
+            word::{ALLOWANCE, Word},
+        },
+        line::{Ticket, Waiter},
+        rejection::{Clerk, Rejection, reason::RejectionReason},
+    },
+    sync::{Mutex, MutexGuard, Ordering},
 };
-use crate::sync::{Mutex, MutexGuard, Ordering};
 
 /// The lock, held, and the word as it is under it.
-pub(super) struct Section<'a> {
+pub(in crate::core) struct Section<'a> {
     gate: &'a Gate,
-    pub(super) state: MutexGuard<'a, State>,
+    pub(in crate::core) state: MutexGuard<'a, State>,
     /// What is counted in the word besides the state.
     word: Word,
     /// These two are exact while frozen. Otherwise they are of one reading of the word, which fast
@@ -37,12 +40,12 @@ pub(super) struct Section<'a> {
     changes: bool,
     now: Option<Instant>,
     /// Outlives the lock, whatever happens under it.
-    pub(super) effects: &'a mut Effects,
+    pub(in crate::core) effects: &'a mut Effects,
 }
 
 impl<'a> Section<'a> {
     #[inline]
-    pub(super) fn enter(gate: &'a Gate, effects: &'a mut Effects) -> Self {
+    pub(in crate::core) fn enter(gate: &'a Gate, effects: &'a mut Effects) -> Self {
         let state = gate.state.lock();
         // Whoever set SLOW did so under this lock, and while it is set nobody changes the word
         // without it: a slow word is a frozen one, with nothing counted in it.
@@ -57,7 +60,7 @@ impl<'a> Section<'a> {
 
     /// Whether nobody changes the word as it is.
     #[inline]
-    pub(super) fn is_frozen(&self) -> bool {
+    pub(in crate::core) fn is_frozen(&self) -> bool {
         self.frozen
     }
 
@@ -74,7 +77,7 @@ impl<'a> Section<'a> {
     /// in it: of this section and a fast admission or release beside it, one sees the other. For whoever
     /// is about to change something.
     #[inline]
-    pub(super) fn freeze(&mut self) {
+    pub(in crate::core) fn freeze(&mut self) {
         self.changes = true;
         if !self.frozen {
             self.freeze_now();
@@ -96,7 +99,7 @@ impl<'a> Section<'a> {
     /// drained, and the word says whether the fast path is open. Every section that froze the word
     /// ends here, so every state that another section finds is a settled one.
     #[inline]
-    pub(super) fn settle(&mut self) {
+    pub(in crate::core) fn settle(&mut self) {
         if self.changes {
             self.settle_changes();
         }
@@ -144,7 +147,7 @@ impl<'a> Section<'a> {
 
     /// Takes out what nobody has a use for where nobody waits.
     #[cold]
-    pub(super) fn tidy(&mut self) {
+    pub(in crate::core) fn tidy(&mut self) {
         let state = &mut *self.state;
         let Some(rare) = &mut state.rare else { return };
         if rare.line.len() == 0 {
@@ -163,12 +166,12 @@ impl<'a> Section<'a> {
     }
 
     #[inline]
-    pub(super) fn used(&self) -> u32 {
+    pub(in crate::core) fn used(&self) -> u32 {
         self.used
     }
 
     #[inline]
-    pub(super) fn in_flight(&self) -> u32 {
+    pub(in crate::core) fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
@@ -180,17 +183,17 @@ impl<'a> Section<'a> {
 
     /// Nobody waits, and there are units for this cost.
     #[inline]
-    pub(super) fn fits(&self, cost: u32) -> bool {
+    pub(in crate::core) fn fits(&self, cost: u32) -> bool {
         self.state.waiting() == 0 && cost <= self.free()
     }
 
     #[inline]
-    pub(super) fn rare(&mut self) -> &mut Rare {
+    pub(in crate::core) fn rare(&mut self) -> &mut Rare {
         self.state.rare(self.gate)
     }
 
     /// What has become of a place: admitted, or closed out, or `None` where it still waits.
-    pub(super) fn called(&self, ticket: Ticket) -> Option<Result<(), RejectionReason>> {
+    pub(in crate::core) fn called(&self, ticket: Ticket) -> Option<Result<(), RejectionReason>> {
         if ticket.number >= self.gate.called.load(Ordering::Relaxed) {
             return None;
         }
@@ -202,7 +205,7 @@ impl<'a> Section<'a> {
     }
 
     /// A rejection for this reason, by the gate's own clerk or by this one.
-    pub(super) fn reject(
+    pub(in crate::core) fn reject(
         &mut self,
         clerk: Option<&Mutex<Clerk>>,
         reason: RejectionReason,
@@ -216,12 +219,12 @@ impl<'a> Section<'a> {
 
     /// Has this be the time of the section, if it was read a moment ago.
     #[inline]
-    pub(super) fn set_now(&mut self, now: Option<Instant>) {
+    pub(in crate::core) fn set_now(&mut self, now: Option<Instant>) {
         self.now = now;
     }
 
     /// The time of this section: read once, and only by those who need it.
-    pub(super) fn now(&mut self) -> Instant {
+    pub(in crate::core) fn now(&mut self) -> Instant {
         match self.now {
             Some(now) => now,
             None => {
@@ -234,7 +237,7 @@ impl<'a> Section<'a> {
 
     /// Admits an operation of this cost; `waited` where it comes from the line.
     #[inline]
-    pub(super) fn admit(&mut self, cost: u32, waited: Option<Duration>) {
+    pub(in crate::core) fn admit(&mut self, cost: u32, waited: Option<Duration>) {
         debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
         debug_assert!(cost <= self.free(), "{cost} units admitted of {} free", self.free());
         self.used += cost;
@@ -262,7 +265,7 @@ impl<'a> Section<'a> {
 
     /// Takes back the units of an operation: `Released` if it ran, `Abandoned` if it never did.
     #[inline]
-    pub(super) fn give_back(&mut self, cost: u32, kind: EventKind) {
+    pub(in crate::core) fn give_back(&mut self, cost: u32, kind: EventKind) {
         debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
         self.used -= cost;
         self.in_flight -= 1;
@@ -277,14 +280,14 @@ impl<'a> Section<'a> {
     }
 
     /// Sets the capacity, which differs from the present one.
-    pub(super) fn set_capacity(&mut self, capacity: u32) {
+    pub(in crate::core) fn set_capacity(&mut self, capacity: u32) {
         debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
         let previous = mem::replace(&mut self.state.capacity, capacity);
         self.record(EventKind::Resized, |change| change.previous_capacity = Some(previous));
     }
 
     /// Rejects everybody who waits, in the order of the line. Those before them were admitted.
-    pub(super) fn close_line(&mut self) {
+    pub(in crate::core) fn close_line(&mut self) {
         let Some((first, mut waiter)) = self.advance() else { return };
         self.rare().closed_from = Some(first);
         loop {
@@ -311,7 +314,7 @@ impl<'a> Section<'a> {
 
     /// Records a change for those who are subscribed. Costs a branch where nobody is.
     #[inline]
-    pub(super) fn record(&mut self, kind: EventKind, detail: impl FnOnce(&mut Change)) {
+    pub(in crate::core) fn record(&mut self, kind: EventKind, detail: impl FnOnce(&mut Change)) {
         if let Some(audience) = self.state.audience().cloned() {
             self.tell(audience, kind, detail);
         }
@@ -344,7 +347,7 @@ impl<'a> Section<'a> {
     }
 
     /// Every field of one instant: that of the word's reading, beside which nothing else changes.
-    pub(super) fn snapshot(&mut self) -> Snapshot {
+    pub(in crate::core) fn snapshot(&mut self) -> Snapshot {
         let sequence = self.next_sequence();
         let (used, in_flight) = (self.used, self.in_flight);
         let State { capacity, is_closed, ref counts, ref rare, .. } = *self.state;

@@ -4,7 +4,10 @@ use std::{task::Waker, time::Duration};
 
 use tokio::{runtime::Id, time::Instant};
 
-use super::{line::Ticket, reason::RejectionReason, rejection::Rejection};
+use crate::core::{
+    line::Ticket,
+    rejection::{Rejection, reason::RejectionReason},
+};
 
 /// An operation at the gate.
 #[derive(Debug)]

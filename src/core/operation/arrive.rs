@@ -5,13 +5,15 @@
 
 use std::{borrow::Borrow, task::Waker};
 
-use super::{
+use crate::core::{
     MAX_UNITS,
-    alarm::current_runtime,
-    arrival::{Arrival, Arrived, Expiry, Patience},
-    home::{Ask, Home, Visit},
+    gate::arrival::{Arrival, Arrived, Expiry, Patience},
+    limits::alarm::current_runtime,
+    operation::{
+        handle::{Ask, Home, Visit},
+        wait::{Joined, Place},
+    },
     rejection::Rejection,
-    wait::{Joined, Place},
 };
 
 /// Units in use; dropping it gives them back.
@@ -43,7 +45,7 @@ impl Stake {
 impl<H: Home> Permit<H> {
     /// Units that a gate has just admitted.
     #[inline]
-    pub(super) fn new(home: H, cost: u32) -> Self {
+    pub(in crate::core) fn new(home: H, cost: u32) -> Self {
         Self { home, stake: Stake(cost) }
     }
 
@@ -109,7 +111,11 @@ pub(crate) fn admit_fast<V: Visit>(
 
 /// Takes units if that takes no lock. If it does, says whether it is too late for any.
 #[inline]
-pub(super) fn take_fast(home: &impl Home, cost: usize, ask: &Ask) -> Result<u32, Option<Expiry>> {
+pub(in crate::core) fn take_fast(
+    home: &impl Home,
+    cost: usize,
+    ask: &Ask,
+) -> Result<u32, Option<Expiry>> {
     let expired = ask.expired();
     let units = u32::try_from(cost).unwrap_or(u32::MAX);
     if expired.is_none() && home.gate().admit_fast(units) { Ok(units) } else { Err(expired) }
@@ -118,12 +124,12 @@ pub(super) fn take_fast(home: &impl Home, cost: usize, ask: &Ask) -> Result<u32,
 /// An operation that the fast path did not admit, which says nothing yet.
 #[derive(Debug)]
 pub(crate) struct Undecided<V, A = Ask> {
-    pub(super) visit: V,
-    pub(super) cost: usize,
+    pub(in crate::core) visit: V,
+    pub(in crate::core) cost: usize,
     /// How it asks, or a reference to that: where it lies in memory, a copy of it would be read before it has
     /// reached the cache.
-    pub(super) ask: A,
-    pub(super) expired: Option<Expiry>,
+    pub(in crate::core) ask: A,
+    pub(in crate::core) expired: Option<Expiry>,
 }
 
 impl<V: Visit, A: Borrow<Ask>> Undecided<V, A> {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
-    super::arrival::Expiry,
     history::{Act, Event, Outcome, Record, Refusal},
     *,
 };
+use crate::core::gate::arrival::Expiry;
 
 /// What a thread is told to do. A step for which it holds nothing is left out.
 #[derive(Clone, Copy, Debug)]

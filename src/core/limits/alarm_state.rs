@@ -8,30 +8,26 @@ use std::{mem, time::Duration};
 
 use tokio::{runtime::Id, time::Instant};
 
-use super::{
-    alarm::{Alarm, Setting},
-    arrival::Keeping,
-    effects::Effects,
-    gate::Gate,
+use crate::core::{
+    gate::{Gate, arrival::Keeping, effects::Effects, section::Section, state::Rare},
+    limits::alarm::{Alarm, Setting},
     line::{Line, Ticket},
-    section::Section,
-    state::Rare,
 };
 
 /// The alarm of the line, and whether it is set.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(in crate::core) struct Watch {
     runtime: Id,
     limit: Duration,
     /// Here but for while it is being set.
     alarm: Option<Box<Alarm>>,
     /// Whether it will ring. If not, it keeps nobody's limit.
-    pub(super) is_set: bool,
+    pub(in crate::core) is_set: bool,
     has_rung: bool,
 }
 
 /// An alarm, and when it is to ring.
-pub(super) type ToSet = (Box<Alarm>, Instant);
+pub(in crate::core) type ToSet = (Box<Alarm>, Instant);
 
 impl From<Box<Alarm>> for Watch {
     fn from(alarm: Box<Alarm>) -> Self {
@@ -52,7 +48,7 @@ impl Watch {
 impl Section<'_> {
     /// Has an alarm keep the limit of a waiter of this runtime, if there is one that can. Leaves it in
     /// `to_set` if it is to be set.
-    pub(super) fn keep_limit(
+    pub(in crate::core) fn keep_limit(
         &mut self,
         ticket: Ticket,
         runtime: Id,
@@ -80,7 +76,7 @@ impl Section<'_> {
 
     /// Who keeps the limit of a waiter that is polled in this runtime. An alarm of another one may not be
     /// driven, so the limit is left to the waiter.
-    pub(super) fn keeping(&mut self, ticket: Ticket, runtime: Option<Id>) -> Keeping {
+    pub(in crate::core) fn keeping(&mut self, ticket: Ticket, runtime: Option<Id>) -> Keeping {
         let Rare { line, watch, .. } = self.rare();
         if !line.is_limited(ticket) {
             return Keeping::Own;
@@ -95,7 +91,7 @@ impl Section<'_> {
 
     /// The alarm rings: wakes those whose limit has passed. Returns the alarm to be set for the next, if
     /// there is one.
-    pub(super) fn wake_expired(&mut self) -> Option<ToSet> {
+    pub(in crate::core) fn wake_expired(&mut self) -> Option<ToSet> {
         let now = self.now();
         let Rare { line, watch, .. } = &mut **self.state.rare.as_mut()?;
         let watch = watch.as_mut()?;
@@ -114,7 +110,7 @@ impl Section<'_> {
     }
 
     /// Puts an alarm back that was set, or is to be set for another time because that one is `over`.
-    pub(super) fn put_back(&mut self, alarm: Box<Alarm>, over: bool) -> Option<ToSet> {
+    pub(in crate::core) fn put_back(&mut self, alarm: Box<Alarm>, over: bool) -> Option<ToSet> {
         let watch = self.rare().watch.as_mut().expect("an alarm that is out keeps its watch");
         watch.alarm = Some(alarm);
         let has_rung = mem::take(&mut watch.has_rung);
@@ -122,7 +118,7 @@ impl Section<'_> {
     }
 
     /// Gives up a dead alarm. Those whose limit it kept are woken to keep it themselves.
-    pub(super) fn unwatch(&mut self) {
+    pub(in crate::core) fn unwatch(&mut self) {
         let Some(rare) = &mut self.state.rare else { return };
         rare.watch = None;
         while rare.line.limited_since().is_some() {
@@ -165,7 +161,7 @@ impl Gate {
 
     /// Sets an alarm that was taken out for it.
     #[cold]
-    pub(super) fn set_alarm(&self, mut to_set: Option<ToSet>, effects: &mut Effects) {
+    pub(in crate::core) fn set_alarm(&self, mut to_set: Option<ToSet>, effects: &mut Effects) {
         while let Some((mut alarm, at)) = to_set.take() {
             let setting = alarm.set(at);
             let mut section = Section::enter(self, effects);
@@ -190,9 +186,11 @@ mod tests {
 
     use super::*;
     use crate::core::{
-        alarm::current_runtime,
-        arrival::{Arrival, Arrived, Patience},
-        gate::GateKind,
+        gate::{
+            GateKind,
+            arrival::{Arrival, Arrived, Patience},
+        },
+        limits::alarm::current_runtime,
     };
 
     /// Joins a gate that is full, in this runtime.

@@ -19,11 +19,12 @@ use crate::{
         deadline::Deadline,
     },
     core::{
-        admission::{Entry, Permit, Undecided, admit_fast, admit_now},
-        home::Ask,
-        reason::RejectionReason,
-        rejection::Rejection,
-        wait::Queued,
+        operation::{
+            arrive::{Entry, Permit, Undecided, admit_fast, admit_now},
+            handle::Ask,
+            wait::Queued,
+        },
+        rejection::{Rejection, reason::RejectionReason},
     },
 };
 

@@ -4,23 +4,34 @@
 //! what arrives is in `table`. It wakes and tells nobody while it holds the lock: a section leaves that as
 //! [`Effects`], and every method carries them out once it has settled.
 
+mod admission_table;
+pub(crate) mod arrival;
+pub(crate) mod counts;
+pub(crate) mod effects;
+pub(in crate::core) mod section;
+pub(in crate::core) mod state;
+pub(in crate::core) mod word;
+
 use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::{
-    alarm::current_runtime,
-    arrival::{Expiry, Keeping, Looked, ResizeRefusal},
-    effects::{Effects, EventKind, SharedAudience},
-    line::{Line, Ticket, Waiter},
-    reason::RejectionReason,
-    rejection::{Clerk, Rejection},
-    section::Section,
-    state::{Rare, State},
-    tally::Snapshot,
-    word::Word,
+use crate::{
+    core::{
+        gate::{
+            arrival::{Expiry, Keeping, Looked, ResizeRefusal},
+            counts::Snapshot,
+            effects::{Effects, EventKind, SharedAudience},
+            section::Section,
+            state::{Rare, State},
+            word::Word,
+        },
+        limits::alarm::current_runtime,
+        line::{Line, Ticket, Waiter},
+        rejection::{Clerk, Rejection, reason::RejectionReason},
+    },
+    sync::{AtomicU64, Mutex, Ordering},
 };
-use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// A bounded number of units and a bounded line for them.
 ///
@@ -29,16 +40,16 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Gate {
-    pub(super) word: AtomicU64,
+    pub(in crate::core) word: AtomicU64,
     /// Everybody in line with a lower number has been called. Written under the lock only, and read
     /// without it by those who wait.
-    pub(super) called: AtomicU64,
-    pub(super) room: u32,
-    pub(super) state: Mutex<State>,
+    pub(in crate::core) called: AtomicU64,
+    pub(in crate::core) room: u32,
+    pub(in crate::core) state: Mutex<State>,
 }
 
 /// What `called` is once a close has called everybody, which is not to say that they were admitted.
-pub(super) const CALLED_BY_CLOSE: u64 = u64::MAX;
+pub(in crate::core) const CALLED_BY_CLOSE: u64 = u64::MAX;
 
 /// What kind of operations a gate sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -359,7 +370,7 @@ impl Gate {
     /// The time, where the line looks as if it were in use, and the section that follows will ask for it.
     /// Reading the clock takes about as long as all else that is done under the lock.
     #[inline]
-    pub(super) fn time_ahead(&self) -> Option<Instant> {
+    pub(in crate::core) fn time_ahead(&self) -> Option<Instant> {
         let slow = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow();
         (slow && self.room > 0).then(Instant::now)
     }

@@ -11,13 +11,15 @@
 //! 3. `limited` holds those among them whose limit an alarm keeps, in the same order.
 //! 4. All other places are vacant, and linked by `next` from `vacant`. They have no waker, and nobody's number.
 
+mod list;
+
 use std::{iter::successors, mem, task::Waker};
 
 use tokio::time::Instant;
 
-use super::{
+use crate::core::{
     arena::{Chunks, Spare},
-    list::{Linked, Links, List, NONE},
+    line::list::{Linked, Links, List, NONE},
 };
 
 /// Places in a chunk: 64 KiB of them.

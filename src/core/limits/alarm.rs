@@ -17,22 +17,22 @@ use tokio::{
     time::Instant,
 };
 
-use super::timer::Timer;
+use crate::core::limits::timer::Timer;
 
 /// A timer, and the bell it rings.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     /// Where the timer is driven.
-    pub(super) runtime: Id,
+    pub(in crate::core) runtime: Id,
     /// How long those may wait whom it wakes.
-    pub(super) limit: Duration,
-    pub(super) timer: Timer,
-    pub(super) bell: Waker,
+    pub(in crate::core) limit: Duration,
+    pub(in crate::core) timer: Timer,
+    pub(in crate::core) bell: Waker,
 }
 
 /// What became of setting an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Setting {
+pub(in crate::core) enum Setting {
     /// It will ring.
     Set,
     /// That time is over already.
@@ -43,7 +43,7 @@ pub(super) enum Setting {
 
 /// The runtime of this thread, if there is one.
 #[inline]
-pub(super) fn current_runtime() -> Option<Id> {
+pub(in crate::core) fn current_runtime() -> Option<Id> {
     Handle::try_current().ok().map(|runtime| runtime.id())
 }
 
@@ -53,13 +53,13 @@ impl Alarm {
     /// # Panics
     ///
     /// Outside a tokio runtime with a timer.
-    pub(super) fn new(limit: Duration, bell: Waker) -> Box<Self> {
+    pub(in crate::core) fn new(limit: Duration, bell: Waker) -> Box<Self> {
         Box::new(Self { runtime: Handle::current().id(), limit, timer: Timer::new(), bell })
     }
 
     /// Has it ring at this time. It may ring at once, also on this thread and before this returns, so no
     /// lock may be held.
-    pub(super) fn set(&mut self, at: Instant) -> Setting {
+    pub(in crate::core) fn set(&mut self, at: Instant) -> Setting {
         self.timer.set(at, &self.bell)
     }
 }

@@ -120,22 +120,22 @@ pub(crate) struct Snapshot {
 /// In this order: see `State`.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub(super) struct Counts {
-    pub(super) peak_used: u32,
-    pub(super) peak_waiting: u32,
-    pub(super) admitted_from_queue: u64,
-    pub(super) wait_time: Duration,
-    pub(super) longest_wait_nanos: u64,
-    pub(super) abandoned: u64,
-    pub(super) saturated: u64,
-    pub(super) expired: u64,
-    pub(super) expired_before_queue: u64,
-    pub(super) cancelled: u64,
+pub(in crate::core) struct Counts {
+    pub(in crate::core) peak_used: u32,
+    pub(in crate::core) peak_waiting: u32,
+    pub(in crate::core) admitted_from_queue: u64,
+    pub(in crate::core) wait_time: Duration,
+    pub(in crate::core) longest_wait_nanos: u64,
+    pub(in crate::core) abandoned: u64,
+    pub(in crate::core) saturated: u64,
+    pub(in crate::core) expired: u64,
+    pub(in crate::core) expired_before_queue: u64,
+    pub(in crate::core) cancelled: u64,
 }
 
 impl Counts {
     #[inline]
-    pub(super) fn count_wait(&mut self, waited: Duration) {
+    pub(in crate::core) fn count_wait(&mut self, waited: Duration) {
         self.wait_time = self.wait_time.saturating_add(waited);
         let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
         self.longest_wait_nanos = self.longest_wait_nanos.max(nanos);
@@ -144,23 +144,23 @@ impl Counts {
 
 /// What a weighted gate counts besides. In a plain gate each of these equals its count in operations.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Units {
-    pub(super) admitted: u64,
-    pub(super) admitted_from_queue: u64,
-    pub(super) abandoned: u64,
-    pub(super) queued: u64,
+pub(in crate::core) struct Units {
+    pub(in crate::core) admitted: u64,
+    pub(in crate::core) admitted_from_queue: u64,
+    pub(in crate::core) abandoned: u64,
+    pub(in crate::core) queued: u64,
     /// Operations in flight and those that the word may admit, together.
-    pub(super) reach: u32,
-    pub(super) peak_in_flight: u32,
-    pub(super) peak_waiting: u64,
+    pub(in crate::core) reach: u32,
+    pub(in crate::core) peak_in_flight: u32,
+    pub(in crate::core) peak_waiting: u64,
 }
 
 /// What most gates never count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct RareCounts {
-    pub(super) closed_before_queue: u64,
-    pub(super) closed_while_waiting: u64,
-    pub(super) oversized: u64,
-    pub(super) bypassed: u64,
-    pub(super) handler_panics: u64,
+pub(in crate::core) struct RareCounts {
+    pub(in crate::core) closed_before_queue: u64,
+    pub(in crate::core) closed_while_waiting: u64,
+    pub(in crate::core) oversized: u64,
+    pub(in crate::core) bypassed: u64,
+    pub(in crate::core) handler_panics: u64,
 }

@@ -65,7 +65,7 @@ fn a_subscriber_is_told_of_all_that_follows() {
             told.iter().partition(|change| change.sequence < subscribed.sequence);
         assert!(early.last().is_none_or(|change| change.used == subscribed.used));
         let count = |kind| late.iter().filter(|change| change.kind == kind).count() as u64;
-        let crate::core::tally::Totals { admitted, finished, .. } = subscribed.totals;
+        let crate::core::gate::counts::Totals { admitted, finished, .. } = subscribed.totals;
         assert_eq!(last.totals.admitted, admitted + count(EventKind::Admitted));
         assert_eq!(last.totals.finished, finished + count(EventKind::Released));
         let mut used = subscribed.used;

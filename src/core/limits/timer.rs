@@ -11,11 +11,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::alarm::Setting;
-use crate::sync::panics;
+use crate::{core::limits::alarm::Setting, sync::panics};
 
 #[derive(Debug)]
-pub(super) struct Timer(Pin<Box<Sleep>>);
+pub(in crate::core) struct Timer(Pin<Box<Sleep>>);
 
 impl Timer {
     /// A timer that is not set.
@@ -23,12 +22,12 @@ impl Timer {
     /// # Panics
     ///
     /// Outside a tokio runtime with a timer.
-    pub(super) fn new() -> Self {
+    pub(in crate::core) fn new() -> Self {
         Self(Box::pin(sleep_until(Instant::now())))
     }
 
     /// Has it wake `bell` at this time, or at once and before this returns.
-    pub(super) fn set(&mut self, at: Instant, bell: &Waker) -> Setting {
+    pub(in crate::core) fn set(&mut self, at: Instant, bell: &Waker) -> Setting {
         // It went off before its time: its runtime is being shut down, and to poll it would panic.
         if self.0.is_elapsed() && self.0.deadline() > Instant::now() {
             return Setting::Dead;

@@ -4,8 +4,13 @@ use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{arrival::Expiry, gate::Gate, rejection::Clerk};
-use crate::sync::Mutex;
+use crate::{
+    core::{
+        gate::{Gate, arrival::Expiry},
+        rejection::Clerk,
+    },
+    sync::Mutex,
+};
 
 /// What an operation holds on to its gate by.
 pub(crate) trait Home {
@@ -45,7 +50,7 @@ pub enum Ask {
 }
 
 impl Ask {
-    pub(super) fn waits(&self) -> bool {
+    pub(in crate::core) fn waits(&self) -> bool {
         !matches!(self, Self::Now | Self::NowBefore(_))
     }
 
@@ -63,7 +68,7 @@ impl Ask {
 
     /// When a wait that began at `since` ends, and by which limit: the one that comes first.
     #[inline]
-    pub(super) fn end(
+    pub(in crate::core) fn end(
         &self,
         since: Instant,
         wait_limit: Option<Duration>,

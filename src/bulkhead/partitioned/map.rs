@@ -18,19 +18,17 @@ use std::{
 #[cfg(all(test, bulklink_loom))]
 use super::models::NoRandomState as RandomState;
 use super::{
-    family::{Family, Part},
     limits::{Limits, LimitsSource},
+    parent::{Family, Part},
     shard::{Entry, Sum},
     shards::Shards,
 };
 use crate::{
     bulkhead::compartment::{Compartment, Tenant},
     core::{
-        arrival::Expiry,
-        gate::{Gate, GateKind},
-        home::Ask,
-        reason::RejectionReason,
-        rejection::{Clerk, Rejection},
+        gate::{Gate, GateKind, arrival::Expiry},
+        operation::handle::Ask,
+        rejection::{Clerk, Rejection, reason::RejectionReason},
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
     sync::{Arc, Mutex, panics, unique_number},

@@ -4,18 +4,21 @@
 
 use std::time::Duration;
 
-use super::{
-    arrival::{Arrival, Arrived, Expiry, Keeping, Patience},
-    effects::{Effects, EventKind},
-    gate::Gate,
-    line::{Ticket, Waiter},
-    reason::RejectionReason,
-    rejection::Clerk,
-    section::Section,
-    state::State,
-    watch::ToSet,
+use crate::{
+    core::{
+        gate::{
+            Gate,
+            arrival::{Arrival, Arrived, Expiry, Keeping, Patience},
+            effects::{Effects, EventKind},
+            section::Section,
+            state::State,
+        },
+        limits::alarm_state::ToSet,
+        line::{Ticket, Waiter},
+        rejection::{Clerk, reason::RejectionReason},
+    },
+    sync::Mutex,
 };
-use crate::sync::Mutex;
 
 impl Gate {
     /// An operation arrives: the rows of the table of admission, in their order, in one step. `clerk`

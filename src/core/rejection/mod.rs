@@ -4,10 +4,14 @@
 //! notice of it. A full bulkhead gives most of them the same, so a rejection takes no memory, and a
 //! result that may be one is small enough to be moved for nothing.
 
+pub(crate) mod reason;
+
 use std::{error::Error, fmt, time::Duration};
 
-use super::reason::RejectionReason;
-use crate::sync::{Arc, Mutex};
+use crate::{
+    core::rejection::reason::RejectionReason,
+    sync::{Arc, Mutex},
+};
 
 /// How long to wait before trying again, where nobody says otherwise.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

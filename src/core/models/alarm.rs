@@ -3,13 +3,13 @@
 
 use tokio::runtime::{self, Id};
 
-use super::{
-    super::{
+use super::*;
+use crate::core::{
+    gate::arrival::Keeping,
+    limits::{
         alarm::{Alarm, Setting},
-        arrival::Keeping,
         timer::Timer,
     },
-    *,
 };
 use crate::sync::Weak;
 

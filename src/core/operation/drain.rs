@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{gate::Gate, line::Ticket};
+use crate::core::{gate::Gate, line::Ticket};
 
 /// Waits until the gate is closed and nothing runs.
 #[derive(Debug)]

@@ -8,8 +8,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{arena::Spare, line::Place, state::Rare};
-use crate::sync::{Arc, panics};
+use crate::{
+    core::{arena::Spare, gate::state::Rare, line::Place},
+    sync::{Arc, panics},
+};
 
 /// What happened to a bulkhead or to one of its operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,7 +81,7 @@ pub(crate) struct Effects {
     retired: Option<Waker>,
     more: Option<Box<More>>,
     /// Freed last, by being dropped.
-    pub(super) spare_rare: Option<Box<Rare>>,
+    pub(in crate::core) spare_rare: Option<Box<Rare>>,
 }
 
 /// What few sections leave to do.
@@ -93,7 +95,7 @@ struct More {
 
 impl Effects {
     #[inline]
-    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+    pub(in crate::core) fn wake(&mut self, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
         match self.first {
             None => self.first = Some(waker),
@@ -103,7 +105,7 @@ impl Effects {
 
     /// A waker that nobody needs any more.
     #[inline]
-    pub(super) fn retire(&mut self, waker: Option<Waker>) {
+    pub(in crate::core) fn retire(&mut self, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
         match self.retired {
             None => self.retired = Some(waker),
@@ -112,11 +114,11 @@ impl Effects {
     }
 
     /// Memory that a line no longer needs.
-    pub(super) fn free(&mut self, spare: Spare<Place>) {
+    pub(in crate::core) fn free(&mut self, spare: Spare<Place>) {
         self.more()._spare_line = Some(spare);
     }
 
-    pub(super) fn tell(&mut self, audience: &SharedAudience, change: Change) {
+    pub(in crate::core) fn tell(&mut self, audience: &SharedAudience, change: Change) {
         match &mut self.more().news {
             Some((_, changes)) => changes.push(change),
             news => *news = Some((audience.clone(), vec![change])),

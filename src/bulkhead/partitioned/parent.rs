@@ -4,10 +4,9 @@ use std::{fmt, time::Duration};
 
 use crate::{
     core::{
-        drain::Drain,
         gate::Gate,
-        reason::RejectionReason,
-        rejection::{Clerk, Rejection},
+        operation::drain::Drain,
+        rejection::{Clerk, Rejection, reason::RejectionReason},
     },
     sync::{Arc, Mutex},
 };

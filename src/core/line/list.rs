@@ -5,26 +5,26 @@
 use std::{marker::PhantomData, ops::IndexMut};
 
 /// In the place of a neighbour: there is none.
-pub(super) const NONE: u32 = u32::MAX;
+pub(in crate::core) const NONE: u32 = u32::MAX;
 
 /// The neighbours of a place in a list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Links {
+pub(in crate::core) struct Links {
     prev: u32,
-    pub(super) next: u32,
+    pub(in crate::core) next: u32,
 }
 
 impl Links {
-    pub(super) const NONE: Self = Self { prev: NONE, next: NONE };
+    pub(in crate::core) const NONE: Self = Self { prev: NONE, next: NONE };
 
     /// The place after this one.
-    pub(super) fn next(self) -> Option<u32> {
+    pub(in crate::core) fn next(self) -> Option<u32> {
         (self.next != NONE).then_some(self.next)
     }
 }
 
 /// Something that can be in one list of a lane at a time.
-pub(super) trait Linked<Lane = ()> {
+pub(in crate::core) trait Linked<Lane = ()> {
     fn links(&mut self) -> &mut Links;
 }
 
@@ -33,7 +33,7 @@ pub(super) trait Linked<Lane = ()> {
 /// Invariant: following `next` from `head` visits `len` places and ends at `tail`, and `prev` mirrors
 /// `next`.
 #[derive(Debug)]
-pub(super) struct List<Lane = ()> {
+pub(in crate::core) struct List<Lane = ()> {
     head: u32,
     tail: u32,
     len: u32,
@@ -41,27 +41,27 @@ pub(super) struct List<Lane = ()> {
 }
 
 impl<Lane> List<Lane> {
-    pub(super) const fn new() -> Self {
+    pub(in crate::core) const fn new() -> Self {
         Self { head: NONE, tail: NONE, len: 0, lane: PhantomData }
     }
 
     #[inline]
-    pub(super) fn len(&self) -> u32 {
+    pub(in crate::core) fn len(&self) -> u32 {
         self.len
     }
 
     #[inline]
-    pub(super) fn head(&self) -> Option<u32> {
+    pub(in crate::core) fn head(&self) -> Option<u32> {
         (self.head != NONE).then_some(self.head)
     }
 
-    pub(super) fn tail(&self) -> Option<u32> {
+    pub(in crate::core) fn tail(&self) -> Option<u32> {
         (self.tail != NONE).then_some(self.tail)
     }
 
     /// Appends a place that is in no list of this lane, and returns the links that it is to have.
     #[inline]
-    pub(super) fn append<T: Linked<Lane>>(
+    pub(in crate::core) fn append<T: Linked<Lane>>(
         &mut self,
         places: &mut impl IndexMut<u32, Output = T>,
         at: u32,
@@ -78,7 +78,7 @@ impl<Lane> List<Lane> {
 
     /// Takes a place out of this list, from wherever it stands, that had these links.
     #[inline]
-    pub(super) fn close_gap<T: Linked<Lane>>(
+    pub(in crate::core) fn close_gap<T: Linked<Lane>>(
         &mut self,
         places: &mut impl IndexMut<u32, Output = T>,
         Links { prev, next }: Links,
@@ -98,7 +98,7 @@ impl<Lane> List<Lane> {
 #[cfg(all(test, not(bulklink_loom)))]
 impl<Lane> List<Lane> {
     /// The places from head to tail, with the invariant verified on the way.
-    pub(super) fn verified<T: Linked<Lane>>(
+    pub(in crate::core) fn verified<T: Linked<Lane>>(
         &self,
         places: &mut impl IndexMut<u32, Output = T>,
     ) -> Vec<u32> {

@@ -10,12 +10,14 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{
-    admission::{Entry, Permit, Undecided, take_fast},
-    alarm::Alarm,
-    arrival::{Expiry, Keeping, Looked},
-    home::{Ask, Home, Visit},
+use crate::core::{
+    gate::arrival::{Expiry, Keeping, Looked},
+    limits::alarm::Alarm,
     line::Ticket,
+    operation::{
+        arrive::{Entry, Permit, Undecided, take_fast},
+        handle::{Ask, Home, Visit},
+    },
     rejection::Rejection,
 };
 
@@ -23,14 +25,14 @@ const FINISHED: &str = "`Admission` polled after completion";
 
 /// A place in the line; dropping it leaves the line, or gives back what it was admitted to.
 #[derive(Debug)]
-pub(super) struct Place<H: Home> {
+pub(in crate::core) struct Place<H: Home> {
     /// Taken once the place has been given up.
     home: Option<H>,
     ticket: Ticket,
 }
 
 impl<H: Home> Place<H> {
-    pub(super) fn new(home: H, ticket: Ticket) -> Self {
+    pub(in crate::core) fn new(home: H, ticket: Ticket) -> Self {
         Self { home: Some(home), ticket }
     }
 
@@ -70,10 +72,10 @@ impl<H: Home> Drop for Place<H> {
 /// may need is large, so it is made only there.
 #[derive(Debug)]
 pub(crate) struct Joined<H: Home> {
-    pub(super) place: Place<H>,
-    pub(super) since: Instant,
-    pub(super) end: Option<(Instant, Expiry)>,
-    pub(super) keeping: Keeping,
+    pub(in crate::core) place: Place<H>,
+    pub(in crate::core) since: Instant,
+    pub(in crate::core) end: Option<(Instant, Expiry)>,
+    pub(in crate::core) keeping: Keeping,
 }
 
 pin_project! {

@@ -20,7 +20,7 @@ pub(crate) const MAX_UNITS: u32 = (1 << 31) - 1;
 
 /// The most that a word is given to hand out. As much again may come back to it before its guards are
 /// touched.
-pub(super) const ALLOWANCE: u32 = (1 << 14) - 1;
+pub(in crate::core) const ALLOWANCE: u32 = (1 << 14) - 1;
 
 /// The most units that come and go in one step on the fast path.
 const MAX_FAST_COST: u32 = (1 << 15) - 1;
@@ -58,60 +58,60 @@ pub(crate) struct Word(u64);
 impl Word {
     /// A word that may hand out this much, with nothing counted yet.
     #[inline]
-    pub(super) fn new(units: u32, operations: u32, slow: bool) -> Self {
+    pub(in crate::core) fn new(units: u32, operations: u32, slow: bool) -> Self {
         debug_assert!(units <= ALLOWANCE && operations <= ALLOWANCE);
         let slow = if slow { SLOW } else { 0 };
         Self(slow | u64::from(units) | (u64::from(operations) << OPERATIONS_AT))
     }
 
     #[inline]
-    pub(super) fn from_bits(bits: u64) -> Self {
+    pub(in crate::core) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     #[inline]
-    pub(super) fn bits(self) -> u64 {
+    pub(in crate::core) fn bits(self) -> u64 {
         self.0
     }
 
     /// Units that may be admitted without a new peak.
     #[inline]
-    pub(super) fn units(self) -> u32 {
+    pub(in crate::core) fn units(self) -> u32 {
         (self.0 & FIELD) as u32
     }
 
     /// Operations that may be admitted without a new peak.
     #[inline]
-    pub(super) fn operations(self) -> u32 {
+    pub(in crate::core) fn operations(self) -> u32 {
         ((self.0 >> OPERATIONS_AT) & FIELD) as u32
     }
 
     /// Admissions since the last section.
     #[inline]
-    pub(super) fn admissions(self) -> u64 {
+    pub(in crate::core) fn admissions(self) -> u64 {
         (self.0 & !SLOW) >> ADMISSIONS_AT
     }
 
     /// Units admitted since the last section.
     #[inline]
-    pub(super) fn counted_units(self) -> u64 {
+    pub(in crate::core) fn counted_units(self) -> u64 {
         (self.0 >> COUNTED_UNITS_AT) & FIELD
     }
 
     #[inline]
-    pub(super) fn is_slow(self) -> bool {
+    pub(in crate::core) fn is_slow(self) -> bool {
         self.0 & SLOW != 0
     }
 
     /// The bit to set in the atomic so that everybody else goes through the lock.
-    pub(super) const fn slow_bit() -> u64 {
+    pub(in crate::core) const fn slow_bit() -> u64 {
         SLOW
     }
 
     /// The rule of the fast path: the word after admitting an operation of `cost` units, or `None`
     /// where only the lock may decide.
     #[inline]
-    pub(super) fn admit(self, cost: u32) -> Option<Self> {
+    pub(in crate::core) fn admit(self, cost: u32) -> Option<Self> {
         let admits = self.0 & (SLOW | COUNT_DUE) == 0
             && cost > 0
             && self.units() >= cost
@@ -125,7 +125,7 @@ impl Word {
     /// The word after the release of an operation of `cost` units, or `None` where only the lock may
     /// take them.
     #[inline]
-    pub(super) fn release(self, cost: u32) -> Option<Self> {
+    pub(in crate::core) fn release(self, cost: u32) -> Option<Self> {
         debug_assert!(self.0 & OVERFULL == 0, "a word is never left overfull");
         if cost > MAX_FAST_COST {
             return None;
@@ -137,13 +137,13 @@ impl Word {
     /// The same word with its count at this many operations of one unit, for models that start where
     /// it is due.
     #[cfg(test)]
-    pub(super) fn counting(self, admissions: u32) -> Self {
+    pub(in crate::core) fn counting(self, admissions: u32) -> Self {
         Self(self.0 + (ADMISSION + COUNTED_UNIT) * u64::from(admissions))
     }
 
     /// As many admissions as a word counts before the next goes through the lock.
     #[cfg(test)]
-    pub(super) const MOST_ADMISSIONS: u32 = 1 << 14;
+    pub(in crate::core) const MOST_ADMISSIONS: u32 = 1 << 14;
 }
 
 #[cfg(all(test, not(bulklink_loom)))]
