@@ -123,15 +123,15 @@ pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, 
 pub mod layer {
     pub use crate::middleware::{
         admit::{
-            Admit, AdmitSeen, AdmitUnseen, FixedCost, FixedKey, KeyFrom, Partitioned, Plain,
-            Weighted,
+            Admit, AdmitByRequest, AdmitWithoutRequest, ExtractedKey, FixedCost, FixedKey,
+            Partitioned, Plain, Weighted,
         },
         deadline::NoDeadline,
-        future::{Never, Parked, PollTurn},
+        future::{Never, PendingRequest, PollWait},
         hold::{Hold, UntilBodyEnd, UntilResponse},
         reject::{IntoError, IntoResponse, OnReject, Reject},
         shared::Shared,
-        wait_mode::{Bypass, InReadiness, NoBypass, PerRequest, Place},
+        wait_mode::{Bypass, InReadiness, NoBypass, PerRequest, WaitMode},
     };
 }
 

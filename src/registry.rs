@@ -38,10 +38,10 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct BulkheadRegistry {
-    shared: Arc<Shared>,
+    inner: Arc<RegistryInner>,
 }
 
-struct Shared {
+struct RegistryInner {
     members: Mutex<Members>,
     /// A gate that nobody passes: its close says that `close_all` has closed everybody.
     closing: Gate,
@@ -58,7 +58,7 @@ impl BulkheadRegistry {
     #[must_use]
     pub fn new() -> Self {
         let closing = Gate::new(1, 0, GateKind::Plain, None);
-        Self { shared: Arc::new(Shared { members: Mutex::default(), closing }) }
+        Self { inner: Arc::new(RegistryInner { members: Mutex::default(), closing }) }
     }
 
     /// Builds a bulkhead and registers it.
@@ -81,7 +81,7 @@ impl BulkheadRegistry {
         let label: Arc<str> = bulkhead.label().into();
         // Made before the lock is taken, and where it is not wanted, dropped after.
         let member: Arc<dyn Member> = Arc::new(bulkhead.clone());
-        let mut members = self.shared.members.lock();
+        let mut members = self.inner.members.lock();
         if members.is_closed {
             return Err(RegistryError::Closed { label });
         }
@@ -116,7 +116,7 @@ impl BulkheadRegistry {
     /// How many bulkheads are registered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.members.lock().in_order.len()
+        self.inner.members.lock().in_order.len()
     }
 
     /// Whether no bulkhead is registered.
@@ -128,13 +128,13 @@ impl BulkheadRegistry {
     /// Whether a bulkhead with this label is registered.
     #[must_use]
     pub fn contains(&self, label: &str) -> bool {
-        self.shared.members.lock().find(label).is_some()
+        self.inner.members.lock().find(label).is_some()
     }
 
     /// Whether [`close_all`](Self::close_all) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.members.lock().is_closed
+        self.inner.members.lock().is_closed
     }
 
     /// The status of every bulkhead, in the order of registration, each of an instant of its own.
@@ -163,7 +163,7 @@ impl BulkheadRegistry {
         let member = self.member(label)?;
         member.close();
         member.wait_closed().await;
-        let mut members = self.shared.members.lock();
+        let mut members = self.inner.members.lock();
         let same = members.in_order.iter().position(|other| Arc::ptr_eq(other, &member));
         let removed = same.map(|at| members.in_order.remove(at));
         drop(members);
@@ -174,11 +174,11 @@ impl BulkheadRegistry {
     /// Closes every bulkhead and the registry, which takes no more of them. Final; closing again does
     /// nothing.
     pub fn close_all(&self) {
-        self.shared.members.lock().is_closed = true;
+        self.inner.members.lock().is_closed = true;
         for member in self.members() {
             member.close();
         }
-        self.shared.closing.close();
+        self.inner.closing.close();
     }
 
     /// Waits until the registry is closed and nothing runs in any of its bulkheads. Any number may
@@ -188,7 +188,7 @@ impl BulkheadRegistry {
     ///
     /// May be dropped and called again.
     pub async fn wait_closed(&self) {
-        Drain::new(&self.shared.closing).await;
+        Drain::new(&self.inner.closing).await;
         for member in self.members() {
             member.wait_closed().await;
         }
@@ -205,12 +205,12 @@ impl BulkheadRegistry {
     }
 
     fn member(&self, label: &str) -> Result<Arc<dyn Member>, RegistryError> {
-        let member = self.shared.members.lock().find(label).cloned();
+        let member = self.inner.members.lock().find(label).cloned();
         member.ok_or_else(|| RegistryError::UnknownLabel { label: label.into() })
     }
 
     fn members(&self) -> Vec<Arc<dyn Member>> {
-        self.shared.members.lock().in_order.clone()
+        self.inner.members.lock().in_order.clone()
     }
 }
 

@@ -107,7 +107,7 @@ pub(crate) fn unique_number() -> u64 {
 }
 
 /// Runs code of others and says whether it panicked. Its hook has reported the panic by then.
-pub(crate) fn panics(code: impl FnOnce()) -> bool {
+pub(crate) fn did_panic(code: impl FnOnce()) -> bool {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(code));
     // A payload may panic in its own drop, so it has none.
     outcome.map_err(std::mem::forget).is_err()

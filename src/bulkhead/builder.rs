@@ -149,7 +149,7 @@ pub(super) struct Checked {
 impl Checked {
     fn compartment(self, weighted: bool) -> Arc<Compartment> {
         let Self { label, capacity, waiting_room, wait_limit } = self;
-        Compartment::whole(&label, capacity, weighted, waiting_room, wait_limit)
+        Compartment::standalone(&label, capacity, weighted, waiting_room, wait_limit)
     }
 }
 

@@ -3,7 +3,7 @@
 //! It owns the methods that both have word for word, so that they stay the same.
 
 /// Gives a handle with a `compartment` the methods of every bulkhead.
-macro_rules! face {
+macro_rules! common_methods {
     ($bulkhead:ident) => {
         impl $bulkhead {
             /// One instant of the bulkhead. Takes its lock for a moment.
@@ -90,4 +90,4 @@ macro_rules! face {
     };
 }
 
-pub(super) use face;
+pub(super) use common_methods;

@@ -12,26 +12,27 @@ use std::{
 
 use super::{
     error::ResizeError,
-    partitioned::{limits::Limits, parent::Part},
+    partitioned::{limits::Limits, parent::PartitionLink},
     slot::{Admission, Slot},
 };
 use crate::{
     core::{
         MAX_UNITS,
-        gate::{Gate, GateKind, arrival::ResizeRefusal, counts::Snapshot},
+        gate::{Gate, GateKind, arrival::ResizeRefusal, snapshot::Snapshot},
         operation::{
             arrive::admit_now,
             drain::Drain,
-            handle::{Ask, Home, Visit},
-            wait::{Run, Wait},
+            handle::{GateHandle, IntoOwnedHandle, WaitPolicy},
+            run::Run,
+            wait::Wait,
         },
-        rejection::{Clerk, Rejection, reason::RejectionReason},
+        rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     observe::{
-        event::{BulkheadEvent, CountPanics, Origin, Subscribers, Subscription},
+        event::{BulkheadEvent, CountPanics, EventSource, Subscribers, Subscription},
         status::BulkheadStatus,
     },
-    sync::{Arc, Mutex, Weak, panics, unique_number},
+    sync::{Arc, Mutex, Weak, did_panic, unique_number},
 };
 
 /// One gate, as all its handles share it, and whose it is. In this order: see [`Gate`].
@@ -50,12 +51,12 @@ const MOST_SET_ASIDE: usize = 16;
 
 /// A bulkhead of its own, or one partition of many.
 enum Owner {
-    Whole(Box<Whole>),
-    Part(Part),
+    Standalone(Box<Standalone>),
+    Partition(PartitionLink),
 }
 
 /// What a bulkhead of its own has besides its gate.
-struct Whole {
+struct Standalone {
     label: Arc<str>,
     instance: u64,
     wait_limit: Option<Duration>,
@@ -65,7 +66,7 @@ struct Whole {
 impl Compartment {
     /// A bulkhead of its own. Where the allocator gives it a block in which a cache line ends between the
     /// count of its handles and its word, another one is taken, up to a point.
-    pub(crate) fn whole(
+    pub(crate) fn standalone(
         label: &Arc<str>,
         capacity: u32,
         weighted: bool,
@@ -76,11 +77,11 @@ impl Compartment {
         // Held meanwhile, so that their blocks are not given again.
         let mut set_aside = Vec::new();
         loop {
-            let whole = Arc::new(make());
-            if whole.is_in_one_line() || set_aside.len() == MOST_SET_ASIDE {
-                return whole;
+            let standalone = Arc::new(make());
+            if standalone.is_in_one_line() || set_aside.len() == MOST_SET_ASIDE {
+                return standalone;
             }
-            set_aside.push(whole);
+            set_aside.push(standalone);
         }
     }
 
@@ -98,38 +99,39 @@ impl Compartment {
     ) -> Self {
         let kind = if weighted { GateKind::Weighted } else { GateKind::Plain };
         let instance = unique_number();
-        let clerk = Clerk::new(label.clone(), false);
-        let whole = Whole { label, instance, wait_limit, subscribers: Subscribers::default() };
+        let rejections = RejectionCache::new(label.clone(), false);
+        let standalone =
+            Standalone { label, instance, wait_limit, subscribers: Subscribers::default() };
         Self {
-            gate: Gate::new(capacity, waiting_room, kind, Some(clerk)),
-            owner: Owner::Whole(Box::new(whole)),
+            gate: Gate::new(capacity, waiting_room, kind, Some(rejections)),
+            owner: Owner::Standalone(Box::new(standalone)),
         }
     }
 
     /// One partition of many.
-    pub(super) fn partition(limits: Limits, part: Part) -> Self {
+    pub(super) fn partition(limits: Limits, link: PartitionLink) -> Self {
         let gate = Gate::new(limits.parallelism, limits.waiting_room, GateKind::Partition, None);
-        Self { gate, owner: Owner::Part(part) }
+        Self { gate, owner: Owner::Partition(link) }
     }
 
-    pub(super) fn part(&self) -> Option<&Part> {
+    pub(super) fn link(&self) -> Option<&PartitionLink> {
         match &self.owner {
-            Owner::Whole(_) => None,
-            Owner::Part(part) => Some(part),
+            Owner::Standalone(_) => None,
+            Owner::Partition(link) => Some(link),
         }
     }
 
     pub(crate) fn label(&self) -> &Arc<str> {
         match &self.owner {
-            Owner::Whole(whole) => &whole.label,
-            Owner::Part(part) => part.family.label(),
+            Owner::Standalone(standalone) => &standalone.label,
+            Owner::Partition(link) => link.parent.label(),
         }
     }
 
     fn instance(&self) -> u64 {
         match &self.owner {
-            Owner::Whole(whole) => whole.instance,
-            Owner::Part(part) => part.instance,
+            Owner::Standalone(standalone) => standalone.instance,
+            Owner::Partition(link) => link.instance,
         }
     }
 
@@ -140,15 +142,15 @@ impl Compartment {
     #[inline]
     pub(crate) fn wait_limit(&self) -> Option<Duration> {
         match &self.owner {
-            Owner::Whole(whole) => whole.wait_limit,
-            Owner::Part(part) => part.family.wait_limit(),
+            Owner::Standalone(standalone) => standalone.wait_limit,
+            Owner::Partition(link) => link.parent.wait_limit(),
         }
     }
 
     /// Who writes its rejections, where that is not the gate.
     #[inline]
-    fn clerk(&self) -> Option<&Mutex<Clerk>> {
-        self.part().map(|part| part.family.clerk())
+    fn rejections(&self) -> Option<&Mutex<RejectionCache>> {
+        self.link().map(|link| link.parent.rejections())
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -160,27 +162,31 @@ impl Compartment {
     }
 
     #[inline]
-    pub(crate) fn slot(self: &Arc<Self>, cost: usize, ask: Ask) -> Admission {
-        Admission::new(Wait::new(self.into(), cost, ask))
+    pub(crate) fn slot(self: &Arc<Self>, cost: usize, policy: WaitPolicy) -> Admission {
+        Admission::new(Wait::new(self.into(), cost, policy))
     }
 
     #[inline]
     pub(crate) fn slot_now(self: &Arc<Self>, cost: usize) -> Result<Slot, Rejection> {
-        admit_now(Doorway::Open(self), cost, Ask::Now).map(Slot::new)
+        admit_now(LazyHandle::Borrowed(self), cost, WaitPolicy::NoWait).map(Slot::new)
     }
 
     #[inline]
     pub(crate) fn run<F: Future>(
         self: &Arc<Self>,
         cost: usize,
-        ask: Ask,
+        policy: WaitPolicy,
         work: F,
-    ) -> Run<Guest<'_>, F> {
-        Run::new(Guest(self), cost, ask, work)
+    ) -> Run<BorrowedHandle<'_>, F> {
+        Run::new(BorrowedHandle(self), cost, policy, work)
     }
 
-    pub(crate) fn run_owned<F: Future>(self: &Arc<Self>, cost: usize, work: F) -> Run<Tenant, F> {
-        Run::new(self.into(), cost, Ask::Patiently, work)
+    pub(crate) fn run_owned<F: Future>(
+        self: &Arc<Self>,
+        cost: usize,
+        work: F,
+    ) -> Run<OwnedHandle, F> {
+        Run::new(self.into(), cost, WaitPolicy::UpToLimit, work)
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -229,18 +235,20 @@ impl Compartment {
     where
         F: Fn(&BulkheadEvent) + Send + Sync + 'static,
     {
-        let Owner::Whole(whole) = &self.owner else { unreachable!("partitions tell no events") };
-        let panics: Weak<Self> = Arc::downgrade(self);
-        let origin = Origin {
-            label: whole.label.clone(),
-            waiting_room: self.waiting_room(),
-            panics: panics.clone(),
+        let Owner::Standalone(standalone) = &self.owner else {
+            unreachable!("partitions tell no events")
         };
-        let number = whole.subscribers.add(&self.gate, origin.clone(), Arc::new(handler));
+        let weak: Weak<Self> = Arc::downgrade(self);
+        let source = EventSource {
+            label: standalone.label.clone(),
+            waiting_room: self.waiting_room(),
+            panic_counter: weak.clone(),
+        };
+        let number = standalone.subscribers.add(&self.gate, source.clone(), Arc::new(handler));
         Subscription::new(move || {
-            let Some(compartment) = panics.upgrade() else { return };
-            if let Owner::Whole(whole) = &compartment.owner {
-                whole.subscribers.remove(&compartment.gate, origin, number);
+            let Some(compartment) = weak.upgrade() else { return };
+            if let Owner::Standalone(standalone) = &compartment.owner {
+                standalone.subscribers.remove(&compartment.gate, source, number);
             }
         })
     }
@@ -251,9 +259,9 @@ impl Compartment {
 
     #[inline]
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        match self.part() {
+        match self.link() {
             None => self.gate.reject(reason),
-            Some(part) => part.family.reject(reason),
+            Some(link) => link.parent.reject(reason),
         }
     }
 
@@ -274,59 +282,59 @@ impl Compartment {
 
 /// A compartment as an operation holds on to it for as long as it needs.
 #[derive(Debug)]
-pub(crate) struct Tenant(Arc<Compartment>);
+pub(crate) struct OwnedHandle(Arc<Compartment>);
 
 /// A compartment that somebody else holds on to for as long as an operation needs it.
 #[derive(Debug)]
-pub(crate) struct Guest<'a>(&'a Arc<Compartment>);
+pub(crate) struct BorrowedHandle<'a>(&'a Arc<Compartment>);
 
 /// A compartment to ask at.
 #[derive(Debug)]
-pub(crate) enum Doorway<'a> {
+pub(crate) enum LazyHandle<'a> {
     /// Only held on to once there is something to hold on for.
-    Open(&'a Arc<Compartment>),
+    Borrowed(&'a Arc<Compartment>),
     /// Held on to before, because a partition might go otherwise.
-    Pinned(Tenant),
+    Pinned(OwnedHandle),
 }
 
 /// Whoever is in a compartment, however it holds on to it.
-pub(crate) trait Inside {
+pub(crate) trait CompartmentHandle {
     fn compartment(&self) -> &Arc<Compartment>;
 }
 
-impl Inside for Tenant {
+impl CompartmentHandle for OwnedHandle {
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         &self.0
     }
 }
 
-impl Inside for Guest<'_> {
+impl CompartmentHandle for BorrowedHandle<'_> {
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         self.0
     }
 }
 
-impl Inside for Doorway<'_> {
+impl CompartmentHandle for LazyHandle<'_> {
     #[inline]
     fn compartment(&self) -> &Arc<Compartment> {
         match self {
-            Self::Open(compartment) => compartment,
-            Self::Pinned(tenant) => &tenant.0,
+            Self::Borrowed(compartment) => compartment,
+            Self::Pinned(handle) => &handle.0,
         }
     }
 }
 
-impl<T: Inside> Home for T {
+impl<T: CompartmentHandle> GateHandle for T {
     #[inline]
     fn gate(&self) -> &Gate {
         &self.compartment().gate
     }
 
     #[inline]
-    fn clerk(&self) -> Option<&Mutex<Clerk>> {
-        self.compartment().clerk()
+    fn rejections(&self) -> Option<&Mutex<RejectionCache>> {
+        self.compartment().rejections()
     }
 
     #[inline]
@@ -334,78 +342,78 @@ impl<T: Inside> Home for T {
         self.compartment().wait_limit()
     }
 
-    fn bell(&self) -> Waker {
-        Arc::new(Bell(Arc::downgrade(self.compartment()))).into()
+    fn alarm_waker(&self) -> Waker {
+        Arc::new(AlarmWaker(Arc::downgrade(self.compartment()))).into()
     }
 }
 
-impl Visit for Tenant {
-    type Stay = Self;
+impl IntoOwnedHandle for OwnedHandle {
+    type Owned = Self;
 
     #[inline]
-    fn stay(self) -> Self {
+    fn into_owned(self) -> Self {
         self
     }
 }
 
-impl Visit for Guest<'_> {
-    type Stay = Self;
+impl IntoOwnedHandle for BorrowedHandle<'_> {
+    type Owned = Self;
 
     #[inline]
-    fn stay(self) -> Self {
+    fn into_owned(self) -> Self {
         self
     }
 }
 
-impl Visit for Doorway<'_> {
-    type Stay = Tenant;
+impl IntoOwnedHandle for LazyHandle<'_> {
+    type Owned = OwnedHandle;
 
     #[inline]
-    fn stay(self) -> Tenant {
+    fn into_owned(self) -> OwnedHandle {
         match self {
-            Self::Open(compartment) => compartment.into(),
-            Self::Pinned(tenant) => tenant,
+            Self::Borrowed(compartment) => compartment.into(),
+            Self::Pinned(handle) => handle,
         }
     }
 }
 
-impl Tenant {
+impl OwnedHandle {
     #[inline]
     pub(crate) fn compartment(&self) -> &Compartment {
         &self.0
     }
 
     /// Takes over a pin of this partition.
-    pub(super) fn of_pinned(compartment: Arc<Compartment>) -> Self {
+    pub(super) fn from_pinned(compartment: Arc<Compartment>) -> Self {
         Self(compartment)
     }
 }
 
-impl From<&Arc<Compartment>> for Tenant {
+impl From<&Arc<Compartment>> for OwnedHandle {
     #[inline]
     fn from(compartment: &Arc<Compartment>) -> Self {
         Self(compartment.clone())
     }
 }
 
-impl Drop for Tenant {
+impl Drop for OwnedHandle {
     #[inline]
     fn drop(&mut self) {
-        if let Owner::Part(part) = &self.0.owner {
-            part.unpin();
+        if let Owner::Partition(link) = &self.0.owner {
+            link.unpin();
         }
     }
 }
 
 /// Rings the alarm of a compartment, if there still is one.
-struct Bell(Weak<Compartment>);
+struct AlarmWaker(Weak<Compartment>);
 
-impl Wake for Bell {
+impl Wake for AlarmWaker {
     fn wake(self: Arc<Self>) {
         if let Some(compartment) = self.0.upgrade() {
-            compartment.gate.ring();
+            compartment.gate.fire_alarm();
             // If all others have let go of it meanwhile, its handlers are dropped here.
-            panics(|| drop(compartment));
+            did_panic(|| drop(compartment));
         }
     }
 }
@@ -429,13 +437,13 @@ mod tests {
     #[test]
     fn a_bulkhead_has_its_word_and_the_count_of_its_handles_in_one_cache_line() {
         let label: Arc<str> = "payments".into();
-        let whole = |size| {
-            let whole = Compartment::whole(&label, 1, size % 3 == 0, 0, None);
-            (vec![0_u8; size], whole)
+        let standalone = |size| {
+            let standalone = Compartment::standalone(&label, 1, size % 3 == 0, 0, None);
+            (vec![0_u8; size], standalone)
         };
         // With others between them, so that they begin anywhere in a line.
-        let all: Vec<_> = (1..30).map(whole).collect();
+        let all: Vec<_> = (1..30).map(standalone).collect();
         assert_eq!(std::mem::offset_of!(Compartment, gate), 0);
-        assert!(all.iter().all(|(_, whole)| whole.is_in_one_line()));
+        assert!(all.iter().all(|(_, standalone)| standalone.is_in_one_line()));
     }
 }

@@ -9,9 +9,9 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::compartment::{Compartment, Guest, Tenant};
+use super::compartment::{BorrowedHandle, Compartment, OwnedHandle};
 use crate::{
-    core::{operation::wait::Run, rejection::Rejection},
+    core::{operation::run::Run, rejection::Rejection},
     sync::Arc,
 };
 
@@ -31,13 +31,13 @@ pin_project! {
     #[must_use = "nothing runs until this is polled"]
     pub struct Execute<'a, F> {
         #[pin]
-        run: Run<Guest<'a>, F>,
+        run: Run<BorrowedHandle<'a>, F>,
     }
 }
 
 impl<'a, F> Execute<'a, F> {
     #[inline]
-    pub(crate) fn new(run: Run<Guest<'a>, F>) -> Self {
+    pub(crate) fn new(run: Run<BorrowedHandle<'a>, F>) -> Self {
         Self { run }
     }
 }
@@ -73,7 +73,7 @@ pin_project! {
     #[must_use = "nothing is called until this is polled"]
     pub struct Guarded<F, A, T> {
         #[pin]
-        run: Run<Tenant, Deferred<F, A, T>>,
+        run: Run<OwnedHandle, Deferred<F, A, T>>,
     }
 }
 

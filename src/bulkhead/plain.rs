@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::BulkheadBuilder,
-    common::face,
+    common::common_methods,
     compartment::Compartment,
     deadline::Deadline,
     error::ResizeError,
@@ -12,7 +12,7 @@ use super::{
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{MAX_UNITS, operation::handle::Ask, rejection::Rejection},
+    core::{MAX_UNITS, operation::handle::WaitPolicy, rejection::Rejection},
     sync::Arc,
 };
 
@@ -87,7 +87,7 @@ impl Bulkhead {
     /// Dropping the future leaves the line at once, and nothing is lost.
     #[inline]
     pub fn slot(&self) -> Admission {
-        self.compartment.slot(1, Ask::Patiently)
+        self.compartment.slot(1, WaitPolicy::UpToLimit)
     }
 
     /// Admits at once or rejects.
@@ -103,14 +103,14 @@ impl Bulkhead {
     /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
     #[inline]
     pub fn slot_within(&self, limit: Duration) -> Admission {
-        self.compartment.slot(1, Ask::Within(limit))
+        self.compartment.slot(1, WaitPolicy::Within(limit))
     }
 
     /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
     /// rejected even if a slot is free.
     #[inline]
     pub fn slot_before(&self, deadline: impl Into<Deadline>) -> Admission {
-        self.compartment.slot(1, Ask::Before(deadline.into().instant()))
+        self.compartment.slot(1, WaitPolicy::Before(deadline.into().instant()))
     }
 
     /// Runs `work` in a slot, waiting for one as [`slot`](Self::slot) does. `work` is not polled
@@ -126,19 +126,19 @@ impl Bulkhead {
     /// Dropping the future drops `work` and gives its slot back.
     #[inline]
     pub fn execute<F: Future>(&self, work: F) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(1, Ask::Patiently, work))
+        Execute::new(self.compartment.run(1, WaitPolicy::UpToLimit, work))
     }
 
     /// As [`execute`](Self::execute), if a slot is free when it is first polled.
     #[inline]
     pub fn execute_now<F: Future>(&self, work: F) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(1, Ask::Now, work))
+        Execute::new(self.compartment.run(1, WaitPolicy::NoWait, work))
     }
 
     /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
     #[inline]
     pub fn execute_within<F: Future>(&self, limit: Duration, work: F) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(1, Ask::Within(limit), work))
+        Execute::new(self.compartment.run(1, WaitPolicy::Within(limit), work))
     }
 
     /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
@@ -148,7 +148,7 @@ impl Bulkhead {
         deadline: impl Into<Deadline>,
         work: F,
     ) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(1, Ask::Before(deadline.into().instant()), work))
+        Execute::new(self.compartment.run(1, WaitPolicy::Before(deadline.into().instant()), work))
     }
 
     /// Makes a function of which every call runs in a slot. The function itself is not called before
@@ -198,4 +198,4 @@ impl Bulkhead {
     }
 }
 
-face!(Bulkhead);
+common_methods!(Bulkhead);

@@ -9,9 +9,9 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::compartment::Tenant;
+use super::compartment::OwnedHandle;
 use crate::core::{
-    operation::{arrive::Permit, wait::Wait},
+    operation::{permit::Permit, wait::Wait},
     rejection::Rejection,
 };
 
@@ -32,12 +32,12 @@ use crate::core::{
 /// ```
 #[must_use = "a slot that is dropped at once protects nothing"]
 pub struct Slot {
-    permit: Permit<Tenant>,
+    permit: Permit<OwnedHandle>,
 }
 
 impl Slot {
     #[inline]
-    pub(crate) fn new(permit: Permit<Tenant>) -> Self {
+    pub(crate) fn new(permit: Permit<OwnedHandle>) -> Self {
         Self { permit: permit.start() }
     }
 }
@@ -45,7 +45,7 @@ impl Slot {
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot")
-            .field("label", self.permit.home().compartment().label())
+            .field("label", self.permit.handle().compartment().label())
             .field("cost", &self.permit.cost())
             .finish()
     }
@@ -67,13 +67,13 @@ pin_project! {
     #[must_use = "nobody arrives until this is polled"]
     pub struct Admission {
         #[pin]
-        wait: Wait<Tenant>,
+        wait: Wait<OwnedHandle>,
     }
 }
 
 impl Admission {
     #[inline]
-    pub(crate) fn new(wait: Wait<Tenant>) -> Self {
+    pub(crate) fn new(wait: Wait<OwnedHandle>) -> Self {
         Self { wait }
     }
 }

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::WeightedBulkheadBuilder,
-    common::face,
+    common::common_methods,
     compartment::Compartment,
     deadline::Deadline,
     error::ResizeError,
@@ -12,7 +12,7 @@ use super::{
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{operation::handle::Ask, rejection::Rejection},
+    core::{operation::handle::WaitPolicy, rejection::Rejection},
     sync::Arc,
 };
 
@@ -76,7 +76,7 @@ impl WeightedBulkhead {
     /// Dropping the future leaves the line at once, and nothing is lost.
     #[inline]
     pub fn slot(&self, cost: usize) -> Admission {
-        self.compartment.slot(cost, Ask::Patiently)
+        self.compartment.slot(cost, WaitPolicy::UpToLimit)
     }
 
     /// Admits at once or rejects.
@@ -93,14 +93,14 @@ impl WeightedBulkhead {
     /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
     #[inline]
     pub fn slot_within(&self, limit: Duration, cost: usize) -> Admission {
-        self.compartment.slot(cost, Ask::Within(limit))
+        self.compartment.slot(cost, WaitPolicy::Within(limit))
     }
 
     /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
     /// rejected even if its units are free.
     #[inline]
     pub fn slot_before(&self, deadline: impl Into<Deadline>, cost: usize) -> Admission {
-        self.compartment.slot(cost, Ask::Before(deadline.into().instant()))
+        self.compartment.slot(cost, WaitPolicy::Before(deadline.into().instant()))
     }
 
     /// Runs `work` in a slot of `cost` units, waiting for it as [`slot`](Self::slot) does. `work` is
@@ -116,13 +116,13 @@ impl WeightedBulkhead {
     /// Dropping the future drops `work` and gives its units back.
     #[inline]
     pub fn execute<F: Future>(&self, cost: usize, work: F) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(cost, Ask::Patiently, work))
+        Execute::new(self.compartment.run(cost, WaitPolicy::UpToLimit, work))
     }
 
     /// As [`execute`](Self::execute), if the units are free when it is first polled.
     #[inline]
     pub fn execute_now<F: Future>(&self, cost: usize, work: F) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(cost, Ask::Now, work))
+        Execute::new(self.compartment.run(cost, WaitPolicy::NoWait, work))
     }
 
     /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
@@ -133,7 +133,7 @@ impl WeightedBulkhead {
         cost: usize,
         work: F,
     ) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(cost, Ask::Within(limit), work))
+        Execute::new(self.compartment.run(cost, WaitPolicy::Within(limit), work))
     }
 
     /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
@@ -144,7 +144,11 @@ impl WeightedBulkhead {
         cost: usize,
         work: F,
     ) -> Execute<'_, F> {
-        Execute::new(self.compartment.run(cost, Ask::Before(deadline.into().instant()), work))
+        Execute::new(self.compartment.run(
+            cost,
+            WaitPolicy::Before(deadline.into().instant()),
+            work,
+        ))
     }
 
     /// Makes a function of which every call runs in a slot of `cost` units. The function itself is not
@@ -181,4 +185,4 @@ impl WeightedBulkhead {
     }
 }
 
-face!(WeightedBulkhead);
+common_methods!(WeightedBulkhead);

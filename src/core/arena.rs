@@ -92,40 +92,40 @@ impl<T, const CHUNK: usize> IndexMut<u32> for Chunks<T, CHUNK> {
 /// Places of `T`, in chunks of `CHUNK`.
 #[derive(Debug)]
 pub(crate) struct Arena<T, const CHUNK: usize> {
-    slots: Chunks<Slot<T>, CHUNK>,
+    entries: Chunks<ArenaEntry<T>, CHUNK>,
     /// The first of the vacant slots, which are linked.
     vacant: u32,
 }
 
 #[derive(Debug)]
-enum Slot<T> {
+enum ArenaEntry<T> {
     Taken(T),
     Vacant { next: u32 },
 }
 
 impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Chunks::new(), vacant: NONE }
+        Self { entries: Chunks::new(), vacant: NONE }
     }
 
     /// One more than the highest place ever taken.
     pub(crate) fn end(&self) -> u32 {
-        self.slots.len()
+        self.entries.len()
     }
 
     /// Takes a place for what `make` makes of its number.
     #[inline]
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(u32) -> T) -> u32 {
         let at = if self.vacant != NONE { self.vacant } else { self.end() };
-        let taken = Slot::Taken(make(at));
+        let taken = ArenaEntry::Taken(make(at));
         if at == self.vacant {
-            let slot = &mut self.slots[at];
-            if let Slot::Vacant { next } = *slot {
+            let entry = &mut self.entries[at];
+            if let ArenaEntry::Vacant { next } = *entry {
                 self.vacant = next;
             }
-            *slot = taken;
+            *entry = taken;
         } else {
-            self.slots.push(taken);
+            self.entries.push(taken);
         }
         at
     }
@@ -133,22 +133,22 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     /// Gives up a place that is taken.
     #[inline]
     pub(crate) fn remove(&mut self, at: u32) -> T {
-        let vacant = Slot::Vacant { next: self.vacant };
-        match mem::replace(&mut self.slots[at], vacant) {
-            Slot::Taken(value) => {
+        let vacant = ArenaEntry::Vacant { next: self.vacant };
+        match mem::replace(&mut self.entries[at], vacant) {
+            ArenaEntry::Taken(value) => {
                 self.vacant = at;
                 value
             }
-            Slot::Vacant { .. } => unreachable!("place {at} is given up once"),
+            ArenaEntry::Vacant { .. } => unreachable!("place {at} is given up once"),
         }
     }
 
     /// What is at this place, if it is taken.
     #[inline]
     pub(crate) fn find(&self, at: u32) -> Option<&T> {
-        match self.slots.get(at)? {
-            Slot::Taken(value) => Some(value),
-            Slot::Vacant { .. } => None,
+        match self.entries.get(at)? {
+            ArenaEntry::Taken(value) => Some(value),
+            ArenaEntry::Vacant { .. } => None,
         }
     }
 
@@ -161,9 +161,9 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
     /// What is at a place that is taken.
     #[inline]
     pub(crate) fn at_mut(&mut self, at: u32) -> &mut T {
-        match &mut self.slots[at] {
-            Slot::Taken(value) => value,
-            Slot::Vacant { .. } => unreachable!("place {at} is used while it is taken"),
+        match &mut self.entries[at] {
+            ArenaEntry::Taken(value) => value,
+            ArenaEntry::Vacant { .. } => unreachable!("place {at} is used while it is taken"),
         }
     }
 }

@@ -31,8 +31,8 @@
 //!
 //! Whenever the lock is free:
 //!
-//! 1. `used = reach - units of the word`, and in a weighted gate the same holds of operations.
-//! 2. `reach <= peak used`; and `reach <= capacity`, unless a shrink has left more in use.
+//! 1. `used = ceiling - units of the word`, and in a weighted gate the same holds of operations.
+//! 2. `ceiling <= peak used`; and `ceiling <= capacity`, unless a shrink has left more in use.
 //! 3. If anybody waits, the cost at the head is more than `capacity - used`.
 //! 4. SLOW is set exactly if anybody waits, the gate is closed, more is in use than the capacity, or
 //!    somebody is subscribed. Nothing is counted in a slow word.
@@ -57,7 +57,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod gate;
-mod limits;
+pub(crate) mod limits;
 mod line;
 #[cfg(all(test, bulklink_loom))]
 mod models;

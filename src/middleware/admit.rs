@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     bulkhead::{
-        compartment::{Compartment, Doorway},
+        compartment::{Compartment, LazyHandle},
         partitioned::PartitionedBulkhead,
         plain::Bulkhead,
         weighted::WeightedBulkhead,
     },
     core::{
-        operation::handle::Ask,
+        operation::handle::WaitPolicy,
         rejection::{Rejection, reason::RejectionReason},
     },
     sync::Arc,
@@ -25,25 +25,25 @@ use crate::{
 
 /// The compartment to ask at, and for how many units.
 #[derive(Debug)]
-pub struct Door<'a> {
-    pub(super) doorway: Doorway<'a>,
+pub struct Target<'a> {
+    pub(super) handle: LazyHandle<'a>,
     pub(super) cost: usize,
 }
 
-impl<'a> Door<'a> {
+impl<'a> Target<'a> {
     #[inline]
     fn of(compartment: &'a Arc<Compartment>, cost: usize) -> Self {
-        Self { doorway: Doorway::Open(compartment), cost }
+        Self { handle: LazyHandle::Borrowed(compartment), cost }
     }
 }
 
 /// The way of a request: through a door, or past all of them.
 #[derive(Debug)]
-pub enum Way<'a> {
+pub enum Route<'a> {
     /// Through this door.
-    Through(Door<'a>),
+    Through(Target<'a>),
     /// Past the bulkhead.
-    Past,
+    Bypass,
 }
 
 /// Something that may be admitted.
@@ -53,15 +53,15 @@ pub trait Admit {
 }
 
 /// An admission that is known before its request.
-pub trait AdmitUnseen {
+pub trait AdmitWithoutRequest {
     /// The door of every request.
-    fn door(&self, ask: Ask) -> Result<Door<'_>, Rejection>;
+    fn target(&self, policy: WaitPolicy) -> Result<Target<'_>, Rejection>;
 }
 
 /// An admission that a request may have a say in.
-pub trait AdmitSeen<Request>: Admit {
+pub trait AdmitByRequest<Request>: Admit {
     /// The way of this request.
-    fn way(&self, request: &Request, ask: Ask) -> Result<Way<'_>, Rejection>;
+    fn route(&self, request: &Request, policy: WaitPolicy) -> Result<Route<'_>, Rejection>;
 }
 
 /// One slot of one bulkhead for every request.
@@ -76,16 +76,16 @@ impl Admit for Plain {
     }
 }
 
-impl AdmitUnseen for Plain {
+impl AdmitWithoutRequest for Plain {
     #[inline]
-    fn door(&self, _: Ask) -> Result<Door<'_>, Rejection> {
-        Ok(Door::of(self.bulkhead.compartment(), 1))
+    fn target(&self, _: WaitPolicy) -> Result<Target<'_>, Rejection> {
+        Ok(Target::of(self.bulkhead.compartment(), 1))
     }
 }
 
-impl<Request> AdmitSeen<Request> for Plain {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
-        self.door(ask).map(Way::Through)
+impl<Request> AdmitByRequest<Request> for Plain {
+    fn route(&self, _: &Request, policy: WaitPolicy) -> Result<Route<'_>, Rejection> {
+        self.target(policy).map(Route::Through)
     }
 }
 
@@ -106,23 +106,23 @@ impl<C> Admit for Weighted<C> {
     }
 }
 
-impl AdmitUnseen for Weighted<FixedCost> {
+impl AdmitWithoutRequest for Weighted<FixedCost> {
     #[inline]
-    fn door(&self, _: Ask) -> Result<Door<'_>, Rejection> {
-        Ok(Door::of(self.bulkhead.compartment(), self.cost.0))
+    fn target(&self, _: WaitPolicy) -> Result<Target<'_>, Rejection> {
+        Ok(Target::of(self.bulkhead.compartment(), self.cost.0))
     }
 }
 
-impl<Request> AdmitSeen<Request> for Weighted<FixedCost> {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
-        self.door(ask).map(Way::Through)
+impl<Request> AdmitByRequest<Request> for Weighted<FixedCost> {
+    fn route(&self, _: &Request, policy: WaitPolicy) -> Result<Route<'_>, Rejection> {
+        self.target(policy).map(Route::Through)
     }
 }
 
-impl<Request, X: CostExtractor<Request>> AdmitSeen<Request> for Weighted<Shared<X>> {
-    fn way(&self, request: &Request, _: Ask) -> Result<Way<'_>, Rejection> {
+impl<Request, X: CostExtractor<Request>> AdmitByRequest<Request> for Weighted<Shared<X>> {
+    fn route(&self, request: &Request, _: WaitPolicy) -> Result<Route<'_>, Rejection> {
         let cost = self.cost.cost(request);
-        Ok(Way::Through(Door::of(self.bulkhead.compartment(), cost)))
+        Ok(Route::Through(Target::of(self.bulkhead.compartment(), cost)))
     }
 }
 
@@ -131,12 +131,12 @@ impl<Request, X: CostExtractor<Request>> AdmitSeen<Request> for Weighted<Shared<
 pub struct FixedKey<K>(pub(super) K);
 
 /// A key that is read off the request.
-pub struct KeyFrom<K, X> {
+pub struct ExtractedKey<K, X> {
     pub(super) extractor: Shared<X>,
     pub(super) missing: MissingKey<K>,
 }
 
-impl<K: Clone, X> Clone for KeyFrom<K, X> {
+impl<K: Clone, X> Clone for ExtractedKey<K, X> {
     fn clone(&self) -> Self {
         Self { extractor: self.extractor.clone(), missing: self.missing.clone() }
     }
@@ -148,7 +148,7 @@ impl<K> fmt::Debug for FixedKey<K> {
     }
 }
 
-impl<K, X> fmt::Debug for KeyFrom<K, X> {
+impl<K, X> fmt::Debug for ExtractedKey<K, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyFrom")
             .field("extractor", &self.extractor)
@@ -165,9 +165,9 @@ pub struct Partitioned<K, X> {
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static, X> Partitioned<K, X> {
     #[inline]
-    fn at(&self, key: &K, ask: Ask) -> Result<Door<'_>, Rejection> {
-        let tenant = self.bulkhead.enter(key, ask)?;
-        Ok(Door { doorway: Doorway::Pinned(tenant), cost: 1 })
+    fn at(&self, key: &K, policy: WaitPolicy) -> Result<Target<'_>, Rejection> {
+        let handle = self.bulkhead.enter(key, policy)?;
+        Ok(Target { handle: LazyHandle::Pinned(handle), cost: 1 })
     }
 }
 
@@ -188,37 +188,41 @@ impl<K, X: fmt::Debug> fmt::Debug for Partitioned<K, X> {
 
 impl<K, X> Admit for Partitioned<K, X> {
     fn count_bypass(&self) {
-        self.bulkhead.family().count_bypass();
+        self.bulkhead.parent().count_bypass();
     }
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitUnseen for Partitioned<K, FixedKey<K>> {
-    fn door(&self, ask: Ask) -> Result<Door<'_>, Rejection> {
-        self.at(&self.key.0, ask)
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitWithoutRequest
+    for Partitioned<K, FixedKey<K>>
+{
+    fn target(&self, policy: WaitPolicy) -> Result<Target<'_>, Rejection> {
+        self.at(&self.key.0, policy)
     }
 }
 
-impl<Request, K> AdmitSeen<Request> for Partitioned<K, FixedKey<K>>
+impl<Request, K> AdmitByRequest<Request> for Partitioned<K, FixedKey<K>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    fn way(&self, _: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
-        self.door(ask).map(Way::Through)
+    fn route(&self, _: &Request, policy: WaitPolicy) -> Result<Route<'_>, Rejection> {
+        self.target(policy).map(Route::Through)
     }
 }
 
-impl<Request, K, X> AdmitSeen<Request> for Partitioned<K, KeyFrom<K, X>>
+impl<Request, K, X> AdmitByRequest<Request> for Partitioned<K, ExtractedKey<K, X>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     X: KeyExtractor<Request, K>,
 {
-    fn way(&self, request: &Request, ask: Ask) -> Result<Way<'_>, Rejection> {
+    fn route(&self, request: &Request, policy: WaitPolicy) -> Result<Route<'_>, Rejection> {
         let key = self.key.extractor.key(request);
         match (&key, &self.key.missing) {
-            (Some(key), _) | (None, MissingKey::Use(key)) => self.at(key, ask).map(Way::Through),
-            (None, MissingKey::Bypass) => Ok(Way::Past),
+            (Some(key), _) | (None, MissingKey::Use(key)) => {
+                self.at(key, policy).map(Route::Through)
+            }
+            (None, MissingKey::Bypass) => Ok(Route::Bypass),
             (None, MissingKey::Reject) => {
-                Err(self.bulkhead.family().reject(RejectionReason::MissingKey))
+                Err(self.bulkhead.parent().reject(RejectionReason::MissingKey))
             }
         }
     }

@@ -10,13 +10,13 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{bulkhead::compartment::Tenant, core::operation::arrive::Permit};
+use crate::{bulkhead::compartment::OwnedHandle, core::operation::permit::Permit};
 
 /// The slot of a request, or none if it was let past or rejected.
 #[derive(Debug, Default)]
-pub struct Held(pub(super) Option<Permit<Tenant>>);
+pub struct HeldSlot(pub(super) Option<Permit<OwnedHandle>>);
 
-impl Held {
+impl HeldSlot {
     pub(super) const NOTHING: Self = Self(None);
 }
 
@@ -30,7 +30,7 @@ pub trait Hold<Response> {
     type Response;
 
     /// Passes a response on, with or without the slot.
-    fn hold(response: Response, held: Held) -> Self::Response;
+    fn hold(response: Response, held: HeldSlot) -> Self::Response;
 }
 
 /// The slot is given back as soon as there is a response.
@@ -41,7 +41,7 @@ impl<Response> Hold<Response> for UntilResponse {
     type Response = Response;
 
     #[inline]
-    fn hold(response: Response, held: Held) -> Response {
+    fn hold(response: Response, held: HeldSlot) -> Response {
         drop(held);
         response
     }
@@ -54,9 +54,9 @@ pub struct UntilBodyEnd;
 impl<B: Body> Hold<http::Response<B>> for UntilBodyEnd {
     type Response = http::Response<HeldBody<B>>;
 
-    fn hold(response: http::Response<B>, held: Held) -> Self::Response {
+    fn hold(response: http::Response<B>, held: HeldSlot) -> Self::Response {
         response.map(|body| {
-            let held = if body.is_end_stream() { Held::NOTHING } else { held };
+            let held = if body.is_end_stream() { HeldSlot::NOTHING } else { held };
             HeldBody { body, held }
         })
     }
@@ -70,7 +70,7 @@ pin_project! {
         // Dropped before the slot is given back.
         #[pin]
         body: B,
-        held: Held,
+        held: HeldSlot,
     }
 }
 

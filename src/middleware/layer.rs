@@ -5,17 +5,17 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use tower_layer::Layer;
 
 use super::{
-    admit::{FixedCost, FixedKey, KeyFrom, Partitioned, Plain, Weighted},
+    admit::{ExtractedKey, FixedCost, FixedKey, Partitioned, Plain, Weighted},
     extract::MissingKey,
     hold::{UntilBodyEnd, UntilResponse},
     reject::{IntoError, IntoResponse, OnReject, Rejecter},
     service::AdmissionService,
     shared::Shared,
-    wait_mode::{InReadiness, PerRequest, Place},
+    wait_mode::{InReadiness, PerRequest, WaitMode},
 };
 use crate::{
     bulkhead::{partitioned::PartitionedBulkhead, plain::Bulkhead, weighted::WeightedBulkhead},
-    core::rejection::{Hint, Rejection},
+    core::rejection::{Rejection, cache::RetryHint},
     sync::Arc,
 };
 
@@ -115,15 +115,15 @@ pub type PartitionedBulkheadLayer<
 #[must_use = "a layer does nothing until it is applied to a service"]
 pub struct AdmissionLayer<A, M = InReadiness, R = IntoResponse, H = UntilResponse> {
     pub(super) admit: A,
-    pub(super) place: M,
+    pub(super) wait_mode: M,
     pub(super) reject: Rejecter<R>,
     hold: PhantomData<fn() -> H>,
 }
 
 impl<A, M> AdmissionLayer<A, M> {
-    fn with(admit: A, place: M) -> Self {
+    fn with(admit: A, wait_mode: M) -> Self {
         let reject = Rejecter { mapping: IntoResponse, hint: None };
-        Self { admit, place, reject, hold: PhantomData }
+        Self { admit, wait_mode, reject, hold: PhantomData }
     }
 }
 
@@ -158,17 +158,17 @@ impl<K> AdmissionLayer<Partitioned<K, FixedKey<K>>> {
     }
 }
 
-impl<K, X> AdmissionLayer<Partitioned<K, KeyFrom<K, X>>, PerRequest> {
+impl<K, X> AdmissionLayer<Partitioned<K, ExtractedKey<K, X>>, PerRequest> {
     /// The layer of this bulkhead in which `key` extracts the key of a request: a closure
     /// `|request: &Request| -> Option<K>`, a [`HeaderKey`](crate::HeaderKey) or an
     /// [`ExtensionKey`](crate::ExtensionKey).
     pub fn new(bulkhead: &PartitionedBulkhead<K>, key: X) -> Self {
-        let key = KeyFrom { extractor: Shared::new(key), missing: MissingKey::Reject };
+        let key = ExtractedKey { extractor: Shared::new(key), missing: MissingKey::Reject };
         Self::with(Partitioned { bulkhead: bulkhead.clone(), key }, InReadiness.per_request())
     }
 }
 
-impl<K, X, M, R, H> AdmissionLayer<Partitioned<K, KeyFrom<K, X>>, M, R, H> {
+impl<K, X, M, R, H> AdmissionLayer<Partitioned<K, ExtractedKey<K, X>>, M, R, H> {
     /// What becomes of a request without a key. Default [`MissingKey::Reject`].
     pub fn missing_key(mut self, missing: MissingKey<K>) -> Self {
         self.admit.key.missing = missing;
@@ -176,12 +176,12 @@ impl<K, X, M, R, H> AdmissionLayer<Partitioned<K, KeyFrom<K, X>>, M, R, H> {
     }
 }
 
-impl<A, M: Place, R, H> AdmissionLayer<A, M, R, H> {
+impl<A, M: WaitMode, R, H> AdmissionLayer<A, M, R, H> {
     /// Waits in the response future instead of `poll_ready`: a request takes its place in line when
     /// the service is called, in the order of the calls, and its [`Deadline`](crate::Deadline)
     /// extension bounds the wait. The inner service must be [`Clone`].
     pub fn per_request(self) -> AdmissionLayer<A, PerRequest<M::Deadline, M::Bypass>, R, H> {
-        self.map_place(Place::per_request)
+        self.map_wait_mode(WaitMode::per_request)
     }
 
     /// Bounds the wait by a deadline that `source` reads off the request, and waits
@@ -191,9 +191,9 @@ impl<A, M: Place, R, H> AdmissionLayer<A, M, R, H> {
         self,
         source: D,
     ) -> AdmissionLayer<A, PerRequest<Shared<D>, M::Bypass>, R, H> {
-        self.map_place(|place| PerRequest {
+        self.map_wait_mode(|wait_mode| PerRequest {
             deadline: Shared::new(source),
-            bypass: place.per_request().bypass,
+            bypass: wait_mode.per_request().bypass,
         })
     }
 
@@ -207,15 +207,15 @@ impl<A, M: Place, R, H> AdmissionLayer<A, M, R, H> {
     where
         F: Fn(&Request) -> bool,
     {
-        self.map_place(|place| PerRequest {
-            deadline: place.per_request().deadline,
+        self.map_wait_mode(|wait_mode| PerRequest {
+            deadline: wait_mode.per_request().deadline,
             bypass: Shared::new(bypass),
         })
     }
 
-    fn map_place<N>(self, map: impl FnOnce(M) -> N) -> AdmissionLayer<A, N, R, H> {
-        let Self { admit, place, reject, hold } = self;
-        AdmissionLayer { admit, place: map(place), reject, hold }
+    fn map_wait_mode<N>(self, map: impl FnOnce(M) -> N) -> AdmissionLayer<A, N, R, H> {
+        let Self { admit, wait_mode, reject, hold } = self;
+        AdmissionLayer { admit, wait_mode: map(wait_mode), reject, hold }
     }
 }
 
@@ -253,21 +253,21 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
     /// Tells rejected callers to try again after `hint`, where trying again can help. Default one
     /// second.
     pub fn retry_after(mut self, hint: Duration) -> Self {
-        self.reject.hint = Some(Arc::new(Hint::new(hint)));
+        self.reject.hint = Some(Arc::new(RetryHint::new(hint)));
         self
     }
 
     /// Holds the slot until the response's body has ended or is dropped, instead of giving it back with
     /// the response: for streams and server-sent events.
     pub fn hold_body(self) -> AdmissionLayer<A, M, R, UntilBodyEnd> {
-        let Self { admit, place, reject, .. } = self;
-        AdmissionLayer { admit, place, reject, hold: PhantomData }
+        let Self { admit, wait_mode, reject, .. } = self;
+        AdmissionLayer { admit, wait_mode, reject, hold: PhantomData }
     }
 
     fn with_reject<S>(self, mapping: S) -> AdmissionLayer<A, M, S, H> {
-        let Self { admit, place, reject, hold } = self;
+        let Self { admit, wait_mode, reject, hold } = self;
         let reject = Rejecter { mapping, hint: reject.hint };
-        AdmissionLayer { admit, place, reject, hold }
+        AdmissionLayer { admit, wait_mode, reject, hold }
     }
 }
 
@@ -281,8 +281,13 @@ impl<S, A: Clone, M: Clone, R: Clone, H> Layer<S> for AdmissionLayer<A, M, R, H>
 
 impl<A: Clone, M: Clone, R: Clone, H> Clone for AdmissionLayer<A, M, R, H> {
     fn clone(&self) -> Self {
-        let Self { admit, place, reject, hold } = self;
-        Self { admit: admit.clone(), place: place.clone(), reject: reject.clone(), hold: *hold }
+        let Self { admit, wait_mode, reject, hold } = self;
+        Self {
+            admit: admit.clone(),
+            wait_mode: wait_mode.clone(),
+            reject: reject.clone(),
+            hold: *hold,
+        }
     }
 }
 
@@ -290,7 +295,7 @@ impl<A: fmt::Debug, M: fmt::Debug, R, H> fmt::Debug for AdmissionLayer<A, M, R, 
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdmissionLayer")
             .field("admit", &self.admit)
-            .field("place", &self.place)
+            .field("wait_mode", &self.wait_mode)
             .finish_non_exhaustive()
     }
 }

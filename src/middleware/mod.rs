@@ -5,7 +5,7 @@
 //! [`AdmissionLayer`](layer::AdmissionLayer), one service and one response future:
 //!
 //! - `admit`: what is asked for (a slot, units, a partition), with the request or without it;
-//! - `place`: where the wait happens (in `poll_ready`, or in the response future);
+//! - `wait_mode`: where the wait happens (in `poll_ready`, or in the response future);
 //! - `reject`: what a rejection becomes (an HTTP response, a closure's answer, an error);
 //! - `hold`: how long the slot is held (until the response, or until its body ends).
 

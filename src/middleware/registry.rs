@@ -3,7 +3,7 @@
 use std::hash::Hash;
 
 use super::{
-    admit::{KeyFrom, Partitioned, Weighted},
+    admit::{ExtractedKey, Partitioned, Weighted},
     layer::{AdmissionLayer, BulkheadLayer, PartitionedBulkheadLayer, WeightedBulkheadLayer},
     shared::Shared,
     wait_mode::PerRequest,
@@ -59,11 +59,11 @@ impl BulkheadRegistry {
         &self,
         label: &str,
         key: X,
-    ) -> Result<PartitionedBulkheadLayer<K, KeyFrom<K, X>, PerRequest>, RegistryError>
+    ) -> Result<PartitionedBulkheadLayer<K, ExtractedKey<K, X>, PerRequest>, RegistryError>
     where
         K: Hash + Eq + Clone + Send + Sync + 'static,
     {
         let bulkhead = self.get::<PartitionedBulkhead<K>>(label)?;
-        Ok(AdmissionLayer::<Partitioned<K, KeyFrom<K, X>>, PerRequest>::new(&bulkhead, key))
+        Ok(AdmissionLayer::<Partitioned<K, ExtractedKey<K, X>>, PerRequest>::new(&bulkhead, key))
     }
 }

@@ -13,7 +13,7 @@ use http::{
 use super::{error::BulkheadError, shared::Shared};
 use crate::{
     bulkhead::deadline::Deadline,
-    core::rejection::{Hint, Rejection, reason::RejectionReason},
+    core::rejection::{Rejection, cache::RetryHint, reason::RejectionReason},
     sync::Arc,
 };
 
@@ -42,7 +42,7 @@ pub trait Reject<Req, Res, E> {
 #[derive(Clone, Debug)]
 pub(crate) struct Rejecter<R> {
     pub(super) mapping: R,
-    pub(super) hint: Option<Arc<Hint>>,
+    pub(super) hint: Option<Arc<RetryHint>>,
 }
 
 impl<R> Rejecter<R> {

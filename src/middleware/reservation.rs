@@ -12,17 +12,18 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::admit::{AdmitUnseen, Door};
+use super::admit::{AdmitWithoutRequest, Target};
 use crate::{
     bulkhead::{
-        compartment::{Doorway, Tenant},
+        compartment::{LazyHandle, OwnedHandle},
         deadline::Deadline,
     },
     core::{
         operation::{
-            arrive::{Entry, Permit, Undecided, admit_fast, admit_now},
-            handle::Ask,
-            wait::Queued,
+            arrive::{Entered, Undecided, admit_fast, admit_now},
+            handle::WaitPolicy,
+            permit::Permit,
+            queued::Queued,
         },
         rejection::{Rejection, reason::RejectionReason},
     },
@@ -30,33 +31,33 @@ use crate::{
 
 /// What a handle holds between readiness and call.
 #[derive(Debug, Default)]
-pub(super) enum Seat {
+pub(super) enum Reservation {
     #[default]
     Empty,
     /// A slot that was there at once.
-    Admitted(Permit<Tenant>),
+    Admitted(Permit<OwnedHandle>),
     /// No slot and no place.
-    Refused(Rejection),
+    Rejected(Rejection),
     /// A wait and what came of it.
-    Waits(Pin<Box<Waiting>>),
+    Waiting(Pin<Box<ReservedWait>>),
 }
 
 pin_project! {
     #[derive(Debug)]
-    #[project = WaitingProj]
-    pub(super) enum Waiting {
-        Queued { #[pin] queued: Queued<Tenant> },
-        Ended { outcome: Option<Result<Permit<Tenant>, Rejection>>, waited: Duration },
+    #[project = ReservedWaitProj]
+    pub(super) enum ReservedWait {
+        Queued { #[pin] queued: Queued<OwnedHandle> },
+        Ended { outcome: Option<Result<Permit<OwnedHandle>, Rejection>>, waited: Duration },
     }
 }
 
-impl Waiting {
-    /// Whether it has ended with a slot, which is then there to be taken. `joined` if it has begun in
+impl ReservedWait {
+    /// Whether it has ended with a slot, which is then there to be taken. `newly_queued` if it has begun in
     /// this poll.
-    fn poll_end(mut self: Pin<&mut Self>, joined: bool, cx: &mut Context<'_>) -> Poll<bool> {
-        if let WaitingProj::Queued { queued } = self.as_mut().project() {
+    fn poll_end(mut self: Pin<&mut Self>, newly_queued: bool, cx: &mut Context<'_>) -> Poll<bool> {
+        if let ReservedWaitProj::Queued { queued } = self.as_mut().project() {
             let since = queued.since();
-            let outcome = if joined { queued.poll_joined(cx) } else { queued.poll(cx) };
+            let outcome = if newly_queued { queued.poll_newly_queued(cx) } else { queued.poll(cx) };
             let (outcome, waited) = (Some(ready!(outcome)), since.elapsed());
             self.set(Self::Ended { outcome, waited });
         }
@@ -72,27 +73,27 @@ impl Waiting {
     }
 }
 
-impl Seat {
+impl Reservation {
     /// Gets a slot, or a rejection and says `false`. A seat that has a slot keeps it; one that has a
     /// rejection tries anew.
     #[inline]
-    pub(super) fn poll_admission<A: AdmitUnseen>(
+    pub(super) fn poll_admission<A: AdmitWithoutRequest>(
         &mut self,
         admit: &A,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         match self {
-            Self::Empty | Self::Refused(_) => {}
+            Self::Empty | Self::Rejected(_) => {}
             Self::Admitted(_) => return Poll::Ready(true),
-            Self::Waits(waiting) => {
+            Self::Waiting(waiting) => {
                 if waiting.is_queued() || waiting.has_slot() {
                     return waiting.as_mut().poll_end(false, cx);
                 }
             }
         }
         let admitted = admit
-            .door(Ask::Patiently)
-            .map(|Door { doorway, cost }| admit_fast(doorway, cost, Ask::Patiently));
+            .target(WaitPolicy::UpToLimit)
+            .map(|Target { handle, cost }| admit_fast(handle, cost, WaitPolicy::UpToLimit));
         match admitted {
             Ok(Ok(permit)) => {
                 *self = Self::Admitted(permit);
@@ -100,7 +101,7 @@ impl Seat {
             }
             Ok(Err(undecided)) => self.poll_arrival(undecided, cx),
             Err(rejection) => {
-                *self = Self::Refused(rejection);
+                *self = Self::Rejected(rejection);
                 Poll::Ready(false)
             }
         }
@@ -109,22 +110,22 @@ impl Seat {
     #[cold]
     fn poll_arrival(
         &mut self,
-        undecided: Undecided<Doorway<'_>>,
+        undecided: Undecided<LazyHandle<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         match undecided.arrive(cx.waker()) {
-            Ok(Entry::Admitted(permit)) => {
+            Ok(Entered::Admitted(permit)) => {
                 *self = Self::Admitted(permit);
                 Poll::Ready(true)
             }
-            Ok(Entry::Joined(joined)) => {
-                let mut waiting = Box::pin(Waiting::Queued { queued: joined.into() });
+            Ok(Entered::Queued(newly_queued)) => {
+                let mut waiting = Box::pin(ReservedWait::Queued { queued: newly_queued.into() });
                 let end = waiting.as_mut().poll_end(true, cx);
-                *self = Self::Waits(waiting);
+                *self = Self::Waiting(waiting);
                 end
             }
             Err(rejection) => {
-                *self = Self::Refused(rejection);
+                *self = Self::Rejected(rejection);
                 Poll::Ready(false)
             }
         }
@@ -133,11 +134,11 @@ impl Seat {
     /// Takes what readiness has brought, for a request with this deadline. Without readiness, admits
     /// now or rejects.
     #[inline]
-    pub(super) fn take<A: AdmitUnseen>(
+    pub(super) fn take<A: AdmitWithoutRequest>(
         &mut self,
         admit: &A,
         deadline: Option<Deadline>,
-    ) -> Result<Permit<Tenant>, Rejection> {
+    ) -> Result<Permit<OwnedHandle>, Rejection> {
         match mem::take(self) {
             Self::Admitted(permit) => in_time(permit, Duration::ZERO, deadline),
             other => other.take_other(admit, deadline),
@@ -145,22 +146,22 @@ impl Seat {
     }
 
     #[cold]
-    fn take_other<A: AdmitUnseen>(
+    fn take_other<A: AdmitWithoutRequest>(
         self,
         admit: &A,
         deadline: Option<Deadline>,
-    ) -> Result<Permit<Tenant>, Rejection> {
+    ) -> Result<Permit<OwnedHandle>, Rejection> {
         match self {
             Self::Admitted(_) | Self::Empty => {}
-            Self::Refused(rejection) => return Err(rejection),
-            Self::Waits(mut waiting) => {
+            Self::Rejected(rejection) => return Err(rejection),
+            Self::Waiting(mut waiting) => {
                 let end = match waiting.as_mut().project() {
                     // Not ready, and called all the same: only what is here already counts.
-                    WaitingProj::Queued { queued } => {
+                    ReservedWaitProj::Queued { queued } => {
                         let since = queued.since();
                         queued.look().map(|outcome| (outcome, since.elapsed()))
                     }
-                    WaitingProj::Ended { outcome, waited } => {
+                    ReservedWaitProj::Ended { outcome, waited } => {
                         outcome.take().map(|outcome| (outcome, *waited))
                     }
                 };
@@ -176,21 +177,22 @@ impl Seat {
 /// Hands the slot of a request on whose deadline has passed, by dropping it.
 #[inline]
 fn in_time(
-    permit: Permit<Tenant>,
+    permit: Permit<OwnedHandle>,
     waited: Duration,
     deadline: Option<Deadline>,
-) -> Result<Permit<Tenant>, Rejection> {
+) -> Result<Permit<OwnedHandle>, Rejection> {
     if deadline.is_some_and(|deadline| deadline.is_expired()) {
-        return Err(permit.home().compartment().reject(RejectionReason::Deadline { waited }));
+        return Err(permit.handle().compartment().reject(RejectionReason::Deadline { waited }));
     }
     Ok(permit)
 }
 
 #[cold]
-fn enter_now<A: AdmitUnseen>(
+fn enter_now<A: AdmitWithoutRequest>(
     admit: &A,
     deadline: Option<Deadline>,
-) -> Result<Permit<Tenant>, Rejection> {
-    let ask = deadline.map_or(Ask::Now, |deadline| Ask::NowBefore(deadline.instant()));
-    admit.door(ask).and_then(|Door { doorway, cost }| admit_now(doorway, cost, ask))
+) -> Result<Permit<OwnedHandle>, Rejection> {
+    let policy = deadline
+        .map_or(WaitPolicy::NoWait, |deadline| WaitPolicy::NoWaitBefore(deadline.instant()));
+    admit.target(policy).and_then(|Target { handle, cost }| admit_now(handle, cost, policy))
 }

@@ -11,21 +11,21 @@ use std::{
 use tower_service::Service;
 
 use super::{
-    admit::{AdmitSeen, AdmitUnseen, Door, Way},
+    admit::{AdmitByRequest, AdmitWithoutRequest, Route, Target},
     deadline::DeadlineSource,
-    future::{Never, Parked, ResponseFuture},
-    hold::{Held, Hold},
+    future::{Never, PendingRequest, ResponseFuture},
+    hold::{HeldSlot, Hold},
     layer::AdmissionLayer,
     reject::Reject,
-    reservation::Seat,
+    reservation::Reservation,
     wait_mode::{Bypass, InReadiness, PerRequest},
 };
 use crate::{
-    bulkhead::compartment::{Doorway, Tenant},
+    bulkhead::compartment::{LazyHandle, OwnedHandle},
     core::{
         operation::{
-            arrive::{Entry, Undecided, admit_fast},
-            handle::Ask,
+            arrive::{Entered, Undecided, admit_fast},
+            handle::WaitPolicy,
         },
         rejection::Rejection,
     },
@@ -38,12 +38,12 @@ use crate::{
 pub struct AdmissionService<S, A, M, R, H> {
     inner: S,
     layer: AdmissionLayer<A, M, R, H>,
-    seat: Seat,
+    reservation: Reservation,
 }
 
 impl<S, A, M, R, H> AdmissionService<S, A, M, R, H> {
     pub(super) fn new(inner: S, layer: AdmissionLayer<A, M, R, H>) -> Self {
-        Self { inner, layer, seat: Seat::Empty }
+        Self { inner, layer, reservation: Reservation::Empty }
     }
 
     /// The inner service.
@@ -66,7 +66,7 @@ impl<S, A, M, R, H> AdmissionService<S, A, M, R, H> {
 impl<S, A, R, H, Req> Service<Req> for AdmissionService<S, A, InReadiness, R, H>
 where
     S: Service<Req>,
-    A: AdmitUnseen,
+    A: AdmitWithoutRequest,
     R: Reject<Req, S::Response, S::Error>,
     H: Hold<S::Response>,
 {
@@ -75,12 +75,12 @@ where
     type Future = ResponseFuture<S, Req, Never, R, H>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if !ready!(self.seat.poll_admission(&self.layer.admit, cx)) {
+        if !ready!(self.reservation.poll_admission(&self.layer.admit, cx)) {
             // Readiness does not fail because of the bulkhead: the next call answers.
             return Poll::Ready(Ok(()));
         }
         ready!(self.inner.poll_ready(cx)).map_err(|error| {
-            self.seat = Seat::Empty;
+            self.reservation = Reservation::Empty;
             R::inner(error)
         })?;
         Poll::Ready(Ok(()))
@@ -88,10 +88,10 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let deadline = self.layer.reject.deadline(&request);
-        match self.seat.take(&self.layer.admit, deadline) {
+        match self.reservation.take(&self.layer.admit, deadline) {
             Ok(permit) => {
                 let permit = permit.start();
-                ResponseFuture::running(self.inner.call(request), Held(Some(permit)))
+                ResponseFuture::running(self.inner.call(request), HeldSlot(Some(permit)))
             }
             Err(rejection) => {
                 ResponseFuture::answered(self.layer.reject.answer(rejection, request))
@@ -105,7 +105,7 @@ where
 impl<S, A, D, B, R, H, Req> Service<Req> for AdmissionService<S, A, PerRequest<D, B>, R, H>
 where
     S: Service<Req> + Clone,
-    A: AdmitSeen<Req>,
+    A: AdmitByRequest<Req>,
     D: DeadlineSource<Req>,
     B: Bypass<Req>,
     R: Reject<Req, S::Response, S::Error> + Clone,
@@ -113,35 +113,37 @@ where
 {
     type Response = H::Response;
     type Error = R::Error;
-    type Future = ResponseFuture<S, Req, Parked<S, Req, R>, R, H>;
+    type Future = ResponseFuture<S, Req, PendingRequest<S, Req, R>, R, H>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let AdmissionLayer { admit, place, reject, .. } = &self.layer;
-        let (way, ask) = if place.bypass.bypasses(&request) {
-            (Ok(Way::Past), Ask::Patiently)
+        let AdmissionLayer { admit, wait_mode, reject, .. } = &self.layer;
+        let (route, policy) = if wait_mode.bypass.bypasses(&request) {
+            (Ok(Route::Bypass), WaitPolicy::UpToLimit)
         } else {
-            let deadline = place.deadline(&request, reject.deadline(&request));
-            let ask = deadline.map_or(Ask::Patiently, |deadline| Ask::Before(deadline.instant()));
-            (admit.way(&request, ask), ask)
+            let deadline = wait_mode.deadline(&request, reject.deadline(&request));
+            let policy = deadline
+                .map_or(WaitPolicy::UpToLimit, |deadline| WaitPolicy::Before(deadline.instant()));
+            (admit.route(&request, policy), policy)
         };
-        let entry = way.and_then(|way| match way {
-            Way::Past => {
+        let entry = route.and_then(|route| match route {
+            Route::Bypass => {
                 admit.count_bypass();
                 Ok(None)
             }
-            Way::Through(Door { doorway, cost }) => match admit_fast(doorway, cost, ask) {
-                Ok(permit) => Ok(Some(Entry::Admitted(permit))),
+            Route::Through(Target { handle, cost }) => match admit_fast(handle, cost, policy) {
+                Ok(permit) => Ok(Some(Entered::Admitted(permit))),
                 Err(undecided) => arrive(undecided).map(Some),
             },
         });
         match entry {
             Ok(entry) => {
-                let parked = Parked::new(self.inner.clone(), request, reject.clone(), entry);
-                ResponseFuture::waiting(parked)
+                let pending =
+                    PendingRequest::new(self.inner.clone(), request, reject.clone(), entry);
+                ResponseFuture::waiting(pending)
             }
             Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request)),
         }
@@ -150,7 +152,7 @@ where
 
 /// There is no task to wake yet: the future brings it with its first poll.
 #[cold]
-fn arrive(undecided: Undecided<Doorway<'_>>) -> Result<Entry<Tenant>, Rejection> {
+fn arrive(undecided: Undecided<LazyHandle<'_>>) -> Result<Entered<OwnedHandle>, Rejection> {
     undecided.arrive(Waker::noop())
 }
 
@@ -167,7 +169,7 @@ impl<S: fmt::Debug, A: fmt::Debug, M: fmt::Debug, R, H> fmt::Debug
         f.debug_struct("AdmissionService")
             .field("inner", &self.inner)
             .field("layer", &self.layer)
-            .field("seat", &self.seat)
+            .field("reservation", &self.reservation)
             .finish()
     }
 }

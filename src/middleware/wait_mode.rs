@@ -20,7 +20,7 @@ pub struct PerRequest<D = NoDeadline, B = NoBypass> {
 }
 
 /// A place to wait, and how to make it one with the request in hand.
-pub trait Place {
+pub trait WaitMode {
     /// Its source of deadlines.
     type Deadline;
     /// Its bypass.
@@ -30,7 +30,7 @@ pub trait Place {
     fn per_request(self) -> PerRequest<Self::Deadline, Self::Bypass>;
 }
 
-impl Place for InReadiness {
+impl WaitMode for InReadiness {
     type Deadline = NoDeadline;
     type Bypass = NoBypass;
 
@@ -39,7 +39,7 @@ impl Place for InReadiness {
     }
 }
 
-impl<D, B> Place for PerRequest<D, B> {
+impl<D, B> WaitMode for PerRequest<D, B> {
     type Deadline = D;
     type Bypass = B;
 

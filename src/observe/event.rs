@@ -14,9 +14,9 @@ use std::{
 use crate::{
     core::gate::{
         Gate,
-        effects::{Audience, Change, EventKind, SharedAudience},
+        effects::{Change, EventKind, EventSink, SharedSink},
     },
-    sync::{Arc, Mutex, Weak, panics},
+    sync::{Arc, Mutex, Weak, did_panic},
 };
 
 /// Something that happened to a bulkhead, with the state it left behind.
@@ -92,11 +92,11 @@ type Handler = Arc<dyn Fn(&BulkheadEvent) + Send + Sync>;
 
 /// Whose events these are.
 #[derive(Clone)]
-pub(crate) struct Origin {
+pub(crate) struct EventSource {
     pub(crate) label: Arc<str>,
     pub(crate) waiting_room: usize,
     /// Where panics of handlers are counted. Weak, because a bulkhead holds its listeners.
-    pub(crate) panics: Weak<dyn CountPanics>,
+    pub(crate) panic_counter: Weak<dyn CountPanics>,
 }
 
 /// Counts panics of handlers.
@@ -115,40 +115,40 @@ type Handlers = Vec<(u64, Handler)>;
 
 impl Subscribers {
     /// Adds a handler and has `gate` tell it of everything from now on. Returns its number.
-    pub(crate) fn add(&self, gate: &Gate, origin: Origin, handler: Handler) -> u64 {
+    pub(crate) fn add(&self, gate: &Gate, source: EventSource, handler: Handler) -> u64 {
         let mut roster = self.0.lock();
         let (handlers, next) = &mut *roster;
         let number = *next;
         *next += 1;
         handlers.push((number, handler));
-        let former = gate.set_audience(listeners(origin, handlers));
+        let former = gate.set_sink(listeners(source, handlers));
         drop(roster);
-        panics(|| drop(former));
+        did_panic(|| drop(former));
         number
     }
 
     /// Removes a handler, which hears nothing of what happens from now on.
-    pub(crate) fn remove(&self, gate: &Gate, origin: Origin, number: u64) {
+    pub(crate) fn remove(&self, gate: &Gate, source: EventSource, number: u64) {
         let mut roster = self.0.lock();
         let handlers = &mut roster.0;
         let at = handlers.iter().position(|&(own, _)| own == number);
         let removed = at.map(|at| handlers.remove(at));
-        let former = gate.set_audience(listeners(origin, handlers));
+        let former = gate.set_sink(listeners(source, handlers));
         drop(roster);
         // The drop of a handler is code of others: here, after both locks.
-        panics(|| drop((former, removed)));
+        did_panic(|| drop((former, removed)));
     }
 }
 
 /// Everybody who is subscribed now, or nobody.
-fn listeners(origin: Origin, handlers: &Handlers) -> Option<SharedAudience> {
+fn listeners(source: EventSource, handlers: &Handlers) -> Option<SharedSink> {
     let handlers: Vec<_> = handlers.iter().map(|(_, handler)| handler.clone()).collect();
-    (!handlers.is_empty()).then(|| Arc::new(Listeners { origin, handlers }) as SharedAudience)
+    (!handlers.is_empty()).then(|| Arc::new(Listeners { source, handlers }) as SharedSink)
 }
 
 /// Everybody subscribed at one instant.
 struct Listeners {
-    origin: Origin,
+    source: EventSource,
     handlers: Vec<Handler>,
 }
 
@@ -161,13 +161,13 @@ impl fmt::Debug for Listeners {
 impl Listeners {
     fn tell(&self, changes: Vec<Change>) {
         for change in changes {
-            let event = BulkheadEvent::new(change, &self.origin);
+            let event = BulkheadEvent::new(change, &self.source);
             for handler in &self.handlers {
-                if panics(|| handler(&event)) {
-                    if let Some(bulkhead) = self.origin.panics.upgrade() {
+                if did_panic(|| handler(&event)) {
+                    if let Some(bulkhead) = self.source.panic_counter.upgrade() {
                         bulkhead.count_handler_panic();
                         // If all others have let go of it meanwhile, its handlers are dropped here.
-                        panics(|| drop(bulkhead));
+                        did_panic(|| drop(bulkhead));
                     }
                 }
             }
@@ -186,7 +186,7 @@ thread_local! {
     static OUTBOX: RefCell<Outbox> = RefCell::default();
 }
 
-impl Audience for Listeners {
+impl EventSink for Listeners {
     fn post(self: Arc<Self>, changes: Vec<Change>) {
         let mut letter = Some((self, changes));
         let posted = OUTBOX.try_with(|outbox| outbox.borrow_mut().mail.extend(letter.take()));
@@ -194,7 +194,7 @@ impl Audience for Listeners {
             // The thread is ending and its outbox is gone: there is no later.
             if let Some((listeners, changes)) = letter {
                 listeners.tell(changes);
-                panics(|| drop(listeners));
+                did_panic(|| drop(listeners));
             }
         }
     }
@@ -212,7 +212,7 @@ impl Audience for Listeners {
         {
             listeners.tell(changes);
             // Whoever unsubscribed meanwhile has left the handler's drop to this.
-            panics(|| drop(listeners));
+            did_panic(|| drop(listeners));
         }
     }
 }
@@ -227,14 +227,14 @@ impl Drop for EndOfDelivery {
 }
 
 impl BulkheadEvent {
-    fn new(change: Change, origin: &Origin) -> Self {
+    fn new(change: Change, source: &EventSource) -> Self {
         Self {
             kind: change.kind,
-            label: origin.label.clone(),
+            label: source.label.clone(),
             sequence: change.sequence,
             occurred_at: change.occurred_at,
             capacity: change.capacity as usize,
-            waiting_room: origin.waiting_room,
+            waiting_room: source.waiting_room,
             used: change.used as usize,
             in_flight: change.in_flight as usize,
             waiting: change.waiting as usize,

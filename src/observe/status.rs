@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    core::gate::counts::{Peaks, Snapshot, Totals},
+    core::gate::{
+        counts::{Peaks, Totals},
+        snapshot::Snapshot,
+    },
     sync::Arc,
 };
 

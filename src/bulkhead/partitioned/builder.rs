@@ -5,7 +5,7 @@ use std::{fmt, hash::Hash, time::Duration};
 use super::{
     PartitionedBulkhead,
     limits::{Choose, Limits, LimitsSource, PartitionLimits},
-    map::{Shelf, ShelfSettings},
+    map::{MapSettings, PartitionMap},
 };
 use crate::{
     bulkhead::{
@@ -118,9 +118,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
             default: Limits { parallelism: checked.capacity, waiting_room: checked.waiting_room },
             chosen: self.limits_for,
         };
-        let settings = ShelfSettings { max_partitions, idle_timeout: self.idle_timeout };
-        let shelf = Shelf::new(label, checked.wait_limit, settings, limits);
-        Ok(PartitionedBulkhead { shelf: Arc::new(shelf) })
+        let settings = MapSettings { max_partitions, idle_timeout: self.idle_timeout };
+        let map = PartitionMap::new(label, checked.wait_limit, settings, limits);
+        Ok(PartitionedBulkhead { map: Arc::new(map) })
     }
 }
 

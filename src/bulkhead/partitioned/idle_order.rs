@@ -21,8 +21,8 @@ const NONE: u32 = u32::MAX;
 const PINNED: u32 = u32::MAX - 1;
 
 #[derive(Debug)]
-pub(super) struct Order {
-    seats: Chunks<Seat, CHUNK>,
+pub(super) struct IdleOrder {
+    links: Chunks<OrderLink, CHUNK>,
     head: u32,
     tail: u32,
     len: u32,
@@ -31,19 +31,19 @@ pub(super) struct Order {
 /// The neighbours of a place in line, or how often it is pinned. One of two without a tag, because
 /// there are very many.
 #[derive(Clone, Copy, Debug)]
-struct Seat {
+struct OrderLink {
     prev: u32,
     /// The pins, where `prev` is `PINNED`.
     next: u32,
 }
 
-impl Seat {
+impl OrderLink {
     const ONE_PIN: Self = Self { prev: PINNED, next: 1 };
 }
 
-impl Order {
+impl IdleOrder {
     pub(super) const fn new() -> Self {
-        Self { seats: Chunks::new(), head: NONE, tail: NONE, len: 0 }
+        Self { links: Chunks::new(), head: NONE, tail: NONE, len: 0 }
     }
 
     /// How many places are in line.
@@ -59,15 +59,15 @@ impl Order {
 
     #[inline]
     pub(super) fn is_pinned(&self, at: u32) -> bool {
-        self.seats[at].prev == PINNED
+        self.links[at].prev == PINNED
     }
 
     /// Pins a place that held nothing, for the first time.
     pub(super) fn insert(&mut self, at: u32) {
-        if at == self.seats.len() {
-            self.seats.push(Seat::ONE_PIN);
+        if at == self.links.len() {
+            self.links.push(OrderLink::ONE_PIN);
         } else {
-            self.seats[at] = Seat::ONE_PIN;
+            self.links[at] = OrderLink::ONE_PIN;
         }
     }
 
@@ -75,26 +75,26 @@ impl Order {
     #[inline]
     pub(super) fn pin(&mut self, at: u32) {
         if self.is_pinned(at) {
-            self.seats[at].next += 1;
+            self.links[at].next += 1;
         } else {
             self.remove(at);
-            self.seats[at] = Seat::ONE_PIN;
+            self.links[at] = OrderLink::ONE_PIN;
         }
     }
 
     /// Gives up a pin, and says whether it was the last, with which the place joins the line.
     #[inline]
     pub(super) fn unpin(&mut self, at: u32) -> bool {
-        let seat = &mut self.seats[at];
-        debug_assert!(seat.prev == PINNED && seat.next > 0, "a pin is given up once");
-        if seat.next > 1 {
-            seat.next -= 1;
+        let link = &mut self.links[at];
+        debug_assert!(link.prev == PINNED && link.next > 0, "a pin is given up once");
+        if link.next > 1 {
+            link.next -= 1;
             return false;
         }
-        *seat = Seat { prev: self.tail, next: NONE };
+        *link = OrderLink { prev: self.tail, next: NONE };
         match self.tail {
             NONE => self.head = at,
-            tail => self.seats[tail].next = at,
+            tail => self.links[tail].next = at,
         }
         self.tail = at;
         self.len += 1;
@@ -104,28 +104,28 @@ impl Order {
     /// Takes a place out of the line, from wherever it stands.
     #[inline]
     pub(super) fn remove(&mut self, at: u32) {
-        let Seat { prev, next } = self.seats[at];
+        let OrderLink { prev, next } = self.links[at];
         debug_assert!(prev != PINNED, "a pinned place is not in line");
         match prev {
             NONE => self.head = next,
-            _ => self.seats[prev].next = next,
+            _ => self.links[prev].next = next,
         }
         match next {
             NONE => self.tail = prev,
-            _ => self.seats[next].prev = prev,
+            _ => self.links[next].prev = prev,
         }
         self.len -= 1;
     }
 }
 
 #[cfg(test)]
-impl Order {
+impl IdleOrder {
     /// The places from head to tail, with the second invariant verified on the way.
     pub(super) fn verified(&self) -> Vec<u32> {
         let mut seen = Vec::new();
         let (mut at, mut before) = (self.head, NONE);
         while at != NONE {
-            let Seat { prev, next } = self.seats[at];
+            let OrderLink { prev, next } = self.links[at];
             assert_eq!(prev, before);
             seen.push(at);
             (before, at) = (at, next);
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_last_pin_joins_the_line_and_the_first_leaves_it_from_anywhere() {
-        let mut order = Order::new();
+        let mut order = IdleOrder::new();
         (0..1_000).for_each(|at| order.insert(at));
         assert!(order.head().is_none() && order.is_pinned(999));
         (0..1_000).for_each(|at| assert!(order.unpin(at)));

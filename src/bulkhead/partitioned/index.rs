@@ -25,9 +25,9 @@ pub(super) struct Index {
 
 /// Memory for the places of a larger table, or that a former one no longer needs. Made and dropped without the
 /// lock that the index is under.
-pub(super) struct Room(HashTable<u32>);
+pub(super) struct TableMemory(HashTable<u32>);
 
-impl Room {
+impl TableMemory {
     pub(super) fn new(places: usize) -> Self {
         Self(HashTable::with_capacity(places))
     }
@@ -52,7 +52,7 @@ impl Index {
     }
 
     /// For how many places the next insertion needs room, if it does. There are `end` places, in use or not.
-    pub(super) fn wanted_room(&self, end: u32) -> Option<usize> {
+    pub(super) fn wanted_memory(&self, end: u32) -> Option<usize> {
         let (len, is_large) = (self.table.len(), self.table.num_buckets() >= LARGE);
         let is_full = len == self.table.capacity() && self.former.is_empty();
         // For as many more, or for what comes until all places have been looked at.
@@ -65,12 +65,12 @@ impl Index {
         &mut self,
         hash: u32,
         at: u32,
-        room: Option<Room>,
+        memory: Option<TableMemory>,
         end: u32,
         hash_of: impl Fn(u32) -> Option<u32>,
-    ) -> Room {
-        let spare = match room {
-            Some(Room(table)) => {
+    ) -> TableMemory {
+        let spare = match memory {
+            Some(TableMemory(table)) => {
                 debug_assert!(self.former.is_empty(), "the former table would be lost");
                 self.moved = 0;
                 mem::replace(&mut self.former, mem::replace(&mut self.table, table))
@@ -90,7 +90,7 @@ impl Index {
             self.moved += STEP;
         }
         self.table.insert_unique(spread(hash), at, hash_at);
-        Room(spare)
+        TableMemory(spare)
     }
 
     /// Takes out a place that is there.
@@ -140,7 +140,7 @@ mod tests {
         fn insert(&mut self, hash: u32) -> u32 {
             let at = self.vacant.pop().unwrap_or(self.hashes.len() as u32);
             let is_large = self.index.table.num_buckets() >= LARGE;
-            let room = self.index.wanted_room(self.hashes.len() as u32).map(Room::new);
+            let memory = self.index.wanted_memory(self.hashes.len() as u32).map(TableMemory::new);
             if at as usize == self.hashes.len() {
                 self.hashes.push(None);
             }
@@ -150,7 +150,7 @@ mod tests {
                 looks.set(looks.get() + 1);
                 self.hashes[at as usize]
             };
-            drop(self.index.insert(hash, at, room, self.hashes.len() as u32, hash_of));
+            drop(self.index.insert(hash, at, memory, self.hashes.len() as u32, hash_of));
             if is_large {
                 self.most = self.most.max(looks.get());
             }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     core::{MAX_UNITS, rejection::reason::RejectionReason},
-    sync::panics,
+    sync::did_panic,
 };
 
 /// What one key may have: the answer of `limits_for`.
@@ -75,7 +75,7 @@ impl<K> LimitsSource<K> {
             None => Ok(self.default),
             Some(choose) => {
                 let mut chosen = None;
-                panics(|| chosen = Some(choose(key)));
+                did_panic(|| chosen = Some(choose(key)));
                 chosen.ok_or(RejectionReason::LimitsPanicked)?.try_into()
             }
         }

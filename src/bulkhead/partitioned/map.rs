@@ -4,7 +4,7 @@
 //! other. Creation and eviction go through one creation lock besides, because two newcomers that looked
 //! for an idle partition at once could each see the one that the other has taken, and both be rejected.
 //!
-//! Locks are taken in this order: `looking`, `creation`, shards by rising number, a partition's gate, the
+//! Locks are taken in this order: `status_lock`, `creation`, shards by rising number, a partition's gate, the
 //! clerk. No code of the user's runs under any of them but a key's own `Hash` and `Eq`; keys, partitions and
 //! limits are made before and dropped after.
 
@@ -19,40 +19,41 @@ use std::{
 use super::models::NoRandomState as RandomState;
 use super::{
     limits::{Limits, LimitsSource},
-    parent::{Family, Part},
+    parent::{PartitionLink, PartitionParent},
     shard::{Entry, Sum},
     shards::Shards,
 };
 use crate::{
-    bulkhead::compartment::{Compartment, Tenant},
+    bulkhead::compartment::{Compartment, OwnedHandle},
     core::{
-        gate::{Gate, GateKind, arrival::Expiry},
-        operation::handle::Ask,
-        rejection::{Clerk, Rejection, reason::RejectionReason},
+        gate::{Gate, GateKind},
+        limits::Expiry,
+        operation::handle::WaitPolicy,
+        rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
-    sync::{Arc, Mutex, panics, unique_number},
+    sync::{Arc, Mutex, did_panic, unique_number},
 };
 
 /// How many overdue partitions one creation removes: more than one, so that they go faster than new
 /// ones come, and few enough to cost little.
 const CLEANED_PER_CREATION: usize = 4;
 
-pub(super) struct Shelf<K> {
-    pub(super) family: Arc<Family>,
-    pub(super) settings: ShelfSettings,
+pub(super) struct PartitionMap<K> {
+    pub(super) parent: Arc<PartitionParent>,
+    pub(super) settings: MapSettings,
     instance: u64,
     limits: LimitsSource<K>,
     hasher: RandomState,
     pub(super) shards: Arc<Shards<K>>,
     creation: Mutex<Creation>,
     /// Held while a status is taken, so that statuses are taken in the order of their numbers.
-    looking: Mutex<()>,
+    status_lock: Mutex<()>,
 }
 
 /// The settings of the whole.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ShelfSettings {
+pub(super) struct MapSettings {
     pub(super) max_partitions: usize,
     pub(super) idle_timeout: Duration,
 }
@@ -64,40 +65,46 @@ struct Creation {
     counts: PartitionCounts,
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     pub(super) fn new(
         label: Arc<str>,
         wait_limit: Option<Duration>,
-        settings: ShelfSettings,
+        settings: MapSettings,
         limits: LimitsSource<K>,
     ) -> Self {
         let shards = Arc::new(Shards::new(settings.max_partitions, settings.idle_timeout));
-        let (lobby, keeper) = (Gate::new(1, 0, GateKind::Plain, None), shards.clone());
-        let clerk = Mutex::new(Clerk::new(label.clone(), true));
+        let (root_gate, pin_counter) = (Gate::new(1, 0, GateKind::Plain, None), shards.clone());
+        let rejections = Mutex::new(RejectionCache::new(label.clone(), true));
         Self {
-            family: Arc::new(Family { label, wait_limit, lobby, clerk, keeper }),
+            parent: Arc::new(PartitionParent {
+                label,
+                wait_limit,
+                root_gate,
+                rejections,
+                pin_counter,
+            }),
             settings,
             instance: unique_number(),
             limits,
             hasher: RandomState::new(),
             shards,
             creation: Mutex::new(Creation::default()),
-            looking: Mutex::new(()),
+            status_lock: Mutex::new(()),
         }
     }
 
     /// Pins the partition of `key`, which is made if there is none, for an operation that asks this way.
     #[inline]
-    pub(super) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
+    pub(super) fn enter(&self, key: &K, policy: WaitPolicy) -> Result<OwnedHandle, Rejection> {
         let hash = self.hash(key);
         match self.shards.of(hash).pin(hash, key) {
-            Some(tenant) => Ok(tenant),
-            None => self.create(hash, key, ask).map_err(|reason| self.family.reject(reason)),
+            Some(handle) => Ok(handle),
+            None => self.create(hash, key, policy).map_err(|reason| self.parent.reject(reason)),
         }
     }
 
     /// Pins the partition of `key` if there is one.
-    pub(super) fn find(&self, key: &K) -> Option<Tenant> {
+    pub(super) fn find(&self, key: &K) -> Option<OwnedHandle> {
         let hash = self.hash(key);
         self.shards.of(hash).pin(hash, key)
     }
@@ -109,14 +116,19 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     }
 
     #[cold]
-    fn create(&self, hash: u32, key: &K, ask: Ask) -> Result<Tenant, RejectionReason> {
+    fn create(
+        &self,
+        hash: u32,
+        key: &K,
+        policy: WaitPolicy,
+    ) -> Result<OwnedHandle, RejectionReason> {
         let (limits, mut own) = (self.limits.limits(key), Some(key.clone()));
-        let expired = ask.expired();
+        let expired = policy.expired();
         let mut removed = Vec::new();
         let created = self.create_locked(hash, &mut own, limits, expired, &mut removed);
         // Keys that are not needed: their drop is code of others and must not take the new pin with it.
-        panics(|| drop(removed));
-        panics(|| drop(own));
+        did_panic(|| drop(removed));
+        did_panic(|| drop(own));
         created
     }
 
@@ -127,19 +139,19 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         limits: Result<Limits, RejectionReason>,
         expired: Option<Expiry>,
         removed: &mut Vec<Entry<K>>,
-    ) -> Result<Tenant, RejectionReason> {
+    ) -> Result<OwnedHandle, RejectionReason> {
         let mut creation = self.creation.lock();
         if creation.is_closed {
-            self.family.lobby.count_closed();
+            self.parent.root_gate.count_closed();
             return Err(RejectionReason::Closed);
         }
         // Somebody else may have made it while this one was choosing limits.
-        if let Some(tenant) = own.as_ref().and_then(|key| self.shards.of(hash).pin(hash, key)) {
-            return Ok(tenant);
+        if let Some(handle) = own.as_ref().and_then(|key| self.shards.of(hash).pin(hash, key)) {
+            return Ok(handle);
         }
         if let Some(expiry) = expired {
             // No other key makes room for an operation that is late already.
-            self.family.lobby.count_expired();
+            self.parent.root_gate.count_expired();
             return Err(expiry.reason(Duration::ZERO));
         }
         let limits = limits.inspect_err(|_| creation.counts.limit_rejected += 1)?;
@@ -160,10 +172,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
         Ok(self.insert(hash, key, limits))
     }
 
-    fn insert(&self, hash: u32, key: K, limits: Limits) -> Tenant {
+    fn insert(&self, hash: u32, key: K, limits: Limits) -> OwnedHandle {
         self.shards.of(hash).insert(hash, key, |at| {
-            let part = Part { family: self.family.clone(), instance: unique_number(), at, hash };
-            Arc::new(Compartment::partition(limits, part))
+            let link =
+                PartitionLink { parent: self.parent.clone(), instance: unique_number(), at, hash };
+            Arc::new(Compartment::partition(limits, link))
         })
     }
 
@@ -208,7 +221,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     pub(super) fn close(&self) {
         self.creation.lock().is_closed = true;
         self.each_block(|partitions| partitions.iter().for_each(|partition| partition.close()));
-        self.family.lobby.close();
+        self.parent.root_gate.close();
     }
 
     /// Hands out all partitions, a block at a time and under no lock.
@@ -229,21 +242,21 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
 
     /// Sums up all partitions, past and present, each read at one instant.
     pub(super) fn status(&self) -> PartitionedStatus {
-        let _looking = self.looking.lock();
-        let lobby = self.family.lobby.snapshot();
-        let mut sum = Sum { totals: lobby.totals, ..Sum::default() };
+        let _guard = self.status_lock.lock();
+        let root_gate = self.parent.root_gate.snapshot();
+        let mut sum = Sum { totals: root_gate.totals, ..Sum::default() };
         for shard in self.shards.all() {
             shard.sum(|some| sum.add(&some));
         }
         let creation = self.creation.lock();
         let counts = creation.counts;
         PartitionedStatus {
-            label: self.family.label.clone(),
+            label: self.parent.label.clone(),
             instance: self.instance,
-            sequence: lobby.sequence,
+            sequence: root_gate.sequence,
             parallelism: self.limits.default.parallelism as usize,
             waiting_room: self.limits.default.waiting_room as usize,
-            wait_limit: self.family.wait_limit,
+            wait_limit: self.parent.wait_limit,
             max_partitions: self.settings.max_partitions,
             idle_timeout: self.settings.idle_timeout,
             partitions: counts.retained(),
@@ -253,7 +266,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
             waiting: sum.waiting,
             // As of before the sums: closing closes every partition first and the lobby last, so what is
             // seen to run in a closed bulkhead can only have become less.
-            is_closed: lobby.is_closed,
+            is_closed: root_gate.is_closed,
             created: counts.created,
             evicted: counts.evicted,
             discarded: counts.discarded,
@@ -268,16 +281,16 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Shelf<K> {
     }
 }
 
-impl<K> Shelf<K> {
+impl<K> PartitionMap<K> {
     pub(super) fn limits(&self) -> &LimitsSource<K> {
         &self.limits
     }
 }
 
-impl<K> Drop for Shelf<K> {
+impl<K> Drop for PartitionMap<K> {
     /// Parts what holds each other: the shards hold partitions, and these whoever keeps their pins.
     fn drop(&mut self) {
         let taken = self.shards.take_all();
-        panics(|| drop(taken));
+        did_panic(|| drop(taken));
     }
 }

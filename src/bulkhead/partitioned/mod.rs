@@ -1,8 +1,8 @@
 //! `PartitionedBulkhead`: a compartment for each key, made on first use.
 //!
-//! This file owns the public face. `shelf` finds and makes partitions and decides which go, `shards` knows
+//! This file owns the public face. `map` finds and makes partitions and decides which go, `shards` knows
 //! which has been idle longest of all, `shard` keeps the books of some of them and `order` the order of
-//! its idle ones; `family` is what a partition knows of the whole, `limits` says what a key may have.
+//! its idle ones; `parent` is what a partition knows of the whole, `limits` says what a key may have.
 
 mod builder;
 mod idle_order;
@@ -20,15 +20,11 @@ use std::{fmt, future::Future, hash::Hash, time::Duration};
 pub use builder::PartitionedBulkheadBuilder;
 pub use limits::PartitionLimits;
 
-use self::{map::Shelf, parent::Family};
-use super::{compartment::Tenant, deadline::Deadline, error::ResizeError, slot::Slot};
+use self::{map::PartitionMap, parent::PartitionParent};
+use super::{compartment::OwnedHandle, deadline::Deadline, error::ResizeError, slot::Slot};
 use crate::{
     core::{
-        operation::{
-            arrive::admit_now,
-            handle::Ask,
-            wait::{Run, Wait},
-        },
+        operation::{arrive::admit_now, handle::WaitPolicy, run::Run, wait::Wait},
         rejection::Rejection,
     },
     observe::{partitions::PartitionedStatus, status::BulkheadStatus},
@@ -63,7 +59,7 @@ use crate::{
 /// # }
 /// ```
 pub struct PartitionedBulkhead<K> {
-    shelf: Arc<Shelf<K>>,
+    map: Arc<PartitionMap<K>>,
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
@@ -87,7 +83,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     ///
     /// Dropping the future leaves the line at once, and nothing is lost.
     pub async fn slot(&self, key: &K) -> Result<Slot, Rejection> {
-        self.wait(key, Ask::Patiently).await
+        self.wait(key, WaitPolicy::UpToLimit).await
     }
 
     /// Admits at once or rejects.
@@ -97,13 +93,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// A [`Rejection`] if the partition has no free slot or somebody waits for one, the bulkhead is
     /// closed, or a new key needs a partition and all are in use.
     pub fn slot_now(&self, key: &K) -> Result<Slot, Rejection> {
-        let tenant = self.enter(key, Ask::Now)?;
-        admit_now(tenant, 1, Ask::Now).map(Slot::new)
+        let handle = self.enter(key, WaitPolicy::NoWait)?;
+        admit_now(handle, 1, WaitPolicy::NoWait).map(Slot::new)
     }
 
     /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
     pub async fn slot_within(&self, limit: Duration, key: &K) -> Result<Slot, Rejection> {
-        self.wait(key, Ask::Within(limit)).await
+        self.wait(key, WaitPolicy::Within(limit)).await
     }
 
     /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
@@ -113,7 +109,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         deadline: impl Into<Deadline>,
         key: &K,
     ) -> Result<Slot, Rejection> {
-        self.wait(key, Ask::Before(deadline.into().instant())).await
+        self.wait(key, WaitPolicy::Before(deadline.into().instant())).await
     }
 
     /// Runs `work` in a slot of the partition of `key`, waiting for one as [`slot`](Self::slot) does.
@@ -127,12 +123,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     ///
     /// Dropping the future drops `work` and gives its slot back.
     pub async fn execute<F: Future>(&self, key: &K, work: F) -> Result<F::Output, Rejection> {
-        self.run(key, Ask::Patiently, work).await
+        self.run(key, WaitPolicy::UpToLimit, work).await
     }
 
     /// As [`execute`](Self::execute), if a slot is free when it is first polled.
     pub async fn execute_now<F: Future>(&self, key: &K, work: F) -> Result<F::Output, Rejection> {
-        self.run(key, Ask::Now, work).await
+        self.run(key, WaitPolicy::NoWait, work).await
     }
 
     /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
@@ -142,7 +138,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         key: &K,
         work: F,
     ) -> Result<F::Output, Rejection> {
-        self.run(key, Ask::Within(limit), work).await
+        self.run(key, WaitPolicy::Within(limit), work).await
     }
 
     /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
@@ -152,19 +148,19 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         key: &K,
         work: F,
     ) -> Result<F::Output, Rejection> {
-        self.run(key, Ask::Before(deadline.into().instant()), work).await
+        self.run(key, WaitPolicy::Before(deadline.into().instant()), work).await
     }
 
     /// All partitions together, those that are gone included. Looks at each partition, a few at a time.
     #[must_use]
     pub fn status(&self) -> PartitionedStatus {
-        self.shelf.status()
+        self.map.status()
     }
 
     /// One instant of the partition of `key`, if there is one. Does not count as a use of it.
     #[must_use]
     pub fn partition_status(&self, key: &K) -> Option<BulkheadStatus> {
-        self.shelf.peek(key).map(|partition| partition.status())
+        self.map.peek(key).map(|partition| partition.status())
     }
 
     /// Sets how many operations may run at once in the partition of `key`, for as long as that
@@ -176,27 +172,27 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY), or the bulkhead is closed. Nothing
     /// has changed then.
     pub fn resize_partition(&self, key: &K, parallelism: usize) -> Result<(), ResizeError> {
-        let tenant = self.shelf.find(key);
-        let tenant = tenant
-            .ok_or_else(|| ResizeError::NoPartition { label: self.family().label.clone() })?;
-        tenant.compartment().resize("parallelism", parallelism)
+        let handle = self.map.find(key);
+        let handle = handle
+            .ok_or_else(|| ResizeError::NoPartition { label: self.parent().label.clone() })?;
+        handle.compartment().resize("parallelism", parallelism)
     }
 
     /// Removes every partition that has been idle for the idle timeout or longer, and says how many.
     /// Making partitions removes some of them as it goes.
     pub fn cleanup_idle(&self) -> usize {
-        self.shelf.cleanup_idle()
+        self.map.cleanup_idle()
     }
 
     /// Removes the partition of `key` if it is idle, and says whether it did.
     pub fn discard(&self, key: &K) -> bool {
-        self.shelf.discard(key)
+        self.map.discard(key)
     }
 
     /// Rejects everybody who waits in any partition and everybody who comes from now on. Running work
     /// goes on. Final; closing again does nothing. Once this returns, nobody is admitted.
     pub fn close(&self) {
-        self.shelf.close();
+        self.map.close();
     }
 
     /// Waits until the bulkhead is closed and nothing runs in any partition. Any number may wait, also
@@ -206,11 +202,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     ///
     /// May be dropped and called again.
     pub async fn wait_closed(&self) {
-        self.family().wait_closed().await;
-        for shard in 0..self.shelf.shards() {
+        self.parent().wait_closed().await;
+        for shard in 0..self.map.shards() {
             let mut blocks = 0..;
             while let Some(partitions) =
-                blocks.next().and_then(|block| self.shelf.block(shard, block))
+                blocks.next().and_then(|block| self.map.block(shard, block))
             {
                 for partition in partitions {
                     partition.wait_closed().await;
@@ -232,69 +228,74 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// Whether the bulkhead was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shelf.is_closed()
+        self.map.is_closed()
     }
 
-    pub(crate) fn enter(&self, key: &K, ask: Ask) -> Result<Tenant, Rejection> {
-        self.shelf.enter(key, ask)
+    pub(crate) fn enter(&self, key: &K, policy: WaitPolicy) -> Result<OwnedHandle, Rejection> {
+        self.map.enter(key, policy)
     }
 
-    async fn wait(&self, key: &K, ask: Ask) -> Result<Slot, Rejection> {
-        let tenant = self.enter(key, ask)?;
-        Wait::new(tenant, 1, ask).await.map(Slot::new)
+    async fn wait(&self, key: &K, policy: WaitPolicy) -> Result<Slot, Rejection> {
+        let handle = self.enter(key, policy)?;
+        Wait::new(handle, 1, policy).await.map(Slot::new)
     }
 
-    async fn run<F: Future>(&self, key: &K, ask: Ask, work: F) -> Result<F::Output, Rejection> {
-        let tenant = self.enter(key, ask)?;
-        Run::new(tenant, 1, ask, work).await
+    async fn run<F: Future>(
+        &self,
+        key: &K,
+        policy: WaitPolicy,
+        work: F,
+    ) -> Result<F::Output, Rejection> {
+        let handle = self.enter(key, policy)?;
+        Run::new(handle, 1, policy, work).await
     }
 }
 
 impl<K> PartitionedBulkhead<K> {
-    pub(crate) fn family(&self) -> &Arc<Family> {
-        &self.shelf.family
+    pub(crate) fn parent(&self) -> &Arc<PartitionParent> {
+        &self.map.parent
     }
 
     /// The bulkhead's name.
     #[must_use]
     pub fn label(&self) -> &str {
-        &self.family().label
+        &self.parent().label
     }
 
     /// How many operations may run at once in a partition, where `limits_for` does not say otherwise.
     #[must_use]
     pub fn parallelism(&self) -> usize {
-        self.shelf.limits().default.parallelism as usize
+        self.map.limits().default.parallelism as usize
     }
 
     /// How many operations may wait in a partition, where `limits_for` does not say otherwise.
     #[must_use]
     pub fn waiting_room(&self) -> usize {
-        self.shelf.limits().default.waiting_room as usize
+        self.map.limits().default.waiting_room as usize
     }
 
     /// The longest time one operation may wait.
     #[must_use]
     pub fn wait_limit(&self) -> Option<Duration> {
-        self.family().wait_limit
+        self.parent().wait_limit
     }
 
     /// How many partitions may be retained.
     #[must_use]
     pub fn max_partitions(&self) -> usize {
-        self.shelf.settings.max_partitions
+        self.map.settings.max_partitions
     }
 
     /// How long a partition is retained idle.
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
-        self.shelf.settings.idle_timeout
+        self.map.settings.idle_timeout
     }
 }
 
 impl<K> Clone for PartitionedBulkhead<K> {
     fn clone(&self) -> Self {
-        Self { shelf: self.shelf.clone() }
+        Self { map: self.map.clone() }
     }
 }
 

@@ -14,12 +14,12 @@
 use std::{mem, ops::Range};
 
 use super::{
-    idle_order::Order,
-    index::{Index, Room},
-    parent::Part,
+    idle_order::IdleOrder,
+    index::{Index, TableMemory},
+    parent::PartitionLink,
 };
 use crate::{
-    bulkhead::compartment::{Compartment, Tenant},
+    bulkhead::compartment::{Compartment, OwnedHandle},
     core::{arena::Arena, gate::counts::Totals},
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
@@ -34,15 +34,15 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// shards do not disturb one another.
 #[repr(align(128))]
 pub(super) struct Shard<K> {
-    books: Mutex<Books<K>>,
+    state: Mutex<ShardState<K>>,
     /// The stamp of the entry that has been idle longest, or `NEVER`. Written under the lock.
     oldest: AtomicU64,
 }
 
-pub(super) struct Books<K> {
+pub(super) struct ShardState<K> {
     index: Index,
     entries: Arena<Entry<K>, BLOCK>,
-    order: Order,
+    order: IdleOrder,
     past: Totals,
     late: Totals,
     /// How many entries the status under way has counted: all places below.
@@ -86,7 +86,7 @@ impl Sum {
 
 impl<K> Shard<K> {
     pub(super) fn new() -> Self {
-        Self { books: Mutex::new(Books::new()), oldest: AtomicU64::new(NEVER) }
+        Self { state: Mutex::new(ShardState::new()), oldest: AtomicU64::new(NEVER) }
     }
 
     /// The stamp of the entry that has been idle longest. A hint: it may be pinned by now.
@@ -100,106 +100,106 @@ impl<K> Shard<K> {
         hash: u32,
         key: K,
         make: impl FnOnce(u32) -> Arc<Compartment>,
-    ) -> Tenant {
+    ) -> OwnedHandle {
         let wanted = {
-            let books = self.books.lock();
-            books.index.wanted_room(books.entries.end())
+            let state = self.state.lock();
+            state.index.wanted_memory(state.entries.end())
         };
-        let room = wanted.map(Room::new);
-        let mut books = self.books.lock();
-        let Books { index, entries, order, .. } = &mut *books;
+        let memory = wanted.map(TableMemory::new);
+        let mut state = self.state.lock();
+        let ShardState { index, entries, order, .. } = &mut *state;
         let mut made = None;
         let at = entries.insert_with(|at| {
             let compartment = made.insert(make(at)).clone();
             Entry { key, compartment, idle: Idle { stamp: NEVER, since: 0 } }
         });
-        let hash_of = |at| entries.find(at).map(|entry| part(entry).hash);
-        let room = index.insert(hash, at, room, entries.end(), hash_of);
+        let hash_of = |at| entries.find(at).map(|entry| link(entry).hash);
+        let memory = index.insert(hash, at, memory, entries.end(), hash_of);
         order.insert(at);
-        drop(books);
-        drop(room);
-        Tenant::of_pinned(made.expect("the entry was made"))
+        drop(state);
+        drop(memory);
+        OwnedHandle::from_pinned(made.expect("the entry was made"))
     }
 
     /// Gives up a pin. With the last one the partition is idle, as of what `now` says.
     #[inline]
-    pub(super) fn unpin(&self, part: &Part, now: impl FnOnce() -> Idle) {
-        let mut books = self.books.lock();
+    pub(super) fn unpin(&self, link: &PartitionLink, now: impl FnOnce() -> Idle) {
+        let mut state = self.state.lock();
         // Once the shelf is gone its shards are empty.
-        if books.entries.find(part.at).is_none() {
+        if state.entries.find(link.at).is_none() {
             return;
         }
-        let head = books.order.head();
-        if books.order.unpin(part.at) {
-            books.entries.at_mut(part.at).idle = now();
-            self.mark_oldest(&books, head);
+        let head = state.order.head();
+        if state.order.unpin(link.at) {
+            state.entries.at_mut(link.at).idle = now();
+            self.mark_oldest(&state, head);
         }
     }
 
     /// Removes the entry that has been idle longest, if it still is the one with this stamp and is
     /// idle since `until` at the latest.
     pub(super) fn remove_oldest(&self, stamp: u64, until: u64) -> Option<Entry<K>> {
-        let mut books = self.books.lock();
-        let at = books.order.head()?;
-        let Idle { stamp: own, since } = books.entries.at(at).idle;
+        let mut state = self.state.lock();
+        let at = state.order.head()?;
+        let Idle { stamp: own, since } = state.entries.at(at).idle;
         if own != stamp || since > until {
             return None;
         }
-        Some(self.remove(&mut books, at))
+        Some(self.remove(&mut state, at))
     }
 
     /// Sums up all entries, past and present, some at a time. Nobody else may do so meanwhile.
     pub(super) fn sum(&self, mut add: impl FnMut(Sum)) {
         loop {
-            let mut books = self.books.lock();
-            let first = books.counted;
-            if first >= books.entries.end() {
-                add(books.sum_past());
+            let mut state = self.state.lock();
+            let first = state.counted;
+            if first >= state.entries.end() {
+                add(state.sum_past());
                 return;
             }
             let end = first + BLOCK as u32;
-            add(books.sum(first..end));
-            books.counted = end;
+            add(state.sum(first..end));
+            state.counted = end;
         }
     }
 
     /// The partitions of a block, or `None` past the last one.
     pub(super) fn block(&self, block: usize) -> Option<Vec<Arc<Compartment>>> {
-        let books = self.books.lock();
+        let state = self.state.lock();
         let first = (block * BLOCK) as u32;
-        (first < books.entries.end()).then(|| {
-            let entries = (first..first + BLOCK as u32).filter_map(|at| books.entries.find(at));
+        (first < state.entries.end()).then(|| {
+            let entries = (first..first + BLOCK as u32).filter_map(|at| state.entries.find(at));
             entries.map(|entry| entry.compartment.clone()).collect()
         })
     }
 
     /// Locks this shard against every pin and unpin.
     pub(super) fn freeze(&self) -> Frozen<'_, K> {
-        Frozen { books: self.books.lock() }
+        Frozen { state: self.state.lock() }
     }
 
     /// Takes everything out, to be dropped by the caller.
-    pub(super) fn take(&self) -> Books<K> {
-        mem::replace(&mut *self.books.lock(), Books::new())
+    pub(super) fn take(&self) -> ShardState<K> {
+        mem::replace(&mut *self.state.lock(), ShardState::new())
     }
 
-    fn remove(&self, books: &mut Books<K>, at: u32) -> Entry<K> {
-        let head = books.order.head();
-        books.order.remove(at);
-        self.mark_oldest(books, head);
-        let entry = books.entries.remove(at);
-        books.index.remove(part(&entry).hash, at);
-        let gone = if at < books.counted { &mut books.late } else { &mut books.past };
+    fn remove(&self, state: &mut ShardState<K>, at: u32) -> Entry<K> {
+        let head = state.order.head();
+        state.order.remove(at);
+        self.mark_oldest(state, head);
+        let entry = state.entries.remove(at);
+        state.index.remove(link(&entry).hash, at);
+        let gone = if at < state.counted { &mut state.late } else { &mut state.past };
         *gone = gone.plus(&entry.compartment.snapshot().totals);
         entry
     }
 
     /// Shows the stamp at the head, where that is not what it was.
     #[inline]
-    fn mark_oldest(&self, books: &Books<K>, former: Option<u32>) {
-        let head = books.order.head();
+    fn mark_oldest(&self, state: &ShardState<K>, former: Option<u32>) {
+        let head = state.order.head();
         if head != former {
-            let oldest = head.map_or(NEVER, |at| books.entries.at(at).idle.stamp);
+            let oldest = head.map_or(NEVER, |at| state.entries.at(at).idle.stamp);
             self.oldest.store(oldest, Ordering::Release);
         }
     }
@@ -208,37 +208,37 @@ impl<K> Shard<K> {
 impl<K: Eq> Shard<K> {
     /// Pins the partition of this key, if there is one.
     #[inline]
-    pub(super) fn pin(&self, hash: u32, key: &K) -> Option<Tenant> {
-        let mut books = self.books.lock();
-        let at = books.find(hash, key)?;
-        let compartment = books.entries.at(at).compartment.clone();
-        let head = books.order.head();
-        books.order.pin(at);
-        self.mark_oldest(&books, head);
-        Some(Tenant::of_pinned(compartment))
+    pub(super) fn pin(&self, hash: u32, key: &K) -> Option<OwnedHandle> {
+        let mut state = self.state.lock();
+        let at = state.find(hash, key)?;
+        let compartment = state.entries.at(at).compartment.clone();
+        let head = state.order.head();
+        state.order.pin(at);
+        self.mark_oldest(&state, head);
+        Some(OwnedHandle::from_pinned(compartment))
     }
 
     /// The partition of this key, unpinned: to look at and nothing else.
     pub(super) fn peek(&self, hash: u32, key: &K) -> Option<Arc<Compartment>> {
-        let books = self.books.lock();
-        let at = books.find(hash, key)?;
-        Some(books.entries.at(at).compartment.clone())
+        let state = self.state.lock();
+        let at = state.find(hash, key)?;
+        Some(state.entries.at(at).compartment.clone())
     }
 
     /// Removes the partition of this key, if it is idle.
     pub(super) fn discard(&self, hash: u32, key: &K) -> Option<Entry<K>> {
-        let mut books = self.books.lock();
-        let at = books.find(hash, key)?;
-        (!books.order.is_pinned(at)).then(|| self.remove(&mut books, at))
+        let mut state = self.state.lock();
+        let at = state.find(hash, key)?;
+        (!state.order.is_pinned(at)).then(|| self.remove(&mut state, at))
     }
 }
 
-impl<K> Books<K> {
+impl<K> ShardState<K> {
     fn new() -> Self {
         Self {
             index: Index::new(),
             entries: Arena::new(),
-            order: Order::new(),
+            order: IdleOrder::new(),
             past: Totals::default(),
             late: Totals::default(),
             counted: 0,
@@ -267,7 +267,7 @@ impl<K> Books<K> {
     }
 }
 
-impl<K: Eq> Books<K> {
+impl<K: Eq> ShardState<K> {
     #[inline]
     fn find(&self, hash: u32, key: &K) -> Option<u32> {
         self.index.find(hash, |at| self.entries.at(at).key == *key)
@@ -276,12 +276,12 @@ impl<K: Eq> Books<K> {
 
 /// A shard of which nothing changes for as long as this lives.
 pub(super) struct Frozen<'a, K> {
-    books: MutexGuard<'a, Books<K>>,
+    state: MutexGuard<'a, ShardState<K>>,
 }
 
 impl<K> Frozen<'_, K> {
     pub(super) fn has_idle(&self) -> bool {
-        self.books.order.len() > 0
+        self.state.order.len() > 0
     }
 }
 
@@ -289,19 +289,19 @@ impl<K> Frozen<'_, K> {
 impl<K> Shard<K> {
     /// The invariants that a holder of the lock can see.
     pub(super) fn assert_settled(&self) {
-        let books = self.books.lock();
-        let line = books.order.verified();
-        let stamps: Vec<_> = line.iter().map(|&at| books.entries.at(at).idle.stamp).collect();
+        let state = self.state.lock();
+        let line = state.order.verified();
+        let stamps: Vec<_> = line.iter().map(|&at| state.entries.at(at).idle.stamp).collect();
         assert!(stamps.is_sorted_by(|one, next| one < next), "{stamps:?} do not rise");
         assert_eq!(self.oldest(), stamps.first().copied().unwrap_or(NEVER));
-        let places = (0..books.entries.end()).filter(|&at| books.entries.find(at).is_some());
-        let (pinned, idle): (Vec<_>, Vec<_>) = places.partition(|&at| books.order.is_pinned(at));
+        let places = (0..state.entries.end()).filter(|&at| state.entries.find(at).is_some());
+        let (pinned, idle): (Vec<_>, Vec<_>) = places.partition(|&at| state.order.is_pinned(at));
         assert_eq!(idle.len(), line.len(), "in line exactly if nobody has pinned it");
-        assert_eq!(books.index.len(), pinned.len() + idle.len());
-        assert!(books.index.iter().all(|at| books.entries.find(at).is_some()));
+        assert_eq!(state.index.len(), pinned.len() + idle.len());
+        assert!(state.index.iter().all(|at| state.entries.find(at).is_some()));
     }
 }
 
-fn part<K>(entry: &Entry<K>) -> &Part {
-    entry.compartment.part().expect("a shelf holds partitions")
+fn link<K>(entry: &Entry<K>) -> &PartitionLink {
+    entry.compartment.link().expect("a shelf holds partitions")
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    parent::{Keeper, Part},
-    shard::{Books, Entry, Idle, NEVER, Shard},
+    parent::{PartitionLink, PinCounter},
+    shard::{Entry, Idle, NEVER, Shard, ShardState},
 };
 use crate::sync::{AtomicU64, Ordering};
 
@@ -88,7 +88,7 @@ impl<K> Shards<K> {
     }
 
     /// Takes everything out of all shards, to be dropped by the caller.
-    pub(super) fn take_all(&self) -> Vec<Books<K>> {
+    pub(super) fn take_all(&self) -> Vec<ShardState<K>> {
         self.all.iter().map(Shard::take).collect()
     }
 
@@ -112,14 +112,14 @@ impl<K> Shards<K> {
     }
 }
 
-impl<K: Send + Sync> Keeper for Shards<K> {
+impl<K: Send + Sync> PinCounter for Shards<K> {
     #[inline]
-    fn unpin(&self, part: &Part) {
+    fn unpin(&self, link: &PartitionLink) {
         let now = || Idle {
             since: self.timeout.map_or(0, |(_, epoch)| nanoseconds(epoch.elapsed())),
             stamp: self.stamps.next(),
         };
-        self.of(part.hash).unpin(part, now);
+        self.of(link.hash).unpin(link, now);
     }
 }
 

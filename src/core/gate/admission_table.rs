@@ -8,82 +8,86 @@ use crate::{
     core::{
         gate::{
             Gate,
-            arrival::{Arrival, Arrived, Expiry, Keeping, Patience},
+            arrival::{Arrival, ArrivalOutcome, WhenFull},
             effects::{Effects, EventKind},
             section::Section,
-            state::State,
+            state::GateState,
         },
-        limits::alarm_state::ToSet,
+        limits::{Expiry, LimitEnforcer, alarm_state::ToArm},
         line::{Ticket, Waiter},
-        rejection::{Clerk, reason::RejectionReason},
+        rejection::{cache::RejectionCache, reason::RejectionReason},
     },
     sync::Mutex,
 };
 
 impl Gate {
-    /// An operation arrives: the rows of the table of admission, in their order, in one step. `clerk`
+    /// An operation arrives: the rows of the table of admission, in their order, in one step. `rejections`
     /// writes its rejection, where the gate does not.
     // Always, here and in what calls it and joins the line: what comes of an arrival would else be copied
     // from one to the next, and read back before it has reached the cache.
     #[inline(always)]
-    pub(crate) fn arrive(&self, mut arrival: Arrival, clerk: Option<&Mutex<Clerk>>) -> Arrived {
-        let prepared = matches!(arrival.patience, Patience::Prepared(..));
+    pub(crate) fn arrive(
+        &self,
+        mut arrival: Arrival,
+        rejections: Option<&Mutex<RejectionCache>>,
+    ) -> ArrivalOutcome {
+        let prepared = matches!(arrival.when_full, WhenFull::Join(..));
         let now = if prepared { self.time_ahead() } else { None };
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.set_now(now);
-        let mut to_set = None;
+        let mut to_arm = None;
         let arrived = match obstacle(&section, &arrival) {
-            None => self.admit_or_join(&mut section, &mut arrival, &mut to_set, clerk),
+            None => self.admit_or_join(&mut section, &mut arrival, &mut to_arm, rejections),
             Some(obstacle) => {
                 let reason = refuse(&mut section, arrival.cost, obstacle);
-                Arrived::Refused(section.reject(clerk, reason))
+                ArrivalOutcome::Rejected(section.reject(rejections, reason))
             }
         };
-        if let Patience::Prepared(unused, _) = &mut arrival.patience {
+        if let WhenFull::Join(unused, _) = &mut arrival.when_full {
             section.effects.retire(unused.take());
         }
         section.settle();
         drop(section);
-        if to_set.is_some() {
-            self.set_alarm(to_set, &mut effects);
+        if to_arm.is_some() {
+            self.arm_alarm(to_arm, &mut effects);
         }
         effects.carry_out();
         arrived
     }
 
-    /// Rows 5 to 7, for a cost between 1 and the capacity. Leaves in `to_set` the alarm that is to be
+    /// Rows 5 to 7, for a cost between 1 and the capacity. Leaves in `to_arm` the alarm that is to be
     /// set.
     fn admit_or_join(
         &self,
         section: &mut Section<'_>,
         arrival: &mut Arrival,
-        to_set: &mut Option<ToSet>,
-        clerk: Option<&Mutex<Clerk>>,
-    ) -> Arrived {
+        to_arm: &mut Option<ToArm>,
+        rejections: Option<&Mutex<RejectionCache>>,
+    ) -> ArrivalOutcome {
         let cost = arrival.cost as u32;
         let has_room = section.state.waiting() < self.room;
         // One reading of the word that does not fit is enough to refuse, or to ask for a waker. To
         // admit or to join, the word must stand still.
-        let joins = has_room && matches!(arrival.patience, Patience::Prepared(..));
+        let joins = has_room && matches!(arrival.when_full, WhenFull::Join(..));
         if section.fits(cost) || (joins && !section.is_frozen()) {
             section.freeze();
         }
         if section.fits(cost) {
             section.admit(cost, None);
-            return Arrived::Admitted;
+            return ArrivalOutcome::Admitted;
         }
-        match &mut arrival.patience {
-            Patience::Prepared(waker, runtime) if has_room => {
+        match &mut arrival.when_full {
+            WhenFull::Join(waker, runtime) if has_room => {
                 let since = section.now();
                 let ticket = join(section, Waiter { cost, since, waker: waker.take() });
-                let keeping = match *runtime {
-                    Some(runtime) => section.keep_limit(ticket, runtime, to_set),
-                    None => Keeping::Own,
+                let enforcer = match *runtime {
+                    Some(runtime) => section.assign_enforcer(ticket, runtime, to_arm),
+                    None => LimitEnforcer::Waiter,
                 };
-                Arrived::Waits { ticket, since, keeping }
+                ArrivalOutcome::Queued { ticket, since, enforcer }
             }
-            Patience::Unprepared if has_room => Arrived::MustPrepare,
+            WhenFull::AskForWaker if has_room => ArrivalOutcome::NeedsWaker,
             _ => {
                 section.state.counts.saturated += 1;
                 section.record(EventKind::Saturated, |change| change.cost = Some(cost));
@@ -94,7 +98,7 @@ impl Gate {
                     waiting: section.state.waiting() as usize,
                     waiting_room: self.room as usize,
                 };
-                Arrived::Refused(section.reject(clerk, reason))
+                ArrivalOutcome::Rejected(section.reject(rejections, reason))
             }
         }
     }
@@ -110,7 +114,7 @@ enum Obstacle {
 /// Rows 1 to 4. Apart from what is done about it, which is seldom.
 #[inline]
 fn obstacle(section: &Section<'_>, arrival: &Arrival) -> Option<Obstacle> {
-    let State { is_closed, capacity, .. } = *section.state;
+    let GateState { is_closed, capacity, .. } = *section.state;
     if is_closed {
         Some(Obstacle::Closed)
     } else if arrival.cost == 0 || arrival.cost > capacity as usize {
@@ -124,14 +128,14 @@ fn obstacle(section: &Section<'_>, arrival: &Arrival) -> Option<Obstacle> {
 fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> RejectionReason {
     match obstacle {
         Obstacle::Closed => {
-            section.rare().counts.closed_before_queue += 1;
+            section.lazy().counts.closed_before_queue += 1;
             section.record(EventKind::ClosedRejection, |change| {
                 change.cost = u32::try_from(cost).ok();
             });
             RejectionReason::Closed
         }
         Obstacle::Cost => {
-            section.rare().counts.oversized += 1;
+            section.lazy().counts.oversized += 1;
             match cost {
                 0 => RejectionReason::InvalidCost,
                 cost => {
@@ -154,7 +158,7 @@ fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> Rejecti
 #[inline]
 fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
     let cost = waiter.cost;
-    let line = &mut section.rare().line;
+    let line = &mut section.lazy().line;
     let ticket = line.join(waiter);
     let (waiting, waiting_units) = (line.len(), line.units());
     let state = &mut *section.state;

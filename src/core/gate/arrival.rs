@@ -1,12 +1,13 @@
 //! What is said between an operation and its gate.
 
-use std::{task::Waker, time::Duration};
+use std::task::Waker;
 
 use tokio::{runtime::Id, time::Instant};
 
 use crate::core::{
+    limits::{Expiry, LimitEnforcer},
     line::Ticket,
-    rejection::{Rejection, reason::RejectionReason},
+    rejection::Rejection,
 };
 
 /// An operation at the gate.
@@ -15,67 +16,40 @@ pub(crate) struct Arrival {
     pub(crate) cost: usize,
     /// Which limit had passed already.
     pub(crate) expired: Option<Expiry>,
-    pub(crate) patience: Patience,
+    pub(crate) when_full: WhenFull,
 }
 
 /// Whether an operation waits if it must.
 #[derive(Debug)]
-pub(crate) enum Patience {
+pub(crate) enum WhenFull {
     /// It does not.
-    None,
+    Reject,
     /// It does, and would rather not clone its waker in vain: ask again if there is need.
-    Unprepared,
+    AskForWaker,
     /// It does, with this waker, and in this runtime if its limit is the gate's own.
-    Prepared(Option<Waker>, Option<Id>),
-}
-
-/// Which of the two limits of a wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expiry {
-    WaitLimit,
-    Deadline,
-}
-
-impl Expiry {
-    pub(crate) fn reason(self, waited: Duration) -> RejectionReason {
-        match self {
-            Self::WaitLimit => RejectionReason::WaitLimit { waited },
-            Self::Deadline => RejectionReason::Deadline { waited },
-        }
-    }
+    Join(Option<Waker>, Option<Id>),
 }
 
 /// What became of an arrival.
 #[derive(Debug)]
-pub(crate) enum Arrived {
+pub(crate) enum ArrivalOutcome {
     Admitted,
-    Waits {
+    Queued {
         ticket: Ticket,
         since: Instant,
-        keeping: Keeping,
+        enforcer: LimitEnforcer,
     },
     /// Nothing happened: it must wait, and was unprepared.
-    MustPrepare,
-    Refused(Rejection),
-}
-
-/// Who sees to it that a wait ends when its limit has passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    /// The waiter, if it has a limit.
-    Own,
-    /// The alarm of the line.
-    Alarm,
-    /// The alarm that the waiter is to bring.
-    NewAlarm,
+    NeedsWaker,
+    Rejected(Rejection),
 }
 
 /// What a waiter finds.
 #[derive(Debug)]
-pub(crate) enum Looked<T> {
+pub(crate) enum WaiterState<T> {
     /// It is out of the line.
-    Called(T),
-    Waits(Keeping),
+    Settled(T),
+    Waiting(LimitEnforcer),
 }
 
 /// Why a capacity cannot be set.

@@ -102,22 +102,8 @@ pub struct Peaks {
     pub wait: Duration,
 }
 
-/// One instant of a gate.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) sequence: u64,
-    pub(crate) capacity: u32,
-    pub(crate) used: u32,
-    pub(crate) in_flight: u32,
-    pub(crate) waiting: u32,
-    pub(crate) waiting_units: u64,
-    pub(crate) is_closed: bool,
-    pub(crate) totals: Totals,
-    pub(crate) peaks: Peaks,
-}
-
 /// What a gate keeps of its totals: only what cannot be derived, small enough for a gate per key.
-/// In this order: see `State`.
+/// In this order: see `GateState`.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(in crate::core) struct Counts {
@@ -144,20 +130,20 @@ impl Counts {
 
 /// What a weighted gate counts besides. In a plain gate each of these equals its count in operations.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::core) struct Units {
+pub(in crate::core) struct UnitCounts {
     pub(in crate::core) admitted: u64,
     pub(in crate::core) admitted_from_queue: u64,
     pub(in crate::core) abandoned: u64,
     pub(in crate::core) queued: u64,
     /// Operations in flight and those that the word may admit, together.
-    pub(in crate::core) reach: u32,
+    pub(in crate::core) ceiling: u32,
     pub(in crate::core) peak_in_flight: u32,
     pub(in crate::core) peak_waiting: u64,
 }
 
 /// What most gates never count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::core) struct RareCounts {
+pub(in crate::core) struct LazyCounts {
     pub(in crate::core) closed_before_queue: u64,
     pub(in crate::core) closed_while_waiting: u64,
     pub(in crate::core) oversized: u64,

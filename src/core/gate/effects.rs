@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    core::{arena::Spare, gate::state::Rare, line::Place},
-    sync::{Arc, panics},
+    core::{arena::Spare, gate::state::LazyState, line::Node},
+    sync::{Arc, did_panic},
 };
 
 /// What happened to a bulkhead or to one of its operations.
@@ -60,7 +60,7 @@ pub(crate) struct Change {
 }
 
 /// Who is told of changes, as a gate holds it: everybody subscribed at one instant.
-pub(crate) trait Audience: Send + Sync + std::fmt::Debug {
+pub(crate) trait EventSink: Send + Sync + std::fmt::Debug {
     /// Takes `changes`, which are in causal order, to be told before any that this thread causes
     /// later.
     fn post(self: Arc<Self>, changes: Vec<Change>);
@@ -70,7 +70,7 @@ pub(crate) trait Audience: Send + Sync + std::fmt::Debug {
 }
 
 /// A shared audience.
-pub(crate) type SharedAudience = Arc<dyn Audience>;
+pub(crate) type SharedSink = Arc<dyn EventSink>;
 
 /// The remainder of a locked section. Small, because every section makes one and most leave nothing.
 #[derive(Debug, Default)]
@@ -79,18 +79,18 @@ pub(crate) struct Effects {
     first: Option<Waker>,
     /// Dropped without being woken.
     retired: Option<Waker>,
-    more: Option<Box<More>>,
+    more: Option<Box<MoreEffects>>,
     /// Freed last, by being dropped.
-    pub(in crate::core) spare_rare: Option<Box<Rare>>,
+    pub(in crate::core) spare_lazy: Option<Box<LazyState>>,
 }
 
 /// What few sections leave to do.
 #[derive(Debug, Default)]
-struct More {
+struct MoreEffects {
     woken: Vec<Waker>,
     retired: Vec<Waker>,
-    news: Option<(SharedAudience, Vec<Change>)>,
-    _spare_line: Option<Spare<Place>>,
+    news: Option<(SharedSink, Vec<Change>)>,
+    _spare_line: Option<Spare<Node>>,
 }
 
 impl Effects {
@@ -114,14 +114,14 @@ impl Effects {
     }
 
     /// Memory that a line no longer needs.
-    pub(in crate::core) fn free(&mut self, spare: Spare<Place>) {
+    pub(in crate::core) fn free(&mut self, spare: Spare<Node>) {
         self.more()._spare_line = Some(spare);
     }
 
-    pub(in crate::core) fn tell(&mut self, audience: &SharedAudience, change: Change) {
+    pub(in crate::core) fn tell(&mut self, sink: &SharedSink, change: Change) {
         match &mut self.more().news {
             Some((_, changes)) => changes.push(change),
-            news => *news = Some((audience.clone(), vec![change])),
+            news => *news = Some((sink.clone(), vec![change])),
         }
     }
 
@@ -129,15 +129,15 @@ impl Effects {
     #[inline]
     pub(crate) fn carry_out(self) {
         match self {
-            Self { first: None, retired: None, more: None, spare_rare: None } => {}
-            Self { first: Some(waker), retired: None, more: None, spare_rare: None } => wake(waker),
+            Self { first: None, retired: None, more: None, spare_lazy: None } => {}
+            Self { first: Some(waker), retired: None, more: None, spare_lazy: None } => wake(waker),
             some => some.carry_out_some(),
         }
     }
 
     #[cold]
     fn carry_out_some(self) {
-        let Self { first, retired, more, spare_rare: _spare_rare } = self;
+        let Self { first, retired, more, spare_lazy: _spare_rare } = self;
         match more {
             Some(more) => more.carry_out(first, retired),
             None => {
@@ -148,27 +148,27 @@ impl Effects {
     }
 
     #[cold]
-    fn more(&mut self) -> &mut More {
+    fn more(&mut self) -> &mut MoreEffects {
         self.more.get_or_insert_default()
     }
 }
 
-impl More {
+impl MoreEffects {
     #[cold]
     fn carry_out(self, first: Option<Waker>, retired: Option<Waker>) {
         let Self { woken, retired: also_retired, news, _spare_line } = self;
         // Posted before anybody is woken, because a waker may run its task on the spot, and what that
         // causes comes later. Delivered after, because a handler may take its time.
-        let audience = news.map(|(audience, changes)| {
-            audience.clone().post(changes);
-            audience
+        let sink = news.map(|(sink, changes)| {
+            sink.clone().post(changes);
+            sink
         });
         first.into_iter().chain(woken).for_each(wake);
         retired.into_iter().chain(also_retired).for_each(retire);
-        if let Some(audience) = audience {
-            audience.deliver();
+        if let Some(sink) = sink {
+            sink.deliver();
             // The last to hold an audience drops its handlers, which are code of others.
-            panics(|| drop(audience));
+            did_panic(|| drop(sink));
         }
     }
 }
@@ -176,9 +176,9 @@ impl More {
 /// Passing a panic on would abort the process where this runs in a drop, and hide the waiters behind
 /// this one.
 fn wake(waker: Waker) {
-    panics(|| waker.wake());
+    did_panic(|| waker.wake());
 }
 
 fn retire(waker: Waker) {
-    panics(|| drop(waker));
+    did_panic(|| drop(waker));
 }

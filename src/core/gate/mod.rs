@@ -5,10 +5,12 @@
 //! [`Effects`], and every method carries them out once it has settled.
 
 mod admission_table;
+mod alarm;
 pub(crate) mod arrival;
 pub(crate) mod counts;
 pub(crate) mod effects;
 pub(in crate::core) mod section;
+pub(crate) mod snapshot;
 pub(in crate::core) mod state;
 pub(in crate::core) mod word;
 
@@ -19,16 +21,16 @@ use tokio::time::Instant;
 use crate::{
     core::{
         gate::{
-            arrival::{Expiry, Keeping, Looked, ResizeRefusal},
-            counts::Snapshot,
-            effects::{Effects, EventKind, SharedAudience},
+            arrival::{ResizeRefusal, WaiterState},
+            effects::{Effects, EventKind, SharedSink},
             section::Section,
-            state::{Rare, State},
+            snapshot::Snapshot,
+            state::{GateState, LazyState},
             word::Word,
         },
-        limits::alarm::current_runtime,
+        limits::{Expiry, LimitEnforcer, current_runtime},
         line::{Line, Ticket, Waiter},
-        rejection::{Clerk, Rejection, reason::RejectionReason},
+        rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     sync::{AtomicU64, Mutex, Ordering},
 };
@@ -45,7 +47,7 @@ pub(crate) struct Gate {
     /// without it by those who wait.
     pub(in crate::core) called: AtomicU64,
     pub(in crate::core) room: u32,
-    pub(in crate::core) state: Mutex<State>,
+    pub(in crate::core) state: Mutex<GateState>,
 }
 
 /// What `called` is once a close has called everybody, which is not to say that they were admitted.
@@ -64,14 +66,19 @@ pub(crate) enum GateKind {
 }
 
 impl Gate {
-    /// A gate. One without a `clerk` is told of one by those who may be rejected.
-    pub(crate) fn new(capacity: u32, room: u32, kind: GateKind, clerk: Option<Clerk>) -> Self {
+    /// A gate. One without a `rejections` is told of one by those who may be rejected.
+    pub(crate) fn new(
+        capacity: u32,
+        room: u32,
+        kind: GateKind,
+        rejections: Option<RejectionCache>,
+    ) -> Self {
         Self {
             // The first admission of all is a peak.
             word: AtomicU64::new(Word::new(0, 0, false).bits()),
             called: AtomicU64::new(0),
             room,
-            state: Mutex::new(State::new(capacity, kind, clerk)),
+            state: Mutex::new(GateState::new(capacity, kind, rejections)),
         }
     }
 
@@ -132,20 +139,20 @@ impl Gate {
         &self,
         ticket: Ticket,
         waker: &Waker,
-        clerk: Option<&Mutex<Clerk>>,
-    ) -> Looked<Result<(), Rejection>> {
+        rejections: Option<&Mutex<RejectionCache>>,
+    ) -> WaiterState<Result<(), Rejection>> {
         let called = self.called.load(Ordering::Acquire);
         if ticket.number < called && called != CALLED_BY_CLOSE {
-            return Looked::Called(Ok(()));
+            return WaiterState::Settled(Ok(()));
         }
         let runtime = current_runtime();
         let look = |section: &mut Section<'_>| match section.called(ticket) {
             Some(outcome) => {
-                Looked::Called(outcome.map_err(|reason| section.reject(clerk, reason)))
+                WaiterState::Settled(outcome.map_err(|reason| section.reject(rejections, reason)))
             }
-            None => Looked::Waits(section.keeping(ticket, runtime)),
+            None => WaiterState::Waiting(section.enforcer(ticket, runtime)),
         };
-        self.watch(ticket, waker, look, |rare| &mut rare.line)
+        self.watch(ticket, waker, look, |lazy| &mut lazy.line)
     }
 
     /// A waiter leaves because a limit has passed, unless it was admitted before that was seen.
@@ -153,7 +160,7 @@ impl Gate {
         &self,
         ticket: Ticket,
         expiry: Expiry,
-        clerk: Option<&Mutex<Clerk>>,
+        rejections: Option<&Mutex<RejectionCache>>,
     ) -> Result<(), Rejection> {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
@@ -169,7 +176,7 @@ impl Gate {
             });
             Err(expiry.reason(waited))
         });
-        let outcome = outcome.map_err(|reason| section.reject(clerk, reason));
+        let outcome = outcome.map_err(|reason| section.reject(rejections, reason));
         section.settle();
         drop(section);
         effects.carry_out();
@@ -211,7 +218,7 @@ impl Gate {
             return Ok(());
         }
         if section.state.units().is_some() && capacity < section.state.capacity {
-            let largest = section.state.rare.as_ref().and_then(|rare| rare.line.largest_cost());
+            let largest = section.state.lazy.as_ref().and_then(|lazy| lazy.line.largest_cost());
             if let Some(cost) = largest.filter(|&cost| cost > capacity) {
                 return Err(ResizeRefusal::BelowQueuedCost(cost));
             }
@@ -242,7 +249,7 @@ impl Gate {
     }
 
     /// Joins those who wait for the drain, or says with `None` that there is nothing to wait for.
-    pub(crate) fn await_drain(&self, waker: Waker) -> Option<Ticket> {
+    pub(crate) fn join_drain(&self, waker: Waker) -> Option<Ticket> {
         let since = Instant::now();
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
@@ -251,16 +258,19 @@ impl Gate {
             drop(waker);
             return None;
         }
-        Some(section.rare().drains.join(Waiter { cost: 0, since, waker: Some(waker) }))
+        Some(section.lazy().drain_waiters.join(Waiter { cost: 0, since, waker: Some(waker) }))
     }
 
     /// Whether the drain has come. If not, it wakes `waker`.
-    pub(crate) fn look_for_drain(&self, ticket: Ticket, waker: &Waker) -> bool {
+    pub(crate) fn poll_drain(&self, ticket: Ticket, waker: &Waker) -> bool {
         let look = |section: &mut Section<'_>| match section.state.is_drained {
-            true => Looked::Called(()),
-            false => Looked::Waits(Keeping::Own),
+            true => WaiterState::Settled(()),
+            false => WaiterState::Waiting(LimitEnforcer::Waiter),
         };
-        matches!(self.watch(ticket, waker, look, |rare| &mut rare.drains), Looked::Called(()))
+        matches!(
+            self.watch(ticket, waker, look, |lazy| &mut lazy.drain_waiters),
+            WaiterState::Settled(())
+        )
     }
 
     /// Leaves those who wait for the drain.
@@ -268,7 +278,7 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         if !section.state.is_drained {
-            let waiter = section.rare().drains.leave(ticket);
+            let waiter = section.lazy().drain_waiters.leave(ticket);
             section.effects.retire(waiter.waker);
             section.tidy();
         }
@@ -283,15 +293,16 @@ impl Gate {
         &self,
         ticket: Ticket,
         waker: &Waker,
-        look: impl Fn(&mut Section<'_>) -> Looked<T>,
-        line: fn(&mut Rare) -> &mut Line,
-    ) -> Looked<T> {
+        look: impl Fn(&mut Section<'_>) -> WaiterState<T>,
+        line: fn(&mut LazyState) -> &mut Line,
+    ) -> WaiterState<T> {
         let mut own = None;
         loop {
             let mut effects = Effects::default();
             let mut section = Section::enter(self, &mut effects);
             let seen = look(&mut section);
-            if matches!(seen, Looked::Waits(_)) && !line(section.rare()).wakes(ticket, waker) {
+            if matches!(seen, WaiterState::Waiting(_)) && !line(section.lazy()).wakes(ticket, waker)
+            {
                 let Some(own) = own.take() else {
                     // Cloning a waker runs code of others, so the lock is let go, and with it all we
                     // know.
@@ -299,7 +310,7 @@ impl Gate {
                     own = Some(waker.clone());
                     continue;
                 };
-                let former = line(section.rare()).set_waker(ticket, own);
+                let former = line(section.lazy()).set_waker(ticket, own);
                 section.effects.retire(former);
             }
             section.effects.retire(own);
@@ -325,7 +336,7 @@ impl Gate {
 
     /// Counts an operation that was let past. Under the lock, like all that a snapshot shows.
     pub(crate) fn count_bypass(&self) {
-        self.state.lock().rare(self).counts.bypassed += 1;
+        self.state.lock().lazy(self).counts.bypassed += 1;
     }
 
     /// Counts an operation whose limit had passed before it came to a gate of its own.
@@ -335,12 +346,12 @@ impl Gate {
 
     /// Counts an operation that came after the close, where the gate does not see it itself.
     pub(crate) fn count_closed(&self) {
-        self.state.lock().rare(self).counts.closed_before_queue += 1;
+        self.state.lock().lazy(self).counts.closed_before_queue += 1;
     }
 
     /// Counts a handler that panicked.
     pub(crate) fn count_handler_panic(&self) {
-        self.state.lock().rare(self).counts.handler_panics += 1;
+        self.state.lock().lazy(self).counts.handler_panics += 1;
     }
 
     /// One instant of the gate.
@@ -348,13 +359,13 @@ impl Gate {
         Section::enter(self, &mut Effects::default()).snapshot()
     }
 
-    /// Has everything that happens from now on told to `audience`. Returns the former one, to be
+    /// Has everything that happens from now on told to `sink`. Returns the former one, to be
     /// dropped by the caller.
-    pub(crate) fn set_audience(&self, audience: Option<SharedAudience>) -> Option<SharedAudience> {
+    pub(crate) fn set_sink(&self, sink: Option<SharedSink>) -> Option<SharedSink> {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        let former = std::mem::replace(&mut section.rare().audience, audience);
+        let former = std::mem::replace(&mut section.lazy().sink, sink);
         section.settle();
         drop(section);
         effects.carry_out();
@@ -386,7 +397,7 @@ impl Gate {
 
 /// Takes a waiter out of the line, and says what it needed and since when it has waited.
 fn leave(section: &mut Section<'_>, ticket: Ticket) -> (u32, Instant) {
-    let Waiter { cost, since, waker } = section.rare().line.leave(ticket);
+    let Waiter { cost, since, waker } = section.lazy().line.leave(ticket);
     section.effects.retire(waker);
     (cost, since)
 }

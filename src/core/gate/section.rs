@@ -14,13 +14,12 @@ use crate::{
     core::{
         gate::{
             CALLED_BY_CLOSE, Gate,
-            counts::{Peaks, Snapshot, Totals, Units},
-            effects::{Change, Effects, EventKind, SharedAudience},
-            state::{Rare, State},
+            effects::{Change, Effects, EventKind, SharedSink},
+            state::{GateState, LazyState},
             word::{ALLOWANCE, Word},
         },
         line::{Ticket, Waiter},
-        rejection::{Clerk, Rejection, reason::RejectionReason},
+        rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     sync::{Mutex, MutexGuard, Ordering},
 };
@@ -28,9 +27,9 @@ use crate::{
 /// The lock, held, and the word as it is under it.
 pub(in crate::core) struct Section<'a> {
     gate: &'a Gate,
-    pub(in crate::core) state: MutexGuard<'a, State>,
+    pub(in crate::core) state: MutexGuard<'a, GateState>,
     /// What is counted in the word besides the state.
-    word: Word,
+    pub(super) word: Word,
     /// These two are exact while frozen. Otherwise they are of one reading of the word, which fast
     /// admissions and releases may outdate.
     used: u32,
@@ -66,9 +65,9 @@ impl<'a> Section<'a> {
 
     #[inline]
     fn read(&mut self) {
-        self.used = self.state.reach - self.word.units();
+        self.used = self.state.ceiling - self.word.units();
         self.in_flight = match self.state.units() {
-            Some(units) => units.reach - self.word.operations(),
+            Some(units) => units.ceiling - self.word.operations(),
             None => self.used,
         };
     }
@@ -114,7 +113,7 @@ impl<'a> Section<'a> {
         }
         let word = self.open();
         self.gate.word.store(word.bits(), Ordering::Release);
-        if self.state.rare.as_ref().is_some_and(|rare| rare.line.len() == 0) {
+        if self.state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() == 0) {
             self.tidy();
         }
     }
@@ -127,21 +126,18 @@ impl<'a> Section<'a> {
         let state = &mut *self.state;
         let most = state.capacity.min(state.counts.peak_used);
         let units = most.saturating_sub(self.used).min(ALLOWANCE);
-        state.reach = self.used + units;
+        state.ceiling = self.used + units;
         let operations = match state.units_mut() {
             Some(counts) => {
                 let operations = (counts.peak_in_flight - self.in_flight).min(ALLOWANCE);
-                counts.reach = self.in_flight + operations;
+                counts.ceiling = self.in_flight + operations;
                 operations
             }
             None => units,
         };
         let slow = state.is_closed
             || self.used > state.capacity
-            || state
-                .rare
-                .as_ref()
-                .is_some_and(|rare| rare.line.len() > 0 || rare.audience.is_some());
+            || state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() > 0 || lazy.sink.is_some());
         Word::new(units, operations, slow)
     }
 
@@ -149,19 +145,19 @@ impl<'a> Section<'a> {
     #[cold]
     pub(in crate::core) fn tidy(&mut self) {
         let state = &mut *self.state;
-        let Some(rare) = &mut state.rare else { return };
-        if rare.line.len() == 0 {
-            if let Some(spare) = rare.line.trim() {
+        let Some(lazy) = &mut state.lazy else { return };
+        if lazy.line.len() == 0 {
+            if let Some(spare) = lazy.line.trim() {
                 self.effects.free(spare);
             }
         }
-        if rare.drains.len() == 0 {
-            if let Some(spare) = rare.drains.trim() {
+        if lazy.drain_waiters.len() == 0 {
+            if let Some(spare) = lazy.drain_waiters.trim() {
                 self.effects.free(spare);
             }
         }
-        if state.is_frugal && rare.is_needless() {
-            self.effects.spare_rare = state.rare.take();
+        if state.is_compact && lazy.is_droppable() {
+            self.effects.spare_lazy = state.lazy.take();
         }
     }
 
@@ -188,8 +184,8 @@ impl<'a> Section<'a> {
     }
 
     #[inline]
-    pub(in crate::core) fn rare(&mut self) -> &mut Rare {
-        self.state.rare(self.gate)
+    pub(in crate::core) fn lazy(&mut self) -> &mut LazyState {
+        self.state.lazy(self.gate)
     }
 
     /// What has become of a place: admitted, or closed out, or `None` where it still waits.
@@ -197,7 +193,7 @@ impl<'a> Section<'a> {
         if ticket.number >= self.gate.called.load(Ordering::Relaxed) {
             return None;
         }
-        let closed_from = self.state.rare.as_ref().and_then(|rare| rare.closed_from);
+        let closed_from = self.state.lazy.as_ref().and_then(|lazy| lazy.closed_from);
         match closed_from {
             Some(first) if first <= ticket.number => Some(Err(RejectionReason::Closed)),
             _ => Some(Ok(())),
@@ -207,12 +203,12 @@ impl<'a> Section<'a> {
     /// A rejection for this reason, by the gate's own clerk or by this one.
     pub(in crate::core) fn reject(
         &mut self,
-        clerk: Option<&Mutex<Clerk>>,
+        rejections: Option<&Mutex<RejectionCache>>,
         reason: RejectionReason,
     ) -> Rejection {
-        match (&mut self.state.clerk, clerk) {
+        match (&mut self.state.rejections, rejections) {
             (Some(own), _) => own.reject(reason),
-            (None, Some(clerk)) => clerk.lock().reject(reason),
+            (None, Some(rejections)) => rejections.lock().reject(reason),
             (None, None) => unreachable!("nobody is rejected at a gate without a clerk"),
         }
     }
@@ -289,9 +285,9 @@ impl<'a> Section<'a> {
     /// Rejects everybody who waits, in the order of the line. Those before them were admitted.
     pub(in crate::core) fn close_line(&mut self) {
         let Some((first, mut waiter)) = self.advance() else { return };
-        self.rare().closed_from = Some(first);
+        self.lazy().closed_from = Some(first);
         loop {
-            self.rare().counts.closed_while_waiting += 1;
+            self.lazy().counts.closed_while_waiting += 1;
             self.effects.wake(waiter.waker);
             let waited = self.now().saturating_duration_since(waiter.since);
             self.record(EventKind::ClosedRejection, |change| {
@@ -309,24 +305,19 @@ impl<'a> Section<'a> {
 
     #[inline]
     fn advance(&mut self) -> Option<(u64, Waiter)> {
-        self.state.rare.as_mut().and_then(|rare| rare.line.advance())
+        self.state.lazy.as_mut().and_then(|lazy| lazy.line.advance())
     }
 
     /// Records a change for those who are subscribed. Costs a branch where nobody is.
     #[inline]
     pub(in crate::core) fn record(&mut self, kind: EventKind, detail: impl FnOnce(&mut Change)) {
-        if let Some(audience) = self.state.audience().cloned() {
-            self.tell(audience, kind, detail);
+        if let Some(sink) = self.state.sink().cloned() {
+            self.tell(sink, kind, detail);
         }
     }
 
     #[cold]
-    fn tell(
-        &mut self,
-        audience: SharedAudience,
-        kind: EventKind,
-        detail: impl FnOnce(&mut Change),
-    ) {
+    fn tell(&mut self, sink: SharedSink, kind: EventKind, detail: impl FnOnce(&mut Change)) {
         let mut change = Change {
             kind,
             sequence: self.next_sequence(),
@@ -343,75 +334,7 @@ impl<'a> Section<'a> {
             previous_capacity: None,
         };
         detail(&mut change);
-        self.effects.tell(&audience, change);
-    }
-
-    /// Every field of one instant: that of the word's reading, beside which nothing else changes.
-    pub(in crate::core) fn snapshot(&mut self) -> Snapshot {
-        let sequence = self.next_sequence();
-        let (used, in_flight) = (self.used, self.in_flight);
-        let State { capacity, is_closed, ref counts, ref rare, .. } = *self.state;
-        let rare_counts = rare.as_ref().map(|rare| rare.counts).unwrap_or_default();
-        let waiting = self.state.waiting();
-        let waiting_units = rare.as_ref().map_or(0, |rare| rare.line.units());
-        let admitted = self.state.admitted + self.word.admissions();
-        let queued = u64::from(waiting)
-            + counts.admitted_from_queue
-            + counts.expired
-            + counts.cancelled
-            + rare_counts.closed_while_waiting;
-        let finished = admitted - u64::from(in_flight) - counts.abandoned;
-        let units = match self.state.units() {
-            Some(units) => Units { admitted: units.admitted + self.word.counted_units(), ..*units },
-            // A plain gate's operations have one unit each.
-            None => Units {
-                admitted,
-                admitted_from_queue: counts.admitted_from_queue,
-                abandoned: counts.abandoned,
-                queued,
-                reach: 0,
-                peak_in_flight: counts.peak_used,
-                peak_waiting: u64::from(counts.peak_waiting),
-            },
-        };
-        Snapshot {
-            sequence,
-            capacity,
-            used,
-            in_flight,
-            waiting,
-            waiting_units,
-            is_closed,
-            totals: Totals {
-                admitted,
-                admitted_units: units.admitted,
-                admitted_from_queue: counts.admitted_from_queue,
-                admitted_from_queue_units: units.admitted_from_queue,
-                abandoned: counts.abandoned,
-                abandoned_units: units.abandoned,
-                queued,
-                queued_units: units.queued,
-                saturated: counts.saturated,
-                expired: counts.expired,
-                expired_before_queue: counts.expired_before_queue,
-                cancelled: counts.cancelled,
-                closed_before_queue: rare_counts.closed_before_queue,
-                closed_while_waiting: rare_counts.closed_while_waiting,
-                oversized: rare_counts.oversized,
-                bypassed: rare_counts.bypassed,
-                finished,
-                finished_units: units.admitted - u64::from(used) - units.abandoned,
-                handler_panics: rare_counts.handler_panics,
-                wait_time: counts.wait_time,
-            },
-            peaks: Peaks {
-                used: counts.peak_used as usize,
-                in_flight: units.peak_in_flight as usize,
-                waiting: counts.peak_waiting as usize,
-                waiting_units: units.peak_waiting as usize,
-                wait: Duration::from_nanos(counts.longest_wait_nanos),
-            },
-        }
+        self.effects.tell(&sink, change);
     }
 
     #[inline]
@@ -432,14 +355,14 @@ impl<'a> Section<'a> {
         }
         self.state.is_drained = true;
         self.record(EventKind::Drained, |_| {});
-        if let Some(rare) = &mut self.state.rare {
-            while let Some((_, waiter)) = rare.drains.advance() {
+        if let Some(lazy) = &mut self.state.lazy {
+            while let Some((_, waiter)) = lazy.drain_waiters.advance() {
                 self.effects.wake(waiter.waker);
             }
         }
     }
 
-    fn next_sequence(&mut self) -> u64 {
+    pub(super) fn next_sequence(&mut self) -> u64 {
         self.state.sequence += 1;
         self.state.sequence
     }

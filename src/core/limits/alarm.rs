@@ -27,24 +27,18 @@ pub(crate) struct Alarm {
     /// How long those may wait whom it wakes.
     pub(in crate::core) limit: Duration,
     pub(in crate::core) timer: Timer,
-    pub(in crate::core) bell: Waker,
+    pub(in crate::core) waker: Waker,
 }
 
 /// What became of setting an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::core) enum Setting {
+pub(in crate::core) enum Arming {
     /// It will ring.
-    Set,
+    Armed,
     /// That time is over already.
-    Over,
+    AlreadyDue,
     /// It never rings again: its runtime is gone.
-    Dead,
-}
-
-/// The runtime of this thread, if there is one.
-#[inline]
-pub(in crate::core) fn current_runtime() -> Option<Id> {
-    Handle::try_current().ok().map(|runtime| runtime.id())
+    RuntimeGone,
 }
 
 impl Alarm {
@@ -53,13 +47,13 @@ impl Alarm {
     /// # Panics
     ///
     /// Outside a tokio runtime with a timer.
-    pub(in crate::core) fn new(limit: Duration, bell: Waker) -> Box<Self> {
-        Box::new(Self { runtime: Handle::current().id(), limit, timer: Timer::new(), bell })
+    pub(in crate::core) fn new(limit: Duration, waker: Waker) -> Box<Self> {
+        Box::new(Self { runtime: Handle::current().id(), limit, timer: Timer::new(), waker })
     }
 
     /// Has it ring at this time. It may ring at once, also on this thread and before this returns, so no
     /// lock may be held.
-    pub(in crate::core) fn set(&mut self, at: Instant) -> Setting {
-        self.timer.set(at, &self.bell)
+    pub(in crate::core) fn arm(&mut self, at: Instant) -> Arming {
+        self.timer.arm(at, &self.waker)
     }
 }

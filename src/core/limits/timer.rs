@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{core::limits::alarm::Setting, sync::panics};
+use crate::{core::limits::alarm::Arming, sync::did_panic};
 
 #[derive(Debug)]
 pub(in crate::core) struct Timer(Pin<Box<Sleep>>);
@@ -26,23 +26,23 @@ impl Timer {
         Self(Box::pin(sleep_until(Instant::now())))
     }
 
-    /// Has it wake `bell` at this time, or at once and before this returns.
-    pub(in crate::core) fn set(&mut self, at: Instant, bell: &Waker) -> Setting {
+    /// Has it wake `waker` at this time, or at once and before this returns.
+    pub(in crate::core) fn arm(&mut self, at: Instant, waker: &Waker) -> Arming {
         // It went off before its time: its runtime is being shut down, and to poll it would panic.
         if self.0.is_elapsed() && self.0.deadline() > Instant::now() {
-            return Setting::Dead;
+            return Arming::RuntimeGone;
         }
-        let mut setting = Setting::Dead;
+        let mut arming = Arming::RuntimeGone;
         // A timer whose runtime is shut down panics.
-        panics(|| {
+        did_panic(|| {
             self.0.as_mut().reset(at);
             // Under its budget a task might be told to come back instead.
             let mut timer = unconstrained(self.0.as_mut());
-            setting = match Pin::new(&mut timer).poll(&mut Context::from_waker(bell)) {
-                Poll::Pending => Setting::Set,
-                Poll::Ready(()) => Setting::Over,
+            arming = match Pin::new(&mut timer).poll(&mut Context::from_waker(waker)) {
+                Poll::Pending => Arming::Armed,
+                Poll::Ready(()) => Arming::AlreadyDue,
             };
         });
-        setting
+        arming
     }
 }

@@ -63,13 +63,13 @@ impl<Lane> List<Lane> {
     #[inline]
     pub(in crate::core) fn append<T: Linked<Lane>>(
         &mut self,
-        places: &mut impl IndexMut<u32, Output = T>,
+        nodes: &mut impl IndexMut<u32, Output = T>,
         at: u32,
     ) -> Links {
         let links = Links { prev: self.tail, next: NONE };
         match self.tail {
             NONE => self.head = at,
-            tail => places[tail].links().next = at,
+            tail => nodes[tail].links().next = at,
         }
         self.tail = at;
         self.len += 1;
@@ -80,16 +80,16 @@ impl<Lane> List<Lane> {
     #[inline]
     pub(in crate::core) fn close_gap<T: Linked<Lane>>(
         &mut self,
-        places: &mut impl IndexMut<u32, Output = T>,
+        nodes: &mut impl IndexMut<u32, Output = T>,
         Links { prev, next }: Links,
     ) {
         match prev {
             NONE => self.head = next,
-            _ => places[prev].links().next = next,
+            _ => nodes[prev].links().next = next,
         }
         match next {
             NONE => self.tail = prev,
-            _ => places[next].links().prev = prev,
+            _ => nodes[next].links().prev = prev,
         }
         self.len -= 1;
     }
@@ -100,12 +100,12 @@ impl<Lane> List<Lane> {
     /// The places from head to tail, with the invariant verified on the way.
     pub(in crate::core) fn verified<T: Linked<Lane>>(
         &self,
-        places: &mut impl IndexMut<u32, Output = T>,
+        nodes: &mut impl IndexMut<u32, Output = T>,
     ) -> Vec<u32> {
         let mut seen = Vec::new();
         let (mut at, mut before) = (self.head, NONE);
         while at != NONE {
-            let Links { prev, next } = *places[at].links();
+            let Links { prev, next } = *nodes[at].links();
             assert_eq!(prev, before);
             seen.push(at);
             (before, at) = (at, next);

@@ -8,7 +8,7 @@
 //!
 //! 1. `waiting` holds who waits, in the order of their arrival, which is that of their numbers.
 //! 2. `units` is the sum of their costs.
-//! 3. `limited` holds those among them whose limit an alarm keeps, in the same order.
+//! 3. `on_alarm` holds those among them whose limit an alarm keeps, in the same order.
 //! 4. All other places are vacant, and linked by `next` from `vacant`. They have no waker, and nobody's number.
 
 mod list;
@@ -35,23 +35,23 @@ pub(crate) struct Ticket {
     pub(crate) number: u64,
     /// The cost, and below it where the place is. Two in one, because a ticket of two numbers travels in
     /// registers, and one of three through memory.
-    seat: u64,
+    packed: u64,
 }
 
 impl Ticket {
     #[inline]
     fn new(number: u64, cost: u32, at: u32) -> Self {
-        Self { number, seat: (u64::from(cost) << 32) | u64::from(at) }
+        Self { number, packed: (u64::from(cost) << 32) | u64::from(at) }
     }
 
     #[inline]
     pub(crate) fn cost(self) -> u32 {
-        (self.seat >> 32) as u32
+        (self.packed >> 32) as u32
     }
 
     #[inline]
     fn at(self) -> u32 {
-        self.seat as u32
+        self.packed as u32
     }
 }
 
@@ -66,17 +66,17 @@ pub(crate) struct Waiter {
 /// One cache line.
 #[derive(Debug)]
 #[repr(align(64))]
-pub(crate) struct Place {
+pub(crate) struct Node {
     number: u64,
     since: Instant,
     waker: Option<Waker>,
     cost: u32,
     links: Links,
-    limited: Links,
-    is_limited: bool,
+    on_alarm: Links,
+    is_on_alarm: bool,
 }
 
-impl Linked for Place {
+impl Linked for Node {
     fn links(&mut self) -> &mut Links {
         &mut self.links
     }
@@ -84,15 +84,15 @@ impl Linked for Place {
 
 /// The lane of those whose limit an alarm keeps.
 #[derive(Debug)]
-enum Limited {}
+enum OnAlarm {}
 
-impl Linked<Limited> for Place {
+impl Linked<OnAlarm> for Node {
     fn links(&mut self) -> &mut Links {
-        &mut self.limited
+        &mut self.on_alarm
     }
 }
 
-/// In this order: see `State`.
+/// In this order: see `GateState`.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Line {
@@ -101,17 +101,17 @@ pub(crate) struct Line {
     vacant: u32,
     /// Kept here because every section asks for it. 0 if nobody waits.
     head_cost: u32,
-    limited: List<Limited>,
+    on_alarm: List<OnAlarm>,
     units: u64,
     next: u64,
-    places: Chunks<Place, CHUNK>,
+    nodes: Chunks<Node, CHUNK>,
 }
 
 impl Line {
     /// An empty line in which the first who joins has this number.
     pub(crate) fn new(next: u64) -> Self {
-        let (places, waiting, limited) = (Chunks::new(), List::new(), List::new());
-        Self { places, vacant: NONE, waiting, limited, units: 0, head_cost: 0, next }
+        let (nodes, waiting, on_alarm) = (Chunks::new(), List::new(), List::new());
+        Self { nodes, vacant: NONE, waiting, on_alarm, units: 0, head_cost: 0, next }
     }
 
     /// How many wait.
@@ -133,8 +133,8 @@ impl Line {
 
     /// The largest cost in the line. Looks at everybody in it.
     pub(crate) fn largest_cost(&self) -> Option<u32> {
-        let places = successors(self.waiting.head(), |&at| self.places[at].links.next());
-        places.map(|at| self.places[at].cost).max()
+        let nodes = successors(self.waiting.head(), |&at| self.nodes[at].links.next());
+        nodes.map(|at| self.nodes[at].cost).max()
     }
 
     /// Joins at the tail.
@@ -148,18 +148,18 @@ impl Line {
             self.head_cost = cost;
         }
         if self.vacant == NONE {
-            self.add_place(since);
+            self.add_node(since);
         }
         let at = self.vacant;
-        let links = self.waiting.append(&mut self.places, at);
-        let place = &mut self.places[at];
-        self.vacant = place.links.next;
+        let links = self.waiting.append(&mut self.nodes, at);
+        let node = &mut self.nodes[at];
+        self.vacant = node.links.next;
         // One by one, because a place that is moved is read before it has reached the cache.
-        place.number = number;
-        place.since = since;
-        place.waker = waker;
-        place.cost = cost;
-        place.links = links;
+        node.number = number;
+        node.since = since;
+        node.waker = waker;
+        node.cost = cost;
+        node.links = links;
         Ticket::new(number, cost, at)
     }
 
@@ -172,94 +172,94 @@ impl Line {
 
     /// Takes a waiter out of the line, from wherever it stands.
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Waiter {
-        let number = self.places[ticket.at()].number;
+        let number = self.nodes[ticket.at()].number;
         assert_eq!(number, ticket.number, "who leaves the line is in it");
         self.remove(ticket.at()).1
     }
 
     /// Whether this waiter would be woken by an equal of `waker`.
     pub(crate) fn wakes(&self, ticket: Ticket, waker: &Waker) -> bool {
-        self.places[ticket.at()].waker.as_ref().is_some_and(|own| own.will_wake(waker))
+        self.nodes[ticket.at()].waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
     /// Has this waiter woken by `waker` from now on. Returns the waker it replaces.
     pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
-        self.places[ticket.at()].waker.replace(waker)
+        self.nodes[ticket.at()].waker.replace(waker)
     }
 
     /// Has an alarm keep the limit of this waiter, unless somebody behind it came to that first.
-    pub(crate) fn limit(&mut self, ticket: Ticket) -> bool {
-        let last = self.limited.tail().map(|at| self.places[at].number);
+    pub(crate) fn put_on_alarm(&mut self, ticket: Ticket) -> bool {
+        let last = self.on_alarm.tail().map(|at| self.nodes[at].number);
         let is_last = last.is_none_or(|number| number < ticket.number);
         if is_last {
-            let limited = self.limited.append(&mut self.places, ticket.at());
-            let place = &mut self.places[ticket.at()];
-            (place.limited, place.is_limited) = (limited, true);
+            let on_alarm = self.on_alarm.append(&mut self.nodes, ticket.at());
+            let node = &mut self.nodes[ticket.at()];
+            (node.on_alarm, node.is_on_alarm) = (on_alarm, true);
         }
         is_last
     }
 
     /// Whether an alarm keeps the limit of this waiter.
-    pub(crate) fn is_limited(&self, ticket: Ticket) -> bool {
-        self.places[ticket.at()].is_limited
+    pub(crate) fn is_on_alarm(&self, ticket: Ticket) -> bool {
+        self.nodes[ticket.at()].is_on_alarm
     }
 
     /// Leaves the limit of this waiter, which an alarm keeps, to itself.
-    pub(crate) fn unlimit(&mut self, ticket: Ticket) {
-        let place = &mut self.places[ticket.at()];
-        place.is_limited = false;
-        let limited = place.limited;
-        self.limited.close_gap(&mut self.places, limited);
+    pub(crate) fn take_off_alarm(&mut self, ticket: Ticket) {
+        let node = &mut self.nodes[ticket.at()];
+        node.is_on_alarm = false;
+        let on_alarm = node.on_alarm;
+        self.on_alarm.close_gap(&mut self.nodes, on_alarm);
     }
 
     /// Since when the first waits whose limit an alarm keeps.
-    pub(crate) fn limited_since(&self) -> Option<Instant> {
-        self.limited.head().map(|at| self.places[at].since)
+    pub(crate) fn first_on_alarm_since(&self) -> Option<Instant> {
+        self.on_alarm.head().map(|at| self.nodes[at].since)
     }
 
     /// Leaves the limit of that one to itself. Its waker leaves with the answer.
-    pub(crate) fn unlimit_first(&mut self) -> Option<Waker> {
-        let place = &mut self.places[self.limited.head()?];
-        place.is_limited = false;
-        let (limited, waker) = (place.limited, place.waker.take());
-        self.limited.close_gap(&mut self.places, limited);
+    pub(crate) fn take_first_off_alarm(&mut self) -> Option<Waker> {
+        let node = &mut self.nodes[self.on_alarm.head()?];
+        node.is_on_alarm = false;
+        let (on_alarm, waker) = (node.on_alarm, node.waker.take());
+        self.on_alarm.close_gap(&mut self.nodes, on_alarm);
         waker
     }
 
     /// Takes out the memory that a burst leaves behind, once nobody waits.
-    pub(crate) fn trim(&mut self) -> Option<Spare<Place>> {
+    pub(crate) fn trim(&mut self) -> Option<Spare<Node>> {
         if self.waiting.len() > 0 {
             return None;
         }
-        let spare = self.places.trim()?;
+        let spare = self.nodes.trim()?;
         self.vacant = NONE;
         Some(spare)
     }
 
     /// Makes a place for who joins, where none is vacant.
     #[cold]
-    fn add_place(&mut self, since: Instant) {
-        let at = self.places.len();
-        let (links, limited) = (Links::NONE, Links::NONE);
-        let (number, waker, cost, is_limited) = (NOBODY, None, 0, false);
-        self.places.push(Place { number, since, waker, cost, links, limited, is_limited });
+    fn add_node(&mut self, since: Instant) {
+        let at = self.nodes.len();
+        let (links, on_alarm) = (Links::NONE, Links::NONE);
+        let (number, waker, cost, is_on_alarm) = (NOBODY, None, 0, false);
+        self.nodes.push(Node { number, since, waker, cost, links, on_alarm, is_on_alarm });
         self.vacant = at;
     }
 
     #[inline]
     fn remove(&mut self, at: u32) -> (u64, Waiter) {
-        let place = &mut self.places[at];
-        let Place { number, since, cost, links, limited, .. } = *place;
-        let waker = place.waker.take();
-        let is_limited = mem::take(&mut place.is_limited);
-        place.number = NOBODY;
-        place.links.next = mem::replace(&mut self.vacant, at);
-        if is_limited {
-            self.limited.close_gap(&mut self.places, limited);
+        let node = &mut self.nodes[at];
+        let Node { number, since, cost, links, on_alarm, .. } = *node;
+        let waker = node.waker.take();
+        let is_on_alarm = mem::take(&mut node.is_on_alarm);
+        node.number = NOBODY;
+        node.links.next = mem::replace(&mut self.vacant, at);
+        if is_on_alarm {
+            self.on_alarm.close_gap(&mut self.nodes, on_alarm);
         }
-        self.waiting.close_gap(&mut self.places, links);
+        self.waiting.close_gap(&mut self.nodes, links);
         self.units -= u64::from(cost);
-        self.head_cost = self.waiting.head().map_or(0, |head| self.places[head].cost);
+        self.head_cost = self.waiting.head().map_or(0, |head| self.nodes[head].cost);
         (number, Waiter { cost, since, waker })
     }
 }
@@ -284,7 +284,7 @@ mod tests {
         ) {
             let mut line = Line::new(7);
             let mut model: VecDeque<Ticket> = VecDeque::new();
-            let mut limited: VecDeque<Ticket> = VecDeque::new();
+            let mut on_alarm: VecDeque<Ticket> = VecDeque::new();
             for (step, index, cost) in steps {
                 match step {
                     0 | 1 => {
@@ -292,8 +292,8 @@ mod tests {
                         prop_assert!(model.iter().all(|earlier| earlier.number < ticket.number));
                         model.push_back(ticket);
                         if cost % 2 == 0 {
-                            prop_assert!(line.limit(ticket));
-                            limited.push_back(ticket);
+                            prop_assert!(line.put_on_alarm(ticket));
+                            on_alarm.push_back(ticket);
                         }
                     }
                     2 => {
@@ -306,30 +306,30 @@ mod tests {
                         let ticket = model.remove(index.index(model.len())).unwrap();
                         prop_assert_eq!(line.leave(ticket).cost, ticket.cost());
                     }
-                    4 if cost % 2 == 0 && !limited.is_empty() => {
-                        let ticket = limited.remove(index.index(limited.len())).unwrap();
-                        line.unlimit(ticket);
+                    4 if cost % 2 == 0 && !on_alarm.is_empty() => {
+                        let ticket = on_alarm.remove(index.index(on_alarm.len())).unwrap();
+                        line.take_off_alarm(ticket);
                     }
                     4 => {
-                        line.unlimit_first();
-                        limited.pop_front();
+                        line.take_first_off_alarm();
+                        on_alarm.pop_front();
                     }
                     _ => {}
                 }
                 let order: Vec<u32> = model.iter().map(|ticket| ticket.at()).collect();
-                prop_assert_eq!(line.waiting.verified(&mut line.places), order);
-                limited.retain(|ticket| model.contains(ticket));
-                let order: Vec<u32> = limited.iter().map(|ticket| ticket.at()).collect();
-                prop_assert_eq!(line.limited.verified(&mut line.places), order);
-                prop_assert!(model.iter().all(|ticket| line.is_limited(*ticket) == limited.contains(ticket)));
+                prop_assert_eq!(line.waiting.verified(&mut line.nodes), order);
+                on_alarm.retain(|ticket| model.contains(ticket));
+                let order: Vec<u32> = on_alarm.iter().map(|ticket| ticket.at()).collect();
+                prop_assert_eq!(line.on_alarm.verified(&mut line.nodes), order);
+                prop_assert!(model.iter().all(|ticket| line.is_on_alarm(*ticket) == on_alarm.contains(ticket)));
                 prop_assert_eq!(line.units, model.iter().map(|ticket| u64::from(ticket.cost())).sum::<u64>());
                 let first = Some(line.vacant).filter(|&at| at != NONE);
-                let vacant: Vec<u32> = successors(first, |&at| line.places[at].links.next()).collect();
-                prop_assert_eq!(line.places.len() as usize, model.len() + vacant.len());
+                let vacant: Vec<u32> = successors(first, |&at| line.nodes[at].links.next()).collect();
+                prop_assert_eq!(line.nodes.len() as usize, model.len() + vacant.len());
                 prop_assert!(vacant.iter().all(|&at| !model.iter().any(|ticket| ticket.at() == at)));
-                prop_assert!(vacant.iter().all(|&at| line.places[at].waker.is_none()));
-                prop_assert!(vacant.iter().all(|&at| line.places[at].number == NOBODY));
-                prop_assert!(vacant.iter().all(|&at| !line.places[at].is_limited));
+                prop_assert!(vacant.iter().all(|&at| line.nodes[at].waker.is_none()));
+                prop_assert!(vacant.iter().all(|&at| line.nodes[at].number == NOBODY));
+                prop_assert!(vacant.iter().all(|&at| !line.nodes[at].is_on_alarm));
                 prop_assert_eq!(line.largest_cost(), model.iter().map(|ticket| ticket.cost()).max());
             }
         }
@@ -339,20 +339,20 @@ mod tests {
     fn a_long_line_gives_its_memory_back_once_nobody_waits() {
         let mut line = Line::new(0);
         let tickets: Vec<_> = (0..3 * CHUNK as u32).map(|_| line.join(waiter(1))).collect();
-        assert_eq!(line.places.len() as usize, 3 * CHUNK);
+        assert_eq!(line.nodes.len() as usize, 3 * CHUNK);
         assert!(line.trim().is_none(), "places are held");
         line.advance().unwrap();
         for &ticket in &tickets[1..] {
             line.leave(ticket);
         }
         assert!(line.trim().is_some());
-        assert_eq!((line.places.len(), line.len()), (0, 0));
+        assert_eq!((line.nodes.len(), line.len()), (0, 0));
         let ticket = line.join(waiter(2));
         assert_eq!((ticket.number, line.len()), (3 * CHUNK as u64, 1));
     }
 
     #[test]
     fn a_place_and_its_bookkeeping_stay_small() {
-        assert!(size_of::<Place>() <= 64, "{}", size_of::<Place>());
+        assert!(size_of::<Node>() <= 64, "{}", size_of::<Node>());
     }
 }

@@ -4,12 +4,10 @@
 use tokio::runtime::{self, Id};
 
 use super::*;
-use crate::core::{
-    gate::arrival::Keeping,
-    limits::{
-        alarm::{Alarm, Setting},
-        timer::Timer,
-    },
+use crate::core::limits::{
+    LimitEnforcer,
+    alarm::{Alarm, Arming},
+    timer::Timer,
 };
 use crate::sync::Weak;
 
@@ -30,16 +28,16 @@ struct GateBell(Weak<Gate>);
 impl Wake for GateBell {
     fn wake(self: Arc<Self>) {
         if let Some(gate) = self.0.upgrade() {
-            gate.ring();
+            gate.fire_alarm();
         }
     }
 }
 
 impl Shared {
     /// Arrives in this runtime, with the gate's own limit.
-    fn offer(&self, runtime: Id, waker: &Waker) -> Arrived {
-        let patience = Patience::Prepared(Some(waker.clone()), Some(runtime));
-        self.arrive(Arrival { cost: 1, expired: None, patience })
+    fn offer(&self, runtime: Id, waker: &Waker) -> ArrivalOutcome {
+        let when_full = WhenFull::Join(Some(waker.clone()), Some(runtime));
+        self.arrive(Arrival { cost: 1, expired: None, when_full })
     }
 }
 
@@ -48,7 +46,7 @@ struct Waiter {
     ticket: Ticket,
     mark: Arc<Mark>,
     waker: Waker,
-    keeping: Keeping,
+    enforcer: LimitEnforcer,
 }
 
 impl Waiter {
@@ -56,27 +54,27 @@ impl Waiter {
     fn joining(gate: &Shared, runtime: Id, limit: Duration, timer: &Timer) -> Self {
         let (mark, waker) = Mark::new();
         let arrived = gate.offer(runtime, &waker);
-        let Arrived::Waits { ticket, keeping, .. } = arrived else {
+        let ArrivalOutcome::Queued { ticket, enforcer, .. } = arrived else {
             panic!("a full gate with room made of an arrival: {arrived:?}");
         };
-        Self { ticket, mark, waker, keeping }.bringing(gate, runtime, limit, timer)
+        Self { ticket, mark, waker, enforcer }.bringing(gate, runtime, limit, timer)
     }
 
     /// Brings an alarm, if it is to.
     fn bringing(self, gate: &Shared, runtime: Id, limit: Duration, timer: &Timer) -> Self {
-        if self.keeping != Keeping::NewAlarm {
+        if self.enforcer != LimitEnforcer::NewAlarm {
             return self;
         }
-        let bell = Arc::new(GateBell(Arc::downgrade(&gate.0))).into();
-        let alarm = Alarm { runtime, limit, timer: timer.clone(), bell };
-        Self { keeping: gate.adopt(self.ticket, Box::new(alarm)), ..self }
+        let alarm_waker = Arc::new(GateBell(Arc::downgrade(&gate.0))).into();
+        let alarm = Alarm { runtime, limit, timer: timer.clone(), waker: alarm_waker };
+        Self { enforcer: gate.adopt(self.ticket, Box::new(alarm)), ..self }
     }
 
     /// It has been woken, or saw to its limit without that; and does so now.
     fn assert_keeps_its_limit(&self, gate: &Shared) {
-        assert!(self.mark.was_woken() || self.keeping == Keeping::Own, "forgotten");
+        assert!(self.mark.was_woken() || self.enforcer == LimitEnforcer::Waiter, "forgotten");
         let found = gate.look(self.ticket, Waker::noop(), None);
-        assert!(matches!(found, Looked::Waits(Keeping::Own)), "{found:?}");
+        assert!(matches!(found, WaiterState::Waiting(LimitEnforcer::Waiter)), "{found:?}");
     }
 
     /// What has become of it, or `None` while it waits.
@@ -129,14 +127,17 @@ fn an_alarm_that_rings_early_is_set_again() {
         let _held = gate.now(1);
         let timer = Timer::new();
         let first = Waiter::joining(&gate, here, FAR, &timer);
-        assert_eq!(first.keeping, Keeping::Alarm);
+        assert_eq!(first.enforcer, LimitEnforcer::Alarm);
         let ringing = ringing(&timer);
         let leaving = beside(&gate, move |gate| gate.cancel(first.ticket));
         let second = Waiter::joining(&gate, here, FAR, &timer);
         assert!(ended(ringing), "it was set");
         ended(leaving);
         assert!(!second.mark.was_woken(), "its limit has not passed");
-        assert!(second.keeping == Keeping::Own || timer.go_off(), "nobody keeps its limit");
+        assert!(
+            second.enforcer == LimitEnforcer::Waiter || timer.go_off(),
+            "nobody keeps its limit"
+        );
     });
 }
 
@@ -173,10 +174,10 @@ fn a_hand_over_beside_a_joining_waiter_forgets_nobody() {
         let (mark, waker) = Mark::new();
         let first = match gate.offer(here, &waker) {
             // Joined, and perhaps admitted by now.
-            Arrived::Waits { ticket, keeping, .. } => {
-                Waiter { ticket, mark, waker, keeping }.bringing(&gate, here, PASSED, &timer)
+            ArrivalOutcome::Queued { ticket, enforcer, .. } => {
+                Waiter { ticket, mark, waker, enforcer }.bringing(&gate, here, PASSED, &timer)
             }
-            Arrived::Admitted => return ended(releasing),
+            ArrivalOutcome::Admitted => return ended(releasing),
             other => panic!("a gate with room made of an arrival: {other:?}"),
         };
         ended(releasing);
@@ -194,7 +195,7 @@ fn an_alarm_that_is_late_when_it_is_set_wakes_at_once() {
     explore(3, move || {
         let gate = Shared::plain(1, 2);
         let _held = gate.now(1);
-        let (late, timer) = (Timer::of(Setting::Over), Timer::of(Setting::Over));
+        let (late, timer) = (Timer::of(Arming::AlreadyDue), Timer::of(Arming::AlreadyDue));
         let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &late));
         let own = Waiter::joining(&gate, here, PASSED, &timer);
         let other = ended(other);
@@ -209,7 +210,7 @@ fn an_alarm_that_was_dead_before_is_replaced() {
     explore(3, move || {
         let gate = Shared::plain(1, 3);
         let _held = gate.now(1);
-        let (dead, alive) = (Timer::of(Setting::Dead), Timer::new());
+        let (dead, alive) = (Timer::of(Arming::RuntimeGone), Timer::new());
         let (own_timer, other_timer) = (dead.clone(), alive.clone());
         let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &other_timer));
         let own = Waiter::joining(&gate, here, PASSED, &own_timer);
@@ -256,8 +257,8 @@ fn a_waiter_with_a_new_waker_is_not_forgotten() {
         let (mark, waker) = Mark::new();
         let found = gate.look(waiter.ticket, &waker, None);
         ended(ringing);
-        let Looked::Waits(keeping) = found else { panic!("nobody admits it: {found:?}") };
-        assert!(mark.was_woken() || keeping == Keeping::Own, "forgotten");
+        let WaiterState::Waiting(enforcer) = found else { panic!("nobody admits it: {found:?}") };
+        assert!(mark.was_woken() || enforcer == LimitEnforcer::Waiter, "forgotten");
     });
 }
 
@@ -276,9 +277,9 @@ fn an_alarm_serves_one_runtime() {
         });
         let own = Waiter::joining(&gate, here, PASSED, &near);
         let stranger = ended(stranger);
-        let (served, timer) = match (own.keeping, stranger.keeping) {
-            (Keeping::Alarm, Keeping::Own) => (own, near),
-            (Keeping::Own, Keeping::Alarm) => (stranger, far),
+        let (served, timer) = match (own.enforcer, stranger.enforcer) {
+            (LimitEnforcer::Alarm, LimitEnforcer::Waiter) => (own, near),
+            (LimitEnforcer::Waiter, LimitEnforcer::Alarm) => (stranger, far),
             other => panic!("an alarm for both, or for nobody: {other:?}"),
         };
         ring_out(&[&timer]);

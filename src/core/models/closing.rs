@@ -94,16 +94,16 @@ fn the_drain_is_told_once_and_last() {
         let held = gate.now(1);
         let (_, waker) = Mark::new();
         let ticket = gate.join(1, &waker);
-        gate.set_audience(Some(recorder.clone()));
+        gate.set_sink(Some(recorder.clone()));
         let releasing = thread::spawn(move || drop(held));
         let cancelling = beside(&gate, move |gate| gate.cancel(ticket));
         gate.close();
         ended(releasing);
         ended(cancelling);
         let kinds: Vec<_> = recorder.changes().into_iter().map(|change| change.kind).collect();
-        let drains = kinds.iter().filter(|&&kind| kind == EventKind::Drained).count();
-        assert_eq!((drains, kinds.last()), (1, Some(&EventKind::Drained)), "{kinds:?}");
+        let drain_waiters = kinds.iter().filter(|&&kind| kind == EventKind::Drained).count();
+        assert_eq!((drain_waiters, kinds.last()), (1, Some(&EventKind::Drained)), "{kinds:?}");
         assert!(gate.is_closed());
-        assert!(gate.await_drain(Waker::noop().clone()).is_none());
+        assert!(gate.join_drain(Waker::noop().clone()).is_none());
     });
 }

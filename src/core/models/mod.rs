@@ -31,18 +31,20 @@ use crate::{
     core::{
         gate::{
             Gate, GateKind,
-            arrival::{Arrival, Arrived, Expiry, Looked, Patience},
-            counts::Snapshot,
-            effects::{Audience, Change, EventKind, SharedAudience},
+            arrival::{Arrival, ArrivalOutcome, WaiterState, WhenFull},
+            effects::{Change, EventKind, EventSink, SharedSink},
+            snapshot::Snapshot,
             word::Word,
         },
+        limits::Expiry,
         line::Ticket,
         operation::{
-            arrive::{Permit, admit_now},
-            handle::{Ask, Home, Visit},
+            arrive::admit_now,
+            handle::{GateHandle, IntoOwnedHandle, WaitPolicy},
+            permit::Permit,
             wait::Wait,
         },
-        rejection::{Clerk, Rejection, reason::RejectionReason},
+        rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     sync::{
         Arc, Mutex as GateMutex, Ordering,
@@ -87,12 +89,12 @@ fn explore_some(
 #[derive(Clone, Debug)]
 struct Shared(Arc<Gate>);
 
-impl Home for Shared {
+impl GateHandle for Shared {
     fn gate(&self) -> &Gate {
         &self.0
     }
 
-    fn clerk(&self) -> Option<&GateMutex<Clerk>> {
+    fn rejections(&self) -> Option<&GateMutex<RejectionCache>> {
         None
     }
 
@@ -100,15 +102,15 @@ impl Home for Shared {
         None
     }
 
-    fn bell(&self) -> Waker {
+    fn alarm_waker(&self) -> Waker {
         Waker::noop().clone()
     }
 }
 
-impl Visit for Shared {
-    type Stay = Self;
+impl IntoOwnedHandle for Shared {
+    type Owned = Self;
 
-    fn stay(self) -> Self {
+    fn into_owned(self) -> Self {
         self
     }
 }
@@ -125,8 +127,8 @@ type Admission = Result<Permit<Shared>, RejectionReason>;
 
 impl Shared {
     fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
-        let clerk = Clerk::new("model".into(), false);
-        Self(Arc::new(Gate::new(capacity, room, kind, Some(clerk))))
+        let rejections = RejectionCache::new("model".into(), false);
+        Self(Arc::new(Gate::new(capacity, room, kind, Some(rejections))))
     }
 
     fn plain(capacity: u32, room: u32) -> Self {
@@ -152,11 +154,11 @@ impl Shared {
 
     /// Admits work that starts at once, or rejects it.
     fn now(&self, cost: usize) -> Admission {
-        admit_now(self.clone(), cost, Ask::Now).map(Permit::start).map_err(reason)
+        admit_now(self.clone(), cost, WaitPolicy::NoWait).map(Permit::start).map_err(reason)
     }
 
     fn wait(&self, cost: usize) -> Wait<Shared> {
-        Wait::new(self.clone(), cost, Ask::Patiently)
+        Wait::new(self.clone(), cost, WaitPolicy::UpToLimit)
     }
 
     /// Waits on this thread for as long as it takes; the work starts at once.
@@ -164,7 +166,7 @@ impl Shared {
         block_on(self.wait(cost)).map(Permit::start).map_err(reason)
     }
 
-    fn arrive(&self, arrival: Arrival) -> Arrived {
+    fn arrive(&self, arrival: Arrival) -> ArrivalOutcome {
         self.0.arrive(arrival, None)
     }
 
@@ -174,9 +176,9 @@ impl Shared {
 
     /// Takes a place in the line of a gate that is full.
     fn join(&self, cost: usize, waker: &Waker) -> Ticket {
-        let patience = Patience::Prepared(Some(waker.clone()), None);
-        match self.arrive(Arrival { cost, expired: None, patience }) {
-            Arrived::Waits { ticket, .. } => ticket,
+        let when_full = WhenFull::Join(Some(waker.clone()), None);
+        match self.arrive(Arrival { cost, expired: None, when_full }) {
+            ArrivalOutcome::Queued { ticket, .. } => ticket,
             other => panic!("a full gate with room made of an arrival: {other:?}"),
         }
     }
@@ -184,8 +186,8 @@ impl Shared {
     /// What has become of a place, or `None` while it waits.
     fn find(&self, ticket: Ticket, waker: &Waker) -> Option<Result<(), RejectionReason>> {
         match self.look(ticket, waker, None) {
-            Looked::Called(outcome) => Some(outcome.map_err(reason)),
-            Looked::Waits(_) => None,
+            WaiterState::Settled(outcome) => Some(outcome.map_err(reason)),
+            WaiterState::Waiting(_) => None,
         }
     }
 
@@ -195,24 +197,24 @@ impl Shared {
         let state = self.state.lock();
         let word = Word::from_bits(self.word.load(Ordering::Acquire));
         let peak = state.counts.peak_used;
-        let used = state.reach - word.units();
+        let used = state.ceiling - word.units();
         let most = state.capacity.min(peak).saturating_sub(used);
         assert_eq!(word.units(), most, "all but a new peak may be admitted");
         if let Some(units) = state.units() {
-            let in_flight = units.reach - word.operations();
+            let in_flight = units.ceiling - word.operations();
             assert_eq!(word.operations(), units.peak_in_flight - in_flight);
         } else {
             assert_eq!(word.operations(), word.units());
         }
-        let rare = state.rare.as_ref();
-        let waiting = rare.map_or(0, |rare| rare.line.len());
-        if let Some(head) = rare.and_then(|rare| rare.line.head_cost()) {
+        let lazy = state.lazy.as_ref();
+        let waiting = lazy.map_or(0, |lazy| lazy.line.len());
+        if let Some(head) = lazy.and_then(|lazy| lazy.line.head_cost()) {
             let free = state.capacity.saturating_sub(used);
             assert!(head > free, "the head of the line fits: {head} of {free}");
         }
-        let audience = rare.is_some_and(|rare| rare.audience.is_some());
+        let sink = lazy.is_some_and(|lazy| lazy.sink.is_some());
         let slow = waiting > 0 || state.is_closed || used > state.capacity;
-        assert_eq!(word.is_slow(), slow || audience, "slow exactly where it must be");
+        assert_eq!(word.is_slow(), slow || sink, "slow exactly where it must be");
         assert!(!word.is_slow() || word.admissions() == 0, "nothing is counted in a slow word");
         assert!(!state.is_closed || waiting == 0, "nobody waits at a closed gate");
         assert!(used <= peak, "{used} units used, above the peak");
@@ -267,12 +269,12 @@ fn ended<T>(thread: JoinHandle<T>) -> T {
 }
 
 /// Wakes a thread that blocks.
-struct Bell {
+struct AlarmWaker {
     rung: Mutex<bool>,
     rings: Condvar,
 }
 
-impl Wake for Bell {
+impl Wake for AlarmWaker {
     fn wake(self: Arc<Self>) {
         *self.rung.lock().expect("not poisoned") = true;
         self.rings.notify_one();
@@ -281,16 +283,16 @@ impl Wake for Bell {
 
 /// Polls until it is ready, and only when it has been woken.
 fn block_on<F: Future>(future: F) -> F::Output {
-    let bell = Arc::new(Bell { rung: Mutex::new(false), rings: Condvar::new() });
-    let waker = Waker::from(bell.clone());
+    let alarm_waker = Arc::new(AlarmWaker { rung: Mutex::new(false), rings: Condvar::new() });
+    let waker = Waker::from(alarm_waker.clone());
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        let mut rung = bell.rung.lock().expect("not poisoned");
+        let mut rung = alarm_waker.rung.lock().expect("not poisoned");
         while !*rung {
-            rung = bell.rings.wait(rung).expect("not poisoned");
+            rung = alarm_waker.rings.wait(rung).expect("not poisoned");
         }
         *rung = false;
     }
@@ -321,7 +323,7 @@ impl Wake for Mark {
 #[derive(Debug, Default)]
 struct Recorder(Ledger<Vec<(ThreadId, Change)>>);
 
-impl Audience for Recorder {
+impl EventSink for Recorder {
     fn post(self: Arc<Self>, changes: Vec<Change>) {
         let teller = thread::current().id();
         let mut told = self.0.lock().expect("not poisoned");

@@ -54,7 +54,7 @@ fn a_subscriber_is_told_of_all_that_follows() {
         let recorder = Arc::new(Recorder::default());
         let releasing = thread::spawn(move || drop(held));
         let arriving = beside(&gate, |gate| gate.now(1));
-        gate.set_audience(Some(recorder.clone()));
+        gate.set_sink(Some(recorder.clone()));
         let subscribed = gate.look_around();
         ended(releasing);
         let arrived = ended(arriving);
@@ -78,7 +78,7 @@ fn a_subscriber_is_told_of_all_that_follows() {
             assert_eq!((change.used, change.in_flight), (used, used));
         }
         drop(arrived);
-        assert!(gate.set_audience(None).is_some());
+        assert!(gate.set_sink(None).is_some());
         assert!(gate.admit_fast(1), "the fast path is open again");
     });
 }
@@ -90,11 +90,11 @@ fn unsubscribing_changes_nothing_for_others() {
     explore(3, || {
         let gate = Shared::plain(1, 1);
         let recorder = Arc::new(Recorder::default());
-        gate.set_audience(Some(recorder.clone()));
+        gate.set_sink(Some(recorder.clone()));
         let held = gate.now(1);
         let releasing = thread::spawn(move || drop(held));
         let waiting = beside(&gate, |gate| gate.enter(1).map(drop));
-        gate.set_audience(None);
+        gate.set_sink(None);
         let unsubscribed = gate.look_around().sequence;
         ended(releasing);
         assert_eq!(ended(waiting), Ok(()));
@@ -111,7 +111,7 @@ fn a_hand_over_is_told_after_the_release_that_led_to_it() {
     explore(3, || {
         let gate = Shared::plain(1, 1);
         let recorder = Arc::new(Recorder::default());
-        gate.set_audience(Some(recorder.clone()));
+        gate.set_sink(Some(recorder.clone()));
         let held = gate.now(1);
         let releasing = thread::spawn(move || drop(held));
         let waiting = beside(&gate, |gate| gate.enter(1).map(drop));

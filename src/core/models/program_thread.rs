@@ -6,7 +6,7 @@ use super::{
     history::{Act, Event, Outcome, Record, Refusal},
     *,
 };
-use crate::core::gate::arrival::Expiry;
+use crate::core::limits::Expiry;
 
 /// What a thread is told to do. A step for which it holds nothing is left out.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ pub(super) struct Hand {
     count: usize,
     permits: VecDeque<usize>,
     places: VecDeque<(usize, usize, Ticket)>,
-    drains: Vec<Ticket>,
+    drain_waiters: Vec<Ticket>,
     wakers: Vec<(usize, Arc<Mark>)>,
     pub(super) records: Vec<Record>,
 }
@@ -126,12 +126,12 @@ impl Hand {
             }
             Step::AwaitDrain => {
                 let (waker, joining) = self.waker();
-                let ticket = gate.await_drain(joining);
-                self.drains.extend(ticket);
+                let ticket = gate.join_drain(joining);
+                self.drain_waiters.extend(ticket);
                 (Act::AwaitDrain { waker }, Outcome::IsDrained(ticket.is_none()))
             }
             Step::Subscribe(on) => {
-                gate.set_audience(on.then(|| site.recorder.clone() as SharedAudience));
+                gate.set_sink(on.then(|| site.recorder.clone() as SharedSink));
                 (Act::Subscribe(on), Outcome::Done)
             }
             Step::Inspect => return None,
@@ -146,22 +146,22 @@ impl Hand {
             self.permits.push_back(cost);
             return (act, Outcome::Admitted);
         }
-        let ask = |patience| gate.arrive(Arrival { cost, expired, patience });
-        let mut arrived = ask(if waits { Patience::Unprepared } else { Patience::None });
-        if let Arrived::MustPrepare = arrived {
-            arrived = ask(Patience::Prepared(Some(waker), None));
+        let policy = |when_full| gate.arrive(Arrival { cost, expired, when_full });
+        let mut arrived = policy(if waits { WhenFull::AskForWaker } else { WhenFull::Reject });
+        if let ArrivalOutcome::NeedsWaker = arrived {
+            arrived = policy(WhenFull::Join(Some(waker), None));
         }
         let outcome = match arrived {
-            Arrived::Admitted => {
+            ArrivalOutcome::Admitted => {
                 self.permits.push_back(cost);
                 Outcome::Admitted
             }
-            Arrived::Waits { ticket, .. } => {
+            ArrivalOutcome::Queued { ticket, .. } => {
                 self.places.push_back((who, cost, ticket));
                 Outcome::Waits
             }
-            Arrived::Refused(rejection) => Outcome::Refused((*rejection.reason()).into()),
-            Arrived::MustPrepare => panic!("prepared, and asked to prepare"),
+            ArrivalOutcome::Rejected(rejection) => Outcome::Refused((*rejection.reason()).into()),
+            ArrivalOutcome::NeedsWaker => panic!("prepared, and asked to prepare"),
         };
         (act, outcome)
     }
@@ -199,7 +199,7 @@ impl Hand {
     pub(super) fn adopt(&mut self, other: Hand) {
         self.permits.extend(other.permits);
         self.places.extend(other.places);
-        self.drains.extend(other.drains);
+        self.drain_waiters.extend(other.drain_waiters);
         self.wakers.extend(other.wakers);
     }
 
@@ -228,8 +228,8 @@ impl Hand {
         for step in [Step::Inspect, Step::Close, Step::Snapshot, Step::AwaitDrain, Step::Inspect] {
             self.perform(site, step);
         }
-        for ticket in self.drains.drain(..) {
-            assert!(site.gate.look_for_drain(ticket, Waker::noop()), "the drain is missed");
+        for ticket in self.drain_waiters.drain(..) {
+            assert!(site.gate.poll_drain(ticket, Waker::noop()), "the drain is missed");
         }
     }
 

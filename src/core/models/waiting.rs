@@ -1,7 +1,7 @@
 //! Leaving the line, in all ways and against each other, and the order in it.
 
 use super::*;
-use crate::core::gate::arrival::Expiry;
+use crate::core::limits::Expiry;
 
 /// Takes `waited` out of a reason, so that models need not know the time.
 fn is_limit(reason: RejectionReason) -> bool {
@@ -160,7 +160,7 @@ fn a_replaced_waker_does_not_miss_the_hand_over() {
 fn an_abandoned_admission_goes_to_the_line() {
     explore(3, || {
         let gate = Shared::plain(1, 1);
-        let ready = admit_now(gate.clone(), 1, Ask::Now);
+        let ready = admit_now(gate.clone(), 1, WaitPolicy::NoWait);
         let abandoning = thread::spawn(move || drop(ready));
         let waiting = beside(&gate, |gate| gate.enter(1).map(drop));
         let during = gate.look_around();
@@ -218,7 +218,7 @@ fn a_frugal_gate_gives_up_its_line_only_when_nobody_is_in_it() {
         let seen = gate.look_around();
         assert_eq!((seen.used, seen.waiting), (0, 0));
         assert_eq!(seen.totals.cancelled + seen.totals.abandoned, 1);
-        assert!(gate.state.lock().rare.is_none(), "nobody needs it");
+        assert!(gate.state.lock().lazy.is_none(), "nobody needs it");
         gate.assert_settled();
     });
 }
@@ -230,7 +230,7 @@ fn a_frugal_gate_keeps_its_counts_and_who_waits_for_its_drain() {
         let gate = Shared::new(1, 1, GateKind::Partition);
         let held = gate.now(1);
         let [(drain_mark, drained), (_, waker)] = [Mark::new(), Mark::new()];
-        let drain = gate.await_drain(drained.clone()).expect("open");
+        let drain = gate.join_drain(drained.clone()).expect("open");
         let leaving = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
         let cancelling = beside(&gate, move |gate| gate.cancel(leaving));
@@ -239,7 +239,7 @@ fn a_frugal_gate_keeps_its_counts_and_who_waits_for_its_drain() {
         ended(cancelling);
         gate.close();
         assert!(drain_mark.was_woken());
-        assert!(gate.look_for_drain(drain, &drained));
+        assert!(gate.poll_drain(drain, &drained));
         assert!(gate.now(1).is_err());
         let seen = gate.look_around();
         assert_eq!((seen.totals.oversized, seen.totals.closed_before_queue), (1, 1));

@@ -1,7 +1,7 @@
 //! Operations of several costs: the head of the line decides, however little those behind it need.
 
 use super::*;
-use crate::core::gate::arrival::{Expiry, ResizeRefusal};
+use crate::core::{gate::arrival::ResizeRefusal, limits::Expiry};
 
 /// A gate of two units, both in use by operations of cost 1, and who waits for them.
 fn full() -> (Shared, [Admission; 2]) {

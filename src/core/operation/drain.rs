@@ -28,9 +28,9 @@ impl Future for Drain<'_> {
         let this = &mut *self;
         let gate = this.gate;
         let is_drained = match this.ticket {
-            Some(ticket) => gate.look_for_drain(ticket, cx.waker()),
+            Some(ticket) => gate.poll_drain(ticket, cx.waker()),
             None => {
-                this.ticket = gate.await_drain(cx.waker().clone());
+                this.ticket = gate.join_drain(cx.waker().clone());
                 this.ticket.is_none()
             }
         };

@@ -5,61 +5,58 @@ use std::{task::Waker, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    core::{
-        gate::{Gate, arrival::Expiry},
-        rejection::Clerk,
-    },
+    core::{gate::Gate, limits::Expiry, rejection::cache::RejectionCache},
     sync::Mutex,
 };
 
 /// What an operation holds on to its gate by.
-pub(crate) trait Home {
+pub(crate) trait GateHandle {
     fn gate(&self) -> &Gate;
 
     /// Who writes its rejections, where that is not the gate.
-    fn clerk(&self) -> Option<&Mutex<Clerk>>;
+    fn rejections(&self) -> Option<&Mutex<RejectionCache>>;
 
     /// How long an operation may wait that does not say otherwise.
     fn wait_limit(&self) -> Option<Duration>;
 
     /// Rings the gate when it is woken, for as long as there is one.
-    fn bell(&self) -> Waker;
+    fn alarm_waker(&self) -> Waker;
 }
 
 /// A home to ask from, of which one to keep is made once there is something to keep it for.
-pub(crate) trait Visit: Home {
+pub(crate) trait IntoOwnedHandle: GateHandle {
     /// The one to keep.
-    type Stay: Home;
+    type Owned: GateHandle;
 
-    fn stay(self) -> Self::Stay;
+    fn into_owned(self) -> Self::Owned;
 }
 
 /// The ways to ask for units.
 #[derive(Clone, Copy, Debug)]
-pub enum Ask {
+pub enum WaitPolicy {
     /// For as long as the wait limit allows.
-    Patiently,
+    UpToLimit,
     /// Without a wait.
-    Now,
+    NoWait,
     /// Without a wait, if it is not too late already.
-    NowBefore(Instant),
+    NoWaitBefore(Instant),
     /// For so long at most.
     Within(Duration),
     /// Until then at most.
     Before(Instant),
 }
 
-impl Ask {
+impl WaitPolicy {
     pub(in crate::core) fn waits(&self) -> bool {
-        !matches!(self, Self::Now | Self::NowBefore(_))
+        !matches!(self, Self::NoWait | Self::NoWaitBefore(_))
     }
 
     /// Which limit has passed already.
     #[inline]
     pub(crate) fn expired(&self) -> Option<Expiry> {
         match *self {
-            Self::Patiently | Self::Now => None,
-            Self::NowBefore(deadline) | Self::Before(deadline) => {
+            Self::UpToLimit | Self::NoWait => None,
+            Self::NoWaitBefore(deadline) | Self::Before(deadline) => {
                 (deadline <= Instant::now()).then_some(Expiry::Deadline)
             }
             Self::Within(limit) => limit.is_zero().then_some(Expiry::WaitLimit),
@@ -76,7 +73,7 @@ impl Ask {
         let (own, deadline) = match *self {
             Self::Within(limit) => (Some(limit), None),
             Self::Before(deadline) => (None, Some((deadline, Expiry::Deadline))),
-            Self::Patiently | Self::Now | Self::NowBefore(_) => (None, None),
+            Self::UpToLimit | Self::NoWait | Self::NoWaitBefore(_) => (None, None),
         };
         // A limit too far away to be an instant is none.
         let limits = [own, wait_limit].into_iter().flatten();

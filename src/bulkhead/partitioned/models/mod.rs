@@ -16,12 +16,12 @@ use std::{
 
 use super::{
     limits::{Limits, LimitsSource},
-    map::{Shelf, ShelfSettings},
+    map::{MapSettings, PartitionMap},
 };
 use crate::{
-    bulkhead::{compartment::Tenant, slot::Slot},
+    bulkhead::{compartment::OwnedHandle, slot::Slot},
     core::{
-        operation::{arrive::admit_now, handle::Ask},
+        operation::{arrive::admit_now, handle::WaitPolicy},
         rejection::{Rejection, reason::RejectionReason},
     },
     observe::partitions::PartitionedStatus,
@@ -96,30 +96,30 @@ impl Hasher for ShardOf {
 
 /// A shelf of two shards, or of one if it may retain one partition only, as several threads use it.
 #[derive(Clone)]
-struct Shared(Arc<Shelf<Key>>);
+struct Shared(Arc<PartitionMap<Key>>);
 
 impl Shared {
     fn new(max_partitions: usize) -> Self {
-        let settings = ShelfSettings { max_partitions, idle_timeout: Duration::from_secs(300) };
+        let settings = MapSettings { max_partitions, idle_timeout: Duration::from_secs(300) };
         let default = Limits { parallelism: 2, waiting_room: 0 };
         let limits = LimitsSource { default, chosen: None };
-        Self(Arc::new(Shelf::new("customers".into(), None, settings, limits)))
+        Self(Arc::new(PartitionMap::new("customers".into(), None, settings, limits)))
     }
 
     /// With these partitions, idle in this order.
     fn with_idle(max_partitions: usize, keys: &[Key]) -> Self {
-        let shelf = Self::new(max_partitions);
-        keys.iter().for_each(|key| drop(shelf.slot_now(*key).expect("room for all")));
-        shelf
+        let map = Self::new(max_partitions);
+        keys.iter().for_each(|key| drop(map.slot_now(*key).expect("room for all")));
+        map
     }
 
     fn slot_now(&self, key: Key) -> Result<Slot, Rejection> {
-        admit_now(self.pin(key)?, 1, Ask::Now).map(Slot::new)
+        admit_now(self.pin(key)?, 1, WaitPolicy::NoWait).map(Slot::new)
     }
 
     /// Pins the partition of a key, made if there is none, and stops there.
-    fn pin(&self, key: Key) -> Result<Tenant, Rejection> {
-        self.0.enter(&key, Ask::Now)
+    fn pin(&self, key: Key) -> Result<OwnedHandle, Rejection> {
+        self.0.enter(&key, WaitPolicy::NoWait)
     }
 
     fn has(&self, key: Key) -> bool {
@@ -127,8 +127,8 @@ impl Shared {
     }
 
     fn beside<T: 'static>(&self, run: impl FnOnce(&Self) -> T + 'static) -> JoinHandle<T> {
-        let shelf = self.clone();
-        thread::spawn(move || run(&shelf))
+        let map = self.clone();
+        thread::spawn(move || run(&map))
     }
 
     /// A status whose identities hold.

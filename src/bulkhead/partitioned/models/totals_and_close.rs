@@ -6,12 +6,12 @@ use super::*;
 #[test]
 fn a_status_counts_nothing_twice_and_leaves_nothing_out() {
     explore(4, || {
-        let shelf = Shared::with_idle(1, &[(0, 1)]);
-        let newcomer = shelf.beside(|shelf| shelf.pin((0, 2)).map(drop));
-        let before = shelf.look_around();
-        let after = shelf.look_around();
+        let map = Shared::with_idle(1, &[(0, 1)]);
+        let newcomer = map.beside(|map| map.pin((0, 2)).map(drop));
+        let before = map.look_around();
+        let after = map.look_around();
         assert!(ended(newcomer).is_ok());
-        for status in [before, after, shelf.assert_settled()] {
+        for status in [before, after, map.assert_settled()] {
             assert_eq!((status.totals.admitted, status.totals.finished), (1, 1));
         }
     });
@@ -22,15 +22,15 @@ fn a_status_counts_nothing_twice_and_leaves_nothing_out() {
 #[test]
 fn statuses_beside_creation_and_eviction_add_up() {
     explore(2, || {
-        let shelf = Shared::with_idle(2, &[(0, 1), (1, 2)]);
-        let running = shelf.beside(|shelf| drop(shelf.slot_now((0, 3)).expect("one is idle")));
-        let other = shelf.beside(Shared::look_around);
-        let mut seen = [shelf.look_around(), ended(other)];
+        let map = Shared::with_idle(2, &[(0, 1), (1, 2)]);
+        let running = map.beside(|map| drop(map.slot_now((0, 3)).expect("one is idle")));
+        let other = map.beside(Shared::look_around);
+        let mut seen = [map.look_around(), ended(other)];
         ended(running);
         seen.sort_by_key(|status| status.sequence);
         let admitted = seen.map(|status| status.totals.admitted);
         assert!(2 <= admitted[0] && admitted[0] <= admitted[1] && admitted[1] <= 3);
-        assert_eq!(shelf.assert_settled().totals.finished, 3);
+        assert_eq!(map.assert_settled().totals.finished, 3);
     });
 }
 
@@ -39,20 +39,20 @@ fn statuses_beside_creation_and_eviction_add_up() {
 #[test]
 fn nobody_is_admitted_after_the_close() {
     explore(3, || {
-        let shelf = Shared::with_idle(2, &[(0, 1)]);
-        let known = shelf.beside(|shelf| shelf.slot_now((0, 1)).is_ok());
-        let new = shelf.beside(|shelf| shelf.slot_now((1, 2)).is_ok());
-        shelf.0.close();
-        let closed = shelf.look_around();
+        let map = Shared::with_idle(2, &[(0, 1)]);
+        let known = map.beside(|map| map.slot_now((0, 1)).is_ok());
+        let new = map.beside(|map| map.slot_now((1, 2)).is_ok());
+        map.0.close();
+        let closed = map.look_around();
         assert!(closed.is_closed);
-        let late = [(0, 1), (1, 2), (1, 3)].map(|key| shelf.slot_now(key));
+        let late = [(0, 1), (1, 2), (1, 3)].map(|key| map.slot_now(key));
         let closed_to = |outcome: &Result<Slot, Rejection>| {
             outcome.as_ref().is_err_and(|error| *error.reason() == RejectionReason::Closed)
         };
         assert!(late.iter().all(closed_to), "{late:?}");
         let admitted = u64::from(ended(known)) + u64::from(ended(new));
         assert_eq!(closed.totals.admitted, 1 + admitted);
-        assert_eq!(shelf.assert_settled().totals.admitted, 1 + admitted);
+        assert_eq!(map.assert_settled().totals.admitted, 1 + admitted);
     });
 }
 
@@ -60,11 +60,11 @@ fn nobody_is_admitted_after_the_close() {
 #[test]
 fn the_last_to_go_leaves_nothing_behind() {
     explore(4, || {
-        let shelf = Shared::with_idle(2, &[(0, 1)]);
-        let shards = Arc::downgrade(&shelf.0.shards);
-        let held = shelf.slot_now((1, 2)).expect("room for two");
+        let map = Shared::with_idle(2, &[(0, 1)]);
+        let shards = Arc::downgrade(&map.0.shards);
+        let held = map.slot_now((1, 2)).expect("room for two");
         let releasing = thread::spawn(move || drop(held));
-        drop(shelf);
+        drop(map);
         ended(releasing);
         assert!(shards.upgrade().is_none(), "partitions and their keeper hold each other");
     });

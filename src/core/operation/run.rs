@@ -1,0 +1,86 @@
+//! `Run`: work that is polled only once it is admitted.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::core::{
+    operation::{
+        handle::{GateHandle, IntoOwnedHandle, WaitPolicy},
+        permit::Permit,
+        wait::Wait,
+    },
+    rejection::Rejection,
+};
+
+pin_project! {
+    /// Work that is polled only once it is admitted, and holds its units until it is done.
+    #[derive(Debug)]
+    pub(crate) struct Run<H: GateHandle, F> {
+        // Dropped before the units are given back, and never moved once it runs.
+        #[pin]
+        work: Option<F>,
+        #[pin]
+        stage: RunStage<H>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = RunStageProj]
+    enum RunStage<H: GateHandle> {
+        Waiting { #[pin] wait: Wait<H> },
+        Running { permit: Permit<H> },
+        Done,
+    }
+}
+
+impl<H: IntoOwnedHandle<Owned = H>, F> Run<H, F> {
+    #[inline]
+    pub(crate) fn new(handle: H, cost: usize, policy: WaitPolicy, work: F) -> Self {
+        Self {
+            work: Some(work),
+            stage: RunStage::Waiting { wait: Wait::new(handle, cost, policy) },
+        }
+    }
+}
+
+impl<H: GateHandle, F> Run<H, F> {
+    /// Where the run stands, in a word.
+    pub(crate) fn stage(&self) -> &'static str {
+        match &self.stage {
+            RunStage::Waiting { wait } => wait.stage(),
+            RunStage::Running { .. } => "running",
+            RunStage::Done => "done",
+        }
+    }
+}
+
+impl<H: IntoOwnedHandle<Owned = H>, F: Future> Future for Run<H, F> {
+    type Output = Result<F::Output, Rejection>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let RunStageProj::Waiting { wait } = this.stage.as_mut().project() {
+            match ready!(wait.poll(cx)) {
+                Ok(permit) => this.stage.set(RunStage::Running { permit: permit.start() }),
+                Err(rejection) => {
+                    // The work goes too, so that a poll too many finds none to run without a slot.
+                    this.work.set(None);
+                    this.stage.set(RunStage::Done);
+                    return Poll::Ready(Err(rejection));
+                }
+            }
+        }
+        let work = this.work.as_mut().as_pin_mut();
+        let output = ready!(work.expect("polled after completion").poll(cx));
+        this.work.set(None);
+        this.stage.set(RunStage::Done);
+        Poll::Ready(Ok(output))
+    }
+}

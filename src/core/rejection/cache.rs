@@ -1,0 +1,150 @@
+//! How rejections are made without allocating.
+//!
+//! Operations that are rejected for the same reason, numbers included, share one allocation. A full bulkhead gives most
+//! of them the same reason, so a rejection rarely allocates, and a result that may be one fits into two registers.
+
+use std::time::Duration;
+
+use crate::{
+    core::rejection::{Rejection, reason::RejectionReason},
+    sync::{Arc, Mutex},
+};
+
+/// How long to wait before trying again, unless a layer specifies otherwise.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What all have in common who were rejected for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RejectionInner {
+    pub(super) label: Arc<str>,
+    pub(super) partitioned: bool,
+    pub(super) reason: RejectionReason,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl RejectionInner {
+    /// The last notice again, or one for this reason in its stead. Takes memory only where somebody
+    /// still holds the last one and it was for another.
+    #[inline]
+    fn reuse_or_replace(
+        last: &mut Arc<Self>,
+        reason: RejectionReason,
+        retry_after: Duration,
+    ) -> Rejection {
+        if last.reason != reason {
+            let inner = Arc::make_mut(last);
+            inner.reason = reason;
+            inner.retry_after = is_transient(&reason).then_some(retry_after);
+        }
+        Rejection(last.clone())
+    }
+}
+
+/// Who writes the rejections of a bulkhead.
+#[derive(Debug)]
+pub(crate) struct RejectionCache {
+    /// The last notice, to be given out again.
+    last: Arc<RejectionInner>,
+}
+
+impl RejectionCache {
+    /// Makes the first notice in advance.
+    pub(crate) fn new(label: Arc<str>, partitioned: bool) -> Self {
+        let reason = RejectionReason::Closed;
+        Self { last: Arc::new(RejectionInner { label, partitioned, reason, retry_after: None }) }
+    }
+
+    #[inline]
+    pub(crate) fn reject(&mut self, reason: RejectionReason) -> Rejection {
+        RejectionInner::reuse_or_replace(&mut self.last, reason, RETRY_AFTER)
+    }
+}
+
+/// When to try again by the word of a layer, for all whom it rejects.
+#[derive(Debug)]
+pub(crate) struct RetryHint {
+    retry_after: Duration,
+    /// The last notice that says so, to be given out again.
+    last: Mutex<Option<Arc<RejectionInner>>>,
+}
+
+impl RetryHint {
+    pub(crate) fn new(retry_after: Duration) -> Self {
+        Self { retry_after, last: Mutex::new(None) }
+    }
+
+    /// The same rejection with this hint, where a hint makes sense at all. Takes memory as a
+    /// [`RejectionCache`] does, and the first time. All rejections are of one bulkhead.
+    pub(crate) fn on(&self, rejection: Rejection) -> Rejection {
+        if rejection.retry_after().is_none() {
+            return rejection;
+        }
+        let retry_after = Some(self.retry_after);
+        let mut last = self.last.lock();
+        let last = last.get_or_insert_with(|| {
+            Arc::new(RejectionInner { retry_after, ..RejectionInner::clone(&rejection.0) })
+        });
+        RejectionInner::reuse_or_replace(last, *rejection.reason(), self.retry_after)
+    }
+}
+
+/// Whether the same operation may well be admitted a little later.
+fn is_transient(reason: &RejectionReason) -> bool {
+    match reason {
+        RejectionReason::Saturated { .. }
+        | RejectionReason::WaitLimit { .. }
+        | RejectionReason::PartitionLimit { .. } => true,
+        RejectionReason::Deadline { .. }
+        | RejectionReason::Closed
+        | RejectionReason::CostExceedsCapacity { .. }
+        | RejectionReason::InvalidCost
+        | RejectionReason::MissingKey
+        | RejectionReason::InvalidLimits { .. }
+        | RejectionReason::LimitsPanicked => false,
+    }
+}
+
+#[cfg(all(test, not(bulklink_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_shared_by_equals_and_written_anew_only_while_it_is_held() {
+        let mut rejections = RejectionCache::new("payments".into(), false);
+        let waited = |seconds| RejectionReason::WaitLimit { waited: Duration::from_secs(seconds) };
+        let first = rejections.reject(waited(1));
+        let again = rejections.reject(waited(1));
+        assert!(Arc::ptr_eq(&first.0, &again.0));
+        let other = rejections.reject(waited(2));
+        assert_eq!((first.reason(), other.reason()), (&waited(1), &waited(2)), "never rewritten");
+
+        let address = Arc::as_ptr(&other.0);
+        drop(other);
+        assert_eq!(Arc::as_ptr(&rejections.reject(RejectionReason::Closed).0), address);
+    }
+
+    #[test]
+    fn a_layers_hint_replaces_the_default_and_nothing_else() {
+        let (mut rejections, hint) =
+            (RejectionCache::new("payments".into(), false), RetryHint::new(Duration::from_secs(7)));
+        let limit = RejectionReason::PartitionLimit { max_partitions: 1, active_partitions: 1 };
+        let plain = rejections.reject(limit);
+        let (one, other) = (hint.on(plain.clone()), hint.on(plain.clone()));
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+        assert_eq!((one.label(), one.reason()), ("payments", &limit));
+        assert_eq!(one.retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(plain.retry_after(), Some(RETRY_AFTER), "another layer may have it");
+
+        let waited = RejectionReason::WaitLimit { waited: Duration::ZERO };
+        assert_eq!(hint.on(rejections.reject(waited)).reason(), &waited);
+        assert_eq!(one.reason(), &limit, "never rewritten");
+        assert_eq!(hint.on(rejections.reject(RejectionReason::Closed)).retry_after(), None);
+        let unused = RetryHint::new(Duration::from_secs(7));
+        assert_eq!(unused.on(rejections.reject(RejectionReason::Closed)).retry_after(), None);
+    }
+
+    #[test]
+    fn a_result_that_may_be_a_rejection_fits_into_two_registers() {
+        assert!(size_of::<Result<u64, Rejection>>() <= 16);
+    }
+}
