@@ -2,7 +2,7 @@
 //!
 //! Prints a table and draws `docs/growth.svg`. Nothing is measured without `--bench`.
 
-#[path = "../tests/it/alloc.rs"]
+#[path = "../tests/it/support/counting_allocator.rs"]
 #[expect(dead_code, reason = "allocations are counted elsewhere")]
 mod alloc;
 #[expect(dead_code, reason = "others use the rest")]

@@ -1,6 +1,6 @@
 //! A request through a layer.
 
-#[path = "../tests/it/alloc.rs"]
+#[path = "../tests/it/support/counting_allocator.rs"]
 #[expect(dead_code, reason = "the counts are others'")]
 mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]

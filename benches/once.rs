@@ -2,7 +2,7 @@
 //!
 //! `benches/instructions.sh` counts with it. Without `--once` it lists the names.
 
-#[path = "../tests/it/alloc.rs"]
+#[path = "../tests/it/support/counting_allocator.rs"]
 #[expect(dead_code, reason = "the counts are others'")]
 mod alloc;
 #[expect(dead_code, reason = "others use the rest")]

@@ -5,7 +5,7 @@
 //! `cargo test` does not pass. Further arguments choose the targets whose number they are.
 
 #[expect(dead_code, reason = "the tests use the rest")]
-#[path = "../../tests/it/alloc.rs"]
+#[path = "../../tests/it/support/counting_allocator.rs"]
 mod alloc;
 #[expect(dead_code, reason = "the criterion groups use the rest")]
 #[path = "../cases/mod.rs"]

@@ -1,6 +1,6 @@
 //! What the fuzz targets share: the checks of the crate's own tests, run while time stands still.
 
-#[path = "../../tests/it/proof/bytes/checks.rs"]
+#[path = "../../tests/it/proof/request_parsing/checks.rs"]
 mod checks;
 
 use tokio::runtime::{Builder, Runtime};

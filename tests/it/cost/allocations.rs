@@ -13,7 +13,7 @@ use bulklink::{
 };
 use tower::{Layer, Service};
 
-use crate::{alloc::allocations, support::bulkhead};
+use crate::support::{bulkhead, counting_allocator::allocations};
 
 /// Answers at once and allocates nothing itself.
 #[derive(Clone)]

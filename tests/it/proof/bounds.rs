@@ -9,8 +9,9 @@ use std::{
 use bulklink::{Admission, Bulkhead, RejectionReason, WeightedBulkhead};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use super::dice::Dice;
-use crate::support::{assert_identities, assert_nothing_left, assert_plain, bulkhead};
+use crate::support::{
+    assert_identities, assert_nothing_left, assert_plain, bulkhead, random::Dice,
+};
 
 const MOST: usize = Bulkhead::MAX_CAPACITY;
 

@@ -10,8 +10,10 @@ use std::{
 
 use bulklink::{Bulkhead, PartitionedBulkhead, Rejection, Slot, WeightedBulkhead};
 
-use super::dice::Dice;
-use crate::alloc::{live, live_bytes};
+use crate::support::{
+    counting_allocator::{live, live_bytes},
+    random::Dice,
+};
 
 /// Ten million operations, or fewer where the build is not optimized.
 const OPERATIONS: usize = if cfg!(debug_assertions) { 200_000 } else { 10_000_000 };

@@ -2,22 +2,18 @@
 //! that it has to survive. What each part is for is told in docs/reliability.md.
 
 mod bounds;
-mod bytes;
-mod calls;
-mod dice;
-mod drive;
-mod ears;
+mod bulkhead_driver;
+mod bulkhead_sequences;
+mod event_handlers;
 mod faults;
 mod heap;
-mod model;
+mod mass_cancellation;
 mod reference;
-mod seats;
-mod seen;
-mod sequences;
-mod services;
-mod shelf;
-mod stack;
-mod storm;
+mod request_parsing;
+mod service_calls;
+mod service_driver;
+mod service_handles;
+mod service_sequences;
 mod stress;
 
 use std::{fs, future::Future};
@@ -72,5 +68,5 @@ fn a_case_that_fails_is_shrunk_and_kept_and_runs_first_ever_after() {
 #[test]
 fn the_failures_that_are_kept_here_are_found() {
     let kept = cases(0).failure_persistence.unwrap();
-    assert!(!kept.load_persisted_failures2(Some("tests/it/proof/services.rs")).is_empty());
+    assert!(!kept.load_persisted_failures2(Some("tests/it/proof/service_sequences.rs")).is_empty());
 }

@@ -14,8 +14,8 @@ use std::{
 
 use bulklink::{Bulkhead, PartitionedBulkhead, PartitionedStatus, Totals, WeightedBulkhead};
 
-use super::{dice::Dice, shelf::Key};
-use crate::support::{assert_identities, assert_plain};
+use super::reference::partitioned::Key;
+use crate::support::{assert_identities, assert_plain, random::Dice};
 
 /// Operations of each thread in a normal run.
 const OPERATIONS: usize = 4_000;

@@ -11,7 +11,7 @@ use http::{Request, StatusCode};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::{Layer, ServiceExt};
 
-use super::web::{answer, request};
+use crate::support::http_service::{answer, request};
 
 fn health(request: &Request<()>) -> bool {
     request.uri().path() == "/health"

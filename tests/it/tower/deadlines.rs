@@ -12,7 +12,7 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt};
 use tower_test::mock::Spawn;
 
-use super::web::{WebLayer, answer, request, shop, with_header};
+use crate::support::http_service::{WebLayer, answer, request, shop, with_header};
 
 const DEADLINE: Duration = Duration::from_millis(50);
 const WAIT_LIMIT: Duration = Duration::from_secs(10);

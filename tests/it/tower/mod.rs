@@ -1,21 +1,15 @@
 //! The tower facade: layers, their services and response futures, alone and on real sockets.
 
-mod allocations;
-mod answers;
-mod bad_input;
-mod bodies;
+mod axum_on_sockets;
 mod bypass;
 mod contracts;
+mod custom_rejections;
 mod deadlines;
-mod grpc;
-mod grpc_stub;
-mod keys;
-mod placement;
-mod rejections;
-mod rows;
-mod shares;
-mod socket;
-mod sockets;
-mod streams;
-mod ui;
-mod web;
+mod fair_shares;
+mod held_bodies;
+mod held_bodies_on_sockets;
+mod key_extraction;
+mod layer_placement;
+mod malformed_input;
+mod rejection_responses;
+mod tonic_on_sockets;

@@ -4,10 +4,11 @@
 //! Three rows wait in readiness and three per request; a situation is written once for each of the
 //! two ways.
 
-mod companions;
+pub(super) mod harness;
+mod layer_kinds;
 mod per_request;
 mod readiness;
-pub(super) mod stage;
+mod tower_middleware;
 
 macro_rules! cells {
     ($place:ident, $row:ident) => {
@@ -23,7 +24,7 @@ macro_rules! cells {
         $(
             #[test]
             fn $cell() {
-                crate::tower::contracts::$place::$cell::<crate::tower::rows::$row>();
+                crate::tower::contracts::$place::$cell::<crate::tower::contracts::layer_kinds::$row>();
             }
         )*
     };

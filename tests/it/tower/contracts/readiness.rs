@@ -4,9 +4,9 @@ use bulklink::RejectionReason;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower_test::mock::Spawn;
 
-pub(super) use super::companions::readiness::*;
-use super::stage::{Panicking, Panics, answer, assert_panics, assert_untouched, stage};
-use crate::tower::rows::{Row, echo};
+use super::harness::{Panicking, Panics, answer, assert_panics, assert_untouched, stage};
+pub(super) use super::tower_middleware::readiness::*;
+use crate::tower::contracts::layer_kinds::{Row, echo};
 
 pub(super) fn ready_then_call<R: Row>() {
     let (row, mut handle, mut mock) = stage::<R>(1, 1);

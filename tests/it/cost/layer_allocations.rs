@@ -1,0 +1,129 @@
+//! What admission through a layer allocates: nothing where it is immediate.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use bulklink::{
+    Bulkhead, BulkheadError, BulkheadLayer, PartitionedBulkhead, PartitionedBulkheadLayer,
+    WeightedBulkhead, WeightedBulkheadLayer,
+};
+use tower::{Layer, Service, util::ServiceFn};
+
+/// Allocations made by this thread in `action`.
+fn allocations(action: impl FnOnce()) -> u64 {
+    crate::support::counting_allocator::allocations(action).0
+}
+
+#[test]
+fn allocations_are_counted() {
+    assert_eq!(allocations(|| drop(Box::new(1))), 1);
+    assert_eq!(allocations(|| drop(vec![0_u8; 9])), 1);
+    assert_eq!(allocations(|| ()), 0);
+}
+
+type Inner = ServiceFn<fn(u64) -> Ready<Result<u64, Infallible>>>;
+
+type Answer = Result<u64, BulkheadError<Infallible>>;
+
+fn echo() -> Inner {
+    tower::service_fn(|request| ready(Ok(request)))
+}
+
+/// One request through a handle, from readiness to its answer.
+fn request<S>(handle: &mut S) -> Answer
+where
+    S: Service<u64, Response = u64, Error = BulkheadError<Infallible>>,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(handle.poll_ready(&mut context).is_ready());
+    match pin!(handle.call(7)).poll(&mut context) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("not immediate"),
+    }
+}
+
+/// Admissions, and while `occupied` holds all there is, rejections, each also through a clone.
+fn assert_immediate_is_free<L, S, Slot>(layer: L, occupy: impl Fn() -> Slot)
+where
+    L: Layer<Inner, Service = S>,
+    S: Service<u64, Response = u64, Error = BulkheadError<Infallible>> + Clone,
+{
+    let mut handle = layer.layer(echo());
+    assert_eq!(request(&mut handle), Ok(7));
+    assert_eq!(allocations(|| assert_eq!(request(&mut handle), Ok(7))), 0);
+    assert_eq!(allocations(|| assert_eq!(request(&mut handle.clone()), Ok(7))), 0);
+
+    let _slot = occupy();
+    assert!(request(&mut handle).is_err());
+    assert_eq!(allocations(|| assert!(request(&mut handle).is_err())), 0);
+    assert_eq!(allocations(|| assert!(request(&mut handle.clone()).is_err())), 0);
+}
+
+#[test]
+fn what_is_decided_at_once_allocates_nothing() {
+    let plain = Bulkhead::builder("plain").parallelism(1).build().unwrap();
+    let layer = BulkheadLayer::new(&plain).into_error();
+    assert_immediate_is_free(layer.clone(), || plain.slot_now().unwrap());
+    assert_immediate_is_free(layer.per_request(), || plain.slot_now().unwrap());
+
+    let weighted = WeightedBulkhead::builder("weighted").capacity(3).build().unwrap();
+    let layer = WeightedBulkheadLayer::fixed(&weighted, 3).into_error();
+    assert_immediate_is_free(layer, || weighted.slot_now(3).unwrap());
+    let layer = WeightedBulkheadLayer::new(&weighted, |_: &u64| 3).into_error();
+    assert_immediate_is_free(layer, || weighted.slot_now(3).unwrap());
+
+    let builder = PartitionedBulkhead::builder("partitioned").parallelism(1).max_partitions(2);
+    let partitioned = builder.build().unwrap();
+    let layer = PartitionedBulkheadLayer::fixed(&partitioned, 7).into_error();
+    assert_immediate_is_free(layer, || partitioned.slot_now(&7).unwrap());
+    let layer = PartitionedBulkheadLayer::new(&partitioned, |key: &u64| Some(*key)).into_error();
+    assert_immediate_is_free(layer, || partitioned.slot_now(&7).unwrap());
+}
+
+/// What it allocates to wait in line for readiness and leave it again.
+fn waiting_in_readiness<S: Service<u64>>(handle: &mut S) -> u64 {
+    let mut context = Context::from_waker(Waker::noop());
+    allocations(|| assert!(handle.poll_ready(&mut context).is_pending()))
+}
+
+#[test]
+fn a_wait_in_readiness_allocates_once() {
+    let plain = Bulkhead::builder("plain").parallelism(1).waiting_room(2).build().unwrap();
+    let layer = BulkheadLayer::new(&plain).into_error();
+    let _slot = plain.slot_now().unwrap();
+    waiting_in_readiness(&mut layer.layer(echo()));
+    let mut handle = layer.layer(echo());
+    assert_eq!(waiting_in_readiness(&mut handle), 1, "the wait itself, which the handle holds");
+    assert_eq!(waiting_in_readiness(&mut handle), 0, "however often it is polled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_with_a_limit_allocates_once_too() {
+    let builder = Bulkhead::builder("plain").parallelism(1).waiting_room(2);
+    let plain = builder.wait_limit(std::time::Duration::from_secs(1)).build().unwrap();
+    let layer = BulkheadLayer::new(&plain).into_error();
+    let _slot = plain.slot_now().unwrap();
+    waiting_in_readiness(&mut layer.layer(echo()));
+    assert_eq!(waiting_in_readiness(&mut layer.layer(echo())), 1);
+}
+
+#[test]
+fn a_wait_per_request_allocates_nothing() {
+    let plain = Bulkhead::builder("plain").parallelism(1).waiting_room(2).build().unwrap();
+    let mut handle = BulkheadLayer::new(&plain).per_request().into_error().layer(echo());
+    let slot = plain.slot_now().unwrap();
+    drop(handle.call(1));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut slot = Some(slot);
+    let waiting = allocations(|| {
+        let mut response = pin!(handle.call(7));
+        assert!(response.as_mut().poll(&mut context).is_pending());
+        drop(slot.take());
+        assert_eq!(response.poll(&mut context), Poll::Ready(Ok(7)));
+    });
+    assert_eq!(waiting, 0);
+}

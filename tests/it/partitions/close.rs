@@ -1,0 +1,213 @@
+//! Closing all partitions, those that are being made included.
+
+use std::{
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+};
+
+use bulklink::{PartitionLimits, PartitionedBulkhead, RejectionReason};
+use tokio_test::{assert_pending, assert_ready_err, task};
+
+use crate::support::{assert_all_consistent, customers};
+
+#[test]
+fn waiters_of_every_partition_are_rejected_and_the_running_go_on() {
+    let customers = customers(1, 2, 200);
+    let keys: Vec<u64> = (0..150).collect();
+    let mut slots: Vec<_> = keys.iter().map(|key| customers.slot_now(key).unwrap()).collect();
+    let mut line: Vec<_> = keys.iter().map(|key| task::spawn(customers.slot(key))).collect();
+    line.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+    let mut early = task::spawn(customers.wait_closed());
+    assert_pending!(early.poll());
+    customers.close();
+    for waiter in &mut line {
+        assert!(waiter.is_woken());
+        let rejection = assert_ready_err!(waiter.poll());
+        assert_eq!(*rejection.reason(), RejectionReason::Closed);
+        assert_eq!(rejection.label(), "customers");
+    }
+    let status = customers.status();
+    assert!(status.is_closed && customers.is_closed() && !status.is_drained());
+    assert_eq!((status.in_flight, status.waiting), (150, 0));
+    assert_eq!(status.totals.closed_while_waiting, 150);
+    let mut late = task::spawn(customers.wait_closed());
+    assert_pending!(late.poll());
+    while slots.len() > 1 {
+        drop(slots.pop());
+        assert!(early.poll().is_pending() && late.poll().is_pending());
+    }
+    drop(slots);
+    assert!(early.is_woken() && early.poll().is_ready());
+    assert!(late.is_woken() && late.poll().is_ready());
+    let status = customers.status();
+    assert!(status.is_drained());
+    assert_eq!(status.totals.finished, 150);
+    assert_all_consistent(&status);
+}
+
+#[tokio::test]
+async fn after_it_every_key_is_rejected_known_or_new_and_counted() {
+    let customers = customers(1, 2, 2);
+    drop(customers.slot_now(&1).unwrap());
+    let _running = customers.slot_now(&2).unwrap();
+    customers.close();
+    customers.close();
+    for key in [1, 2, 3] {
+        for rejection in [
+            customers.slot_now(&key).unwrap_err(),
+            customers.slot(&key).await.unwrap_err(),
+            customers.execute(&key, async {}).await.unwrap_err(),
+        ] {
+            assert_eq!(*rejection.reason(), RejectionReason::Closed, "key {key}");
+        }
+    }
+    let status = customers.status();
+    assert_eq!((status.totals.closed_before_queue, status.totals.closed()), (9, 9));
+    assert_eq!((status.created, status.limit_rejected), (2, 0));
+    assert_all_consistent(&status);
+}
+
+#[test]
+fn a_cancelled_close_and_wait_leaves_it_closed_and_may_be_called_again() {
+    let customers = customers(1, 2, 2);
+    let slot = customers.slot_now(&1).unwrap();
+    let unpolled = customers.close_and_wait();
+    drop(unpolled);
+    assert!(!customers.is_closed());
+    let mut closing = task::spawn(customers.close_and_wait());
+    assert_pending!(closing.poll());
+    drop(closing);
+    assert!(customers.is_closed());
+    let mut again = task::spawn(customers.close_and_wait());
+    assert_pending!(again.poll());
+    drop(slot);
+    assert!(again.is_woken() && again.poll().is_ready());
+    assert!(task::spawn(customers.wait_closed()).poll().is_ready());
+    assert!(task::spawn(customers.close_and_wait()).poll().is_ready());
+}
+
+#[test]
+fn without_partitions_it_is_drained_at_once() {
+    let customers = customers(1, 0, 1);
+    let mut waiting = task::spawn(customers.wait_closed());
+    assert_pending!(waiting.poll());
+    customers.close();
+    assert!(waiting.is_woken() && waiting.poll().is_ready());
+    assert!(customers.status().is_drained());
+}
+
+#[test]
+fn idle_partitions_may_still_go_after_the_close() {
+    let customers = customers(1, 0, 2);
+    drop(customers.slot_now(&1).unwrap());
+    let slot = customers.slot_now(&2).unwrap();
+    customers.close();
+    assert!(customers.discard(&1) && !customers.discard(&2));
+    drop(slot);
+    assert!(customers.discard(&2));
+    let status = customers.status();
+    assert_eq!((status.partitions, status.totals.finished), (0, 2));
+    assert!(task::spawn(customers.wait_closed()).poll().is_ready());
+}
+
+#[test]
+fn who_was_choosing_limits_when_it_closed_is_rejected() {
+    let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (held, held_go) = (inside.clone(), go.clone());
+    let customers = PartitionedBulkhead::<u64>::builder("customers")
+        .parallelism(1)
+        .max_partitions(10)
+        .limits_for(move |_| {
+            held.wait();
+            held_go.wait();
+            PartitionLimits::new(1)
+        })
+        .build()
+        .unwrap();
+    let newcomer = thread::spawn({
+        let customers = customers.clone();
+        move || customers.slot_now(&1).map(drop)
+    });
+    inside.wait();
+    customers.close();
+    assert!(task::spawn(customers.wait_closed()).poll().is_ready());
+    go.wait();
+    let rejection = newcomer.join().unwrap().unwrap_err();
+    assert_eq!(*rejection.reason(), RejectionReason::Closed);
+    let status = customers.status();
+    assert_eq!((status.partitions, status.totals.closed_before_queue), (0, 1));
+    assert!(status.is_drained());
+}
+
+#[test]
+fn once_close_returns_nobody_is_admitted_anywhere() {
+    for round in 0..100 {
+        let customers = customers(2, 0, 64);
+        let start = Arc::new(Barrier::new(5));
+        let closed = Arc::new(AtomicBool::new(false));
+        let users: Vec<_> = (0..4u64)
+            .map(|user| {
+                let (customers, start, closed) = (customers.clone(), start.clone(), closed.clone());
+                thread::spawn(move || {
+                    start.wait();
+                    for use_of in 0.. {
+                        let was_closed = closed.load(SeqCst);
+                        match customers.slot_now(&(use_of * 7 % 100 + user)) {
+                            Ok(slot) => {
+                                assert!(!was_closed, "admitted after the close");
+                                drop(slot);
+                            }
+                            Err(rejection) if *rejection.reason() == RejectionReason::Closed => {
+                                return;
+                            }
+                            Err(_) => {}
+                        }
+                    }
+                })
+            })
+            .collect();
+        start.wait();
+        for _ in 0..round {
+            thread::yield_now();
+        }
+        customers.close();
+        closed.store(true, SeqCst);
+        users.into_iter().for_each(|user| user.join().unwrap());
+        let status = customers.status();
+        assert!(status.is_drained());
+        assert_eq!(status.totals.closed_before_queue, 4);
+        assert_all_consistent(&status);
+    }
+}
+
+#[test]
+fn no_status_beside_a_close_looks_drained_while_something_runs() {
+    for round in 0..20 {
+        // So many partitions that a status is still summing them up when the close comes.
+        let customers = customers(1, 0, 2_000);
+        (0..2_000).for_each(|key| drop(customers.slot_now(&key).unwrap()));
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                start.wait();
+                loop {
+                    let status = customers.status();
+                    assert!(!status.is_drained(), "drained, with a slot taken");
+                    if status.is_closed {
+                        return;
+                    }
+                }
+            });
+            start.wait();
+            (0..round * 10).for_each(|_| thread::yield_now());
+            let slot = customers.slot_now(&(round * 97)).unwrap();
+            customers.close();
+            watcher.join().unwrap();
+            drop(slot);
+        });
+        assert!(customers.status().is_drained());
+    }
+}

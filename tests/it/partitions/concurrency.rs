@@ -1,0 +1,241 @@
+//! Many threads on more keys than there may be partitions.
+
+use std::{
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
+
+use bulklink::{PartitionedBulkhead, RejectionReason, Slot};
+
+use crate::support::{assert_all_consistent, customers};
+
+const THREADS: usize = 16;
+const KEYS: usize = 64;
+const MAX: usize = 32;
+const PARALLELISM: usize = 2;
+
+/// Whose operations run, by what they say themselves.
+struct Floor {
+    customers: PartitionedBulkhead<u64>,
+    running: [AtomicUsize; KEYS],
+    admitted: AtomicU64,
+    saturated: AtomicU64,
+    out_of_partitions: AtomicU64,
+}
+
+impl Floor {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            customers: customers(PARALLELISM, 3, MAX),
+            running: std::array::from_fn(|_| AtomicUsize::new(0)),
+            admitted: AtomicU64::new(0),
+            saturated: AtomicU64::new(0),
+            out_of_partitions: AtomicU64::new(0),
+        })
+    }
+
+    /// An operation that was admitted, and the instance of the partition it runs in.
+    fn begin(&self, key: usize, slot: Slot) -> Running<'_> {
+        self.admitted.fetch_add(1, SeqCst);
+        let beside = self.running[key].fetch_add(1, SeqCst);
+        assert!(beside < PARALLELISM, "{beside} others with key {key}");
+        let partition = self.instance(key);
+        Running { floor: self, key, partition, slot: Some(slot) }
+    }
+
+    fn instance(&self, key: usize) -> u64 {
+        let status = self.customers.partition_status(&(key as u64));
+        let status = status.expect("the partition of running work is there");
+        assert!(status.in_flight >= 1 && status.in_flight <= PARALLELISM, "{status:?}");
+        status.instance
+    }
+
+    fn reject(&self, reason: &RejectionReason) {
+        match reason {
+            RejectionReason::Saturated { .. } => self.saturated.fetch_add(1, SeqCst),
+            RejectionReason::PartitionLimit { max_partitions, active_partitions, .. } => {
+                assert_eq!((*max_partitions, *active_partitions), (MAX, MAX));
+                self.out_of_partitions.fetch_add(1, SeqCst)
+            }
+            other => panic!("{other}"),
+        };
+    }
+
+    fn assert_settled(&self) {
+        let status = self.customers.status();
+        assert_all_consistent(&status);
+        assert_eq!((status.in_flight, status.waiting, status.active_partitions), (0, 0, 0));
+        assert_eq!(status.totals.admitted - status.totals.abandoned, self.admitted.load(SeqCst));
+        assert_eq!(status.totals.saturated, self.saturated.load(SeqCst));
+        assert_eq!(status.limit_rejected, self.out_of_partitions.load(SeqCst));
+        assert!(status.evicted > 0 && status.peak_partitions == MAX, "{status:?}");
+    }
+
+    /// Has every thread do `work` with a number of its own, all at once.
+    fn run(self: &Arc<Self>, work: impl Fn(&Self, usize) + Send + Sync + 'static) {
+        let (start, work) = (Arc::new(Barrier::new(THREADS)), Arc::new(work));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|number| {
+                let (floor, start, work) = (self.clone(), start.clone(), work.clone());
+                thread::spawn(move || {
+                    start.wait();
+                    work(&floor, number);
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+struct Running<'a> {
+    floor: &'a Floor,
+    key: usize,
+    partition: u64,
+    slot: Option<Slot>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            assert_eq!(self.floor.instance(self.key), self.partition, "evicted while it ran");
+        }
+        self.floor.running[self.key].fetch_sub(1, SeqCst);
+        drop(self.slot.take());
+    }
+}
+
+/// A sequence of numbers of one's own.
+fn drawer(seed: usize) -> impl FnMut(usize) -> usize {
+    let mut state = (seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    }
+}
+
+#[test]
+fn with_fewer_in_use_than_there_may_be_nobody_is_ever_out_of_partitions() {
+    let floor = Floor::new();
+    floor.run(|floor, number| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut draw = drawer(number);
+        for _ in 0..400 {
+            let key = draw(KEYS);
+            let outcome = match draw(3) {
+                0 => floor.customers.slot_now(&(key as u64)),
+                1 => runtime.block_on(floor.customers.slot(&(key as u64))),
+                _ => {
+                    let key = key as u64;
+                    let mut leaving = tokio_test::task::spawn(floor.customers.slot(&key));
+                    match leaving.poll() {
+                        std::task::Poll::Ready(outcome) => outcome,
+                        std::task::Poll::Pending => continue,
+                    }
+                }
+            };
+            match outcome {
+                Ok(slot) => {
+                    let running = floor.begin(key, slot);
+                    if draw(4) == 0 {
+                        thread::yield_now();
+                    }
+                    drop(running);
+                }
+                Err(rejection) => floor.reject(rejection.reason()),
+            }
+            if draw(8) == 0 {
+                floor.customers.discard(&(draw(KEYS) as u64));
+            }
+        }
+    });
+    // Sixteen threads use sixteen partitions at most, so one of the 32 was always idle.
+    assert_eq!(floor.out_of_partitions.load(SeqCst), 0);
+    floor.assert_settled();
+}
+
+#[test]
+fn with_more_wanted_than_there_may_be_those_in_use_stay() {
+    let floor = Floor::new();
+    floor.run(|floor, number| {
+        let mut draw = drawer(number);
+        let mut held = Vec::new();
+        for step in 0..600 {
+            let key = draw(KEYS);
+            match floor.customers.slot_now(&(key as u64)) {
+                Ok(slot) => held.push(floor.begin(key, slot)),
+                Err(rejection) => floor.reject(rejection.reason()),
+            }
+            while held.len() > 2 + draw(4) {
+                drop(held.swap_remove(draw(held.len())));
+            }
+            if step % 100 == 0 {
+                held.clear();
+                assert_all_consistent_roughly(&floor.customers);
+            }
+        }
+    });
+    floor.assert_settled();
+}
+
+/// While others are at work, partitions are read one after another; each is consistent in itself.
+fn assert_all_consistent_roughly(customers: &PartitionedBulkhead<u64>) {
+    let status = customers.status();
+    let totals = &status.totals;
+    assert_eq!(totals.admitted, status.in_flight as u64 + totals.finished + totals.abandoned);
+    assert_eq!(totals.queued, status.waiting as u64 + totals.settled_waiting());
+    assert!(status.partitions <= MAX && status.active_partitions <= status.partitions);
+}
+
+#[test]
+fn exactly_as_many_find_room_as_there_may_be_partitions() {
+    const ROUNDS: u64 = 50;
+    let floor = Floor::new();
+    let met = Barrier::new(THREADS);
+    floor.run(move |floor, number| {
+        for round in 0..ROUNDS {
+            // Nobody gives anything back before all have asked, each with keys of its own.
+            let keys = (0..KEYS / THREADS).map(|key| (number * 4 + key + round as usize) % KEYS);
+            let held: Vec<_> = keys
+                .filter_map(|key| match floor.customers.slot_now(&(key as u64)) {
+                    Ok(slot) => Some(floor.begin(key, slot)),
+                    Err(rejection) => {
+                        floor.reject(rejection.reason());
+                        None
+                    }
+                })
+                .collect();
+            met.wait();
+            assert_eq!(floor.admitted.load(SeqCst), (round + 1) * MAX as u64);
+            assert_eq!(floor.out_of_partitions.load(SeqCst), (round + 1) * MAX as u64);
+            assert_eq!(floor.customers.status().active_partitions, MAX);
+            met.wait();
+            drop(held);
+            met.wait();
+        }
+    });
+    floor.assert_settled();
+}
+
+#[test]
+fn each_thread_with_keys_of_its_own_finds_room_for_them_again() {
+    // Two partitions for each thread, and each uses two at most: whoever is idle makes room.
+    let floor = Floor::new();
+    floor.run(|floor, number| {
+        for round in 0..400 {
+            let first = (number * 4 + round % 4) % KEYS;
+            let second = (number * 4 + (round + 1) % 4) % KEYS;
+            let one = floor.customers.slot_now(&(first as u64)).expect("room for a first");
+            let one = floor.begin(first, one);
+            let two = floor.customers.slot_now(&(second as u64)).expect("room for a second");
+            let two = floor.begin(second, two);
+            drop((one, two));
+        }
+    });
+    assert_eq!(floor.customers.status().limit_rejected, 0);
+    floor.assert_settled();
+}

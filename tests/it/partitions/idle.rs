@@ -1,0 +1,137 @@
+//! Partitions that nobody has used for a while, and those that somebody removes.
+
+use std::time::Duration;
+
+use bulklink::PartitionedBulkhead;
+use tokio::time::advance;
+
+use crate::support::{assert_all_consistent, retained};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const BIT: Duration = Duration::from_millis(1);
+
+fn customers(max: usize) -> PartitionedBulkhead<u64> {
+    let builder = PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(max);
+    builder.idle_timeout(TIMEOUT).build().unwrap()
+}
+
+fn touch(customers: &PartitionedBulkhead<u64>, key: u64) {
+    drop(customers.slot_now(&key).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_for_exactly_the_timeout_is_long_enough() {
+    let customers = customers(10);
+    touch(&customers, 1);
+    advance(TIMEOUT - BIT).await;
+    assert_eq!(customers.cleanup_idle(), 0);
+    advance(BIT).await;
+    assert_eq!(customers.cleanup_idle(), 1);
+    assert_eq!(customers.cleanup_idle(), 0);
+    let status = customers.status();
+    assert_eq!((status.partitions, status.evicted, status.discarded), (0, 1, 0));
+    assert_eq!(status.totals.finished, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forever_ends_with_the_limit_of_partitions_only() {
+    let builder = PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(3);
+    let customers = builder.idle_timeout(Duration::MAX).build().unwrap();
+    (0..3).for_each(|key| touch(&customers, key));
+    touch(&customers, 0);
+    advance(Duration::from_secs(1_000_000_000)).await;
+    assert_eq!(customers.cleanup_idle(), 0);
+    touch(&customers, 3);
+    assert_eq!(retained(&customers, 0..4), [0, 2, 3], "the least recently used made room");
+    assert_eq!(customers.status().evicted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_use_begins_it_anew_and_time_in_use_is_not_idle() {
+    let customers = customers(10);
+    touch(&customers, 1);
+    let two = customers.slot_now(&2).unwrap();
+    advance(TIMEOUT - BIT).await;
+    touch(&customers, 1);
+    advance(TIMEOUT - BIT).await;
+    assert_eq!(customers.cleanup_idle(), 0);
+    drop(two);
+    advance(BIT).await;
+    assert_eq!(customers.cleanup_idle(), 1);
+    assert_eq!(retained(&customers, 1..3), [2]);
+    advance(TIMEOUT - BIT).await;
+    assert_eq!(customers.cleanup_idle(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cleanup_removes_all_that_are_overdue_and_no_other() {
+    let customers = customers(200);
+    (0..100).for_each(|key| touch(&customers, key));
+    let held = customers.slot_now(&50).unwrap();
+    advance(TIMEOUT / 2).await;
+    (100..150).for_each(|key| touch(&customers, key));
+    advance(TIMEOUT / 2).await;
+    assert_eq!(customers.cleanup_idle(), 99);
+    assert_eq!(retained(&customers, 0..200), [50].into_iter().chain(100..150).collect::<Vec<_>>());
+    drop(held);
+    assert_all_consistent(&customers.status());
+}
+
+#[tokio::test(start_paused = true)]
+async fn making_partitions_cleans_up_as_it_goes() {
+    let customers = customers(1_000);
+    (0..100).for_each(|key| touch(&customers, key));
+    advance(TIMEOUT - BIT).await;
+    touch(&customers, 1_000);
+    assert_eq!(customers.status().partitions, 101, "nobody was overdue");
+    advance(BIT).await;
+    // The use of a partition that is there makes none.
+    touch(&customers, 1_000);
+    assert_eq!(customers.status().partitions, 101);
+    (2_000..2_100).for_each(|key| touch(&customers, key));
+    assert!(retained(&customers, 0..100).is_empty(), "gone with as many creations");
+    let status = customers.status();
+    assert_eq!((status.partitions, status.evicted), (101, 100));
+    assert_eq!(retained(&customers, 1_000..1_001), [1_000]);
+    assert_all_consistent(&status);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overdue_partition_that_is_used_before_it_is_cleaned_up_goes_on() {
+    let customers = customers(10);
+    touch(&customers, 1);
+    let instance = customers.partition_status(&1).unwrap().instance;
+    advance(TIMEOUT * 3).await;
+    touch(&customers, 1);
+    assert_eq!(customers.partition_status(&1).unwrap().instance, instance);
+    assert_eq!(customers.cleanup_idle(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn overdue_partitions_make_room_before_a_newcomer_needs_it() {
+    let customers = customers(2);
+    touch(&customers, 1);
+    touch(&customers, 2);
+    advance(TIMEOUT).await;
+    touch(&customers, 3);
+    assert_eq!(retained(&customers, 1..4), [3]);
+    assert_eq!(customers.status().evicted, 2);
+}
+
+#[test]
+fn discard_removes_what_is_idle_and_says_so() {
+    let customers = customers(10);
+    assert!(!customers.discard(&1), "there is none");
+    touch(&customers, 1);
+    touch(&customers, 2);
+    assert!(customers.discard(&1));
+    assert_eq!(retained(&customers, 1..3), [2]);
+    let slot = customers.slot_now(&2).unwrap();
+    assert!(!customers.discard(&2));
+    drop(slot);
+    assert!(customers.discard(&2));
+    let status = customers.status();
+    assert_eq!((status.partitions, status.discarded, status.evicted), (0, 2, 0));
+    assert_eq!((status.totals.admitted, status.peak_partitions), (3, 2));
+    assert_all_consistent(&status);
+}

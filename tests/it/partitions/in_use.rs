@@ -1,0 +1,202 @@
+//! A partition in use is neither evicted nor discarded, in whatever way it is in use.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock},
+    task::Poll,
+};
+
+use bulklink::{PartitionedBulkhead, RejectionReason, Slot};
+use tokio_test::{assert_pending, assert_ready_ok, task};
+
+use crate::support::assert_all_consistent;
+use crate::support::{Hook, poll_with};
+
+/// Room for one partition, that of key 1, which has been used and is idle.
+fn customers(parallelism: usize, room: usize) -> PartitionedBulkhead<u64> {
+    let customers = crate::support::customers(parallelism, room, 1);
+    drop(customers.slot_now(&1).unwrap());
+    customers
+}
+
+/// Key 1 is in use: nothing that would remove its partition does, of which there is one at most.
+#[track_caller]
+fn assert_kept(customers: &PartitionedBulkhead<u64>) {
+    let instance = customers.partition_status(&1).expect("retained").instance;
+    assert!(!customers.discard(&1), "discarded in use");
+    assert_eq!(customers.cleanup_idle(), 0);
+    let rejection = customers.slot_now(&2).unwrap_err();
+    assert!(
+        matches!(
+            rejection.reason(),
+            RejectionReason::PartitionLimit { max_partitions: 1, active_partitions: 1, .. }
+        ),
+        "{rejection}"
+    );
+    assert_eq!(customers.status().active_partitions, 1);
+    assert_eq!(customers.partition_status(&1).expect("retained").instance, instance);
+}
+
+#[track_caller]
+fn assert_idle(customers: &PartitionedBulkhead<u64>) {
+    let status = customers.status();
+    assert_eq!((status.partitions, status.active_partitions), (1, 0));
+    assert_eq!((status.in_flight, status.waiting), (0, 0));
+    assert_all_consistent(&status);
+    assert!(customers.discard(&1));
+    assert!(!customers.discard(&1), "it is gone");
+}
+
+#[test]
+fn by_the_slot_it_was_made_for() {
+    let customers = crate::support::customers(1, 0, 1);
+    let slot = customers.slot_now(&1).unwrap();
+    assert_kept(&customers);
+    drop(slot);
+    assert_idle(&customers);
+}
+
+#[test]
+fn by_a_slot() {
+    let customers = customers(2, 0);
+    let slots = (customers.slot_now(&1).unwrap(), customers.slot_now(&1).unwrap());
+    assert_kept(&customers);
+    drop(slots.0);
+    assert_kept(&customers);
+    drop(slots.1);
+    assert_idle(&customers);
+}
+
+#[test]
+fn by_a_waiter_that_outlives_the_running() {
+    let customers = customers(1, 2);
+    let slot = customers.slot_now(&1).unwrap();
+    let mut waiter = task::spawn(customers.slot(&1));
+    assert_pending!(waiter.poll());
+    assert_kept(&customers);
+    drop(slot);
+    // Admitted, and nobody has told it yet.
+    assert_kept(&customers);
+    let slot = assert_ready_ok!(waiter.poll());
+    drop(waiter);
+    assert_kept(&customers);
+    drop(slot);
+    assert_idle(&customers);
+}
+
+#[test]
+fn by_a_waiter_until_it_is_dropped() {
+    let customers = customers(1, 2);
+    let slot = customers.slot_now(&1).unwrap();
+    let mut first = task::spawn(customers.slot(&1));
+    let mut second = task::spawn(customers.slot(&1));
+    assert_pending!(first.poll());
+    assert_pending!(second.poll());
+    drop(second);
+    drop(slot);
+    assert_kept(&customers);
+    drop(first);
+    assert_idle(&customers);
+    let totals = customers.status().totals;
+    assert_eq!((totals.cancelled, totals.abandoned), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_a_waiter_until_its_limit() {
+    let customers = customers(1, 2);
+    let slot = customers.slot_now(&1).unwrap();
+    let limit = std::time::Duration::from_secs(1);
+    let mut waiter = task::spawn(customers.slot_within(limit, &1));
+    assert_pending!(waiter.poll());
+    tokio::time::advance(limit).await;
+    drop(slot);
+    assert_kept(&customers);
+    // Admitted before its timer was seen, it runs.
+    drop(assert_ready_ok!(waiter.poll()));
+    assert_idle(&customers);
+}
+
+#[test]
+fn by_work_that_runs_or_is_queued() {
+    let customers = customers(1, 1);
+    let (done, wait) = tokio::sync::oneshot::channel::<()>();
+    let mut running = task::spawn(customers.execute(&1, wait));
+    assert_pending!(running.poll());
+    assert_kept(&customers);
+    let mut queued = task::spawn(customers.execute(&1, async { customers.discard(&1) }));
+    assert_pending!(queued.poll());
+    done.send(()).unwrap();
+    assert_ready_ok!(running.poll()).unwrap();
+    drop(running);
+    assert_kept(&customers);
+    assert!(!assert_ready_ok!(queued.poll()), "discarded beneath its own work");
+    drop(queued);
+    assert_idle(&customers);
+}
+
+#[test]
+fn by_work_that_panics_no_longer() {
+    let customers = customers(1, 1);
+    let mut panicking = task::spawn(customers.execute(&1, async { panic!("on purpose") }));
+    let poll = std::panic::AssertUnwindSafe(|| panicking.poll().map(|_: Result<(), _>| ()));
+    assert!(std::panic::catch_unwind(poll).is_err());
+    drop(panicking);
+    assert_idle(&customers);
+}
+
+#[test]
+fn a_future_that_was_never_polled_uses_nothing() {
+    let customers = crate::support::customers(1, 1, 1);
+    let unpolled = customers.slot(&1);
+    assert_eq!(customers.status().created, 0);
+    drop(unpolled);
+    drop(customers.slot_now(&1).unwrap());
+    let unpolled = customers.execute(&1, async {});
+    assert_idle(&customers);
+    drop(unpolled);
+}
+
+#[test]
+fn by_a_caller_between_its_lookup_and_its_admission() {
+    let customers = customers(1, 1);
+    let slot: Arc<Mutex<Option<Slot>>> =
+        Arc::new(Mutex::new(Some(customers.slot_now(&1).unwrap())));
+    let looked = Arc::new(OnceLock::new());
+    // The waker of an operation that must wait is cloned after its lookup and before its admission.
+    let waker = Hook::new()
+        .on_clone({
+            let (customers, slot, looked) = (customers.clone(), slot.clone(), looked.clone());
+            move || {
+                let running = slot.lock().unwrap().take();
+                if running.is_some() {
+                    drop(running);
+                    assert_eq!(customers.status().in_flight, 0, "nobody runs and nobody waits");
+                    assert_kept(&customers);
+                    looked.set(()).unwrap();
+                }
+            }
+        })
+        .waker();
+    let mut waiter: std::pin::Pin<Box<dyn Future<Output = _>>> = Box::pin(customers.slot(&1));
+    let Poll::Ready(Ok(admitted)) = poll_with(&mut waiter, &waker) else { panic!("not admitted") };
+    assert!(looked.get().is_some(), "the waker was cloned");
+    assert_kept(&customers);
+    drop((admitted, waiter));
+    assert_idle(&customers);
+}
+
+#[test]
+fn by_a_slot_on_another_thread_and_after_the_last_handle() {
+    let customers = customers(1, 1);
+    let slot = customers.slot_now(&1).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert_kept(&customers));
+    });
+    std::thread::spawn(move || drop(slot)).join().unwrap();
+    assert_idle(&customers);
+    let slot = customers.slot_now(&1).unwrap();
+    let mut waiter = Box::pin(async move { customers.slot(&1).await });
+    assert!(task::spawn(waiter.as_mut()).poll().is_pending());
+    drop(waiter);
+    // It is the last to hold anything of the bulkhead.
+    drop(slot);
+}

@@ -1,0 +1,319 @@
+//! The reference: admission as the contract describes it, one bulkhead at a time.
+//!
+//! Written to be read next to the contract and for nothing else. A queue, a map and plain integers; no
+//! lock, no waker, nothing derived that could be counted, and nothing shared with the crate but the
+//! names of the numbers it shows.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use bulklink::{EventKind, Peaks, Totals};
+
+use super::observed::{Happening, Reason};
+
+/// An operation. Times are counted from the start of a case.
+pub(crate) type Id = usize;
+
+/// How an operation asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) cost: usize,
+    /// Whether it waits if it must.
+    pub(crate) waits: bool,
+    /// The longest it waits.
+    pub(crate) limit: Option<Duration>,
+    /// The time before which it must be admitted.
+    pub(crate) deadline: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Admitted,
+    Waits,
+    Rejected(Reason),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    id: Id,
+    cost: usize,
+    since: Duration,
+    /// When it gives up, and what it says then.
+    end: Option<(Duration, fn(Duration) -> Reason)>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) now: Duration,
+    pub(crate) capacity: usize,
+    pub(crate) room: usize,
+    pub(crate) is_closed: bool,
+    is_drained: bool,
+    line: VecDeque<Waiter>,
+    /// What was admitted and has not given its units back: its cost.
+    running: BTreeMap<Id, usize>,
+    /// Waiters whom the close has rejected and who have not looked yet.
+    rejected: Vec<Id>,
+    pub(crate) totals: Totals,
+    pub(crate) peaks: Peaks,
+    /// Everything that has happened.
+    pub(crate) events: Vec<Happening>,
+    /// Waiters in the order in which they were called out of the line.
+    pub(crate) called: Vec<Id>,
+}
+
+impl Model {
+    pub(crate) fn new(capacity: usize, room: usize) -> Self {
+        Self {
+            now: Duration::ZERO,
+            capacity,
+            room,
+            is_closed: false,
+            is_drained: false,
+            line: VecDeque::new(),
+            running: BTreeMap::new(),
+            rejected: Vec::new(),
+            totals: Totals::default(),
+            peaks: Peaks::default(),
+            events: Vec::new(),
+            called: Vec::new(),
+        }
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.running.values().sum()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    pub(crate) fn waiting_units(&self) -> usize {
+        self.line.iter().map(|waiter| waiter.cost).sum()
+    }
+
+    /// Whether any operation holds on to it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        !(self.running.is_empty() && self.line.is_empty() && self.rejected.is_empty())
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_closed && self.running.is_empty()
+    }
+
+    fn tell(&mut self, kind: EventKind, detail: impl FnOnce(&mut Happening)) {
+        let mut event = Happening {
+            kind,
+            capacity: self.capacity,
+            room: self.room,
+            used: self.used(),
+            in_flight: self.in_flight(),
+            waiting: self.waiting(),
+            is_closed: self.is_closed,
+            cost: None,
+            from_queue: false,
+            waited: None,
+            affected: 0,
+            previous_capacity: None,
+        };
+        detail(&mut event);
+        self.events.push(event);
+    }
+
+    /// The table of section 3, row by row.
+    pub(crate) fn arrive(&mut self, id: Id, terms: Terms) -> Outcome {
+        let Terms { cost, waits, limit, deadline } = terms;
+        let capacity = self.capacity;
+        if self.is_closed {
+            self.totals.closed_before_queue += 1;
+            self.tell(EventKind::ClosedRejection, |event| event.cost = Some(cost));
+            return Outcome::Rejected(Reason::Closed);
+        }
+        if cost == 0 {
+            self.totals.oversized += 1;
+            return Outcome::Rejected(Reason::InvalidCost);
+        }
+        if cost > capacity {
+            self.totals.oversized += 1;
+            return Outcome::Rejected(Reason::CostExceedsCapacity { cost, capacity });
+        }
+        let is_late = deadline.is_some_and(|deadline| self.now >= deadline);
+        if is_late || limit == Some(Duration::ZERO) {
+            self.totals.expired_before_queue += 1;
+            self.tell(EventKind::Expired, |event| {
+                event.cost = Some(cost);
+                event.waited = Some(Duration::ZERO);
+            });
+            let reason = if is_late { Reason::Deadline } else { Reason::WaitLimit };
+            return Outcome::Rejected(reason(Duration::ZERO));
+        }
+        if self.line.is_empty() && self.used() + cost <= capacity {
+            self.admit(id, cost, None);
+            return Outcome::Admitted;
+        }
+        if !waits || self.line.len() >= self.room {
+            self.totals.saturated += 1;
+            self.tell(EventKind::Saturated, |event| event.cost = Some(cost));
+            let (used, waiting, room) = (self.used(), self.waiting(), self.room);
+            return Outcome::Rejected(Reason::Saturated { cost, used, capacity, waiting, room });
+        }
+        let limit_at = limit.map(|limit| self.now + limit);
+        let end: Option<(Duration, fn(Duration) -> Reason)> = match (limit_at, deadline) {
+            (None, None) => None,
+            (Some(at), None) => Some((at, Reason::WaitLimit)),
+            (None, Some(at)) => Some((at, Reason::Deadline)),
+            // Of two that come at once either would do; the crate names the limit.
+            (Some(limit), Some(deadline)) if limit <= deadline => Some((limit, Reason::WaitLimit)),
+            (Some(_), Some(deadline)) => Some((deadline, Reason::Deadline)),
+        };
+        self.line.push_back(Waiter { id, cost, since: self.now, end });
+        self.totals.queued += 1;
+        self.totals.queued_units += cost as u64;
+        self.peaks.waiting = self.peaks.waiting.max(self.waiting());
+        self.peaks.waiting_units = self.peaks.waiting_units.max(self.waiting_units());
+        self.tell(EventKind::Queued, |event| event.cost = Some(cost));
+        Outcome::Waits
+    }
+
+    fn admit(&mut self, id: Id, cost: usize, waited: Option<Duration>) {
+        self.running.insert(id, cost);
+        self.totals.admitted += 1;
+        self.totals.admitted_units += cost as u64;
+        if let Some(waited) = waited {
+            self.totals.admitted_from_queue += 1;
+            self.totals.admitted_from_queue_units += cost as u64;
+            self.totals.wait_time += waited;
+            self.peaks.wait = self.peaks.wait.max(waited);
+        }
+        self.peaks.used = self.peaks.used.max(self.used());
+        self.peaks.in_flight = self.peaks.in_flight.max(self.in_flight());
+        self.tell(EventKind::Admitted, |event| {
+            event.cost = Some(cost);
+            event.from_queue = waited.is_some();
+            event.waited = waited;
+        });
+    }
+
+    /// Whatever has changed: the head of the line takes what fits, and a closed bulkhead drains.
+    fn settle(&mut self) {
+        while let Some(&head) = self.line.front() {
+            if self.used() + head.cost > self.capacity {
+                break;
+            }
+            self.line.pop_front();
+            self.called.push(head.id);
+            self.admit(head.id, head.cost, Some(self.now - head.since));
+        }
+        if self.is_drained() && !self.is_drained {
+            self.is_drained = true;
+            self.tell(EventKind::Drained, |_| {});
+        }
+    }
+
+    /// A waiter looks what has become of it.
+    pub(crate) fn look(&mut self, id: Id) -> Outcome {
+        if self.running.contains_key(&id) {
+            return Outcome::Admitted;
+        }
+        if let Some(at) = self.rejected.iter().position(|&rejected| rejected == id) {
+            self.rejected.remove(at);
+            return Outcome::Rejected(Reason::Closed);
+        }
+        let at = self.line.iter().position(|waiter| waiter.id == id).unwrap();
+        let waiter = self.line[at];
+        match waiter.end {
+            Some((end, reason)) if end <= self.now => {
+                let waited = self.now - waiter.since;
+                self.line.remove(at);
+                self.totals.expired += 1;
+                self.tell(EventKind::Expired, |event| {
+                    event.cost = Some(waiter.cost);
+                    event.from_queue = true;
+                    event.waited = Some(waited);
+                });
+                self.settle();
+                Outcome::Rejected(reason(waited))
+            }
+            _ => Outcome::Waits,
+        }
+    }
+
+    /// Admitted work has ended.
+    pub(crate) fn release(&mut self, id: Id) {
+        let cost = self.running.remove(&id).unwrap();
+        self.totals.finished += 1;
+        self.totals.finished_units += cost as u64;
+        self.tell(EventKind::Released, |event| event.cost = Some(cost));
+        self.settle();
+    }
+
+    /// An operation is dropped before it started: out of the line, or after its admission.
+    pub(crate) fn leave(&mut self, id: Id) {
+        if let Some(at) = self.line.iter().position(|waiter| waiter.id == id) {
+            let waiter = self.line.remove(at).unwrap();
+            self.totals.cancelled += 1;
+            let waited = self.now - waiter.since;
+            self.tell(EventKind::Cancelled, |event| {
+                event.cost = Some(waiter.cost);
+                event.from_queue = true;
+                event.waited = Some(waited);
+            });
+        } else if let Some(cost) = self.running.remove(&id) {
+            self.totals.abandoned += 1;
+            self.totals.abandoned_units += cost as u64;
+            self.tell(EventKind::Abandoned, |event| event.cost = Some(cost));
+        } else {
+            self.rejected.retain(|&rejected| rejected != id);
+        }
+        self.settle();
+    }
+
+    /// Whether the resize is done.
+    pub(crate) fn resize(&mut self, capacity: usize, weighted: bool) -> bool {
+        let largest = self.line.iter().map(|waiter| waiter.cost).max().unwrap_or(0);
+        if capacity == 0 || self.is_closed || (weighted && capacity < largest) {
+            return false;
+        }
+        if capacity != self.capacity {
+            let previous = self.capacity;
+            self.capacity = capacity;
+            self.tell(EventKind::Resized, |event| event.previous_capacity = Some(previous));
+            self.settle();
+        }
+        true
+    }
+
+    pub(crate) fn close(&mut self) {
+        if self.is_closed {
+            return;
+        }
+        self.is_closed = true;
+        let affected = self.waiting();
+        self.tell(EventKind::Closed, |event| event.affected = affected);
+        while let Some(waiter) = self.line.pop_front() {
+            self.totals.closed_while_waiting += 1;
+            self.rejected.push(waiter.id);
+            self.called.push(waiter.id);
+            let waited = self.now - waiter.since;
+            self.tell(EventKind::ClosedRejection, |event| {
+                event.cost = Some(waiter.cost);
+                event.from_queue = true;
+                event.waited = Some(waited);
+            });
+        }
+        self.settle();
+    }
+
+    /// Who waits and whose time has come between two moments.
+    pub(crate) fn due(&self, after: Duration) -> Vec<Id> {
+        let is_due =
+            |waiter: &&Waiter| waiter.end.is_some_and(|(end, _)| after < end && end <= self.now);
+        self.line.iter().filter(is_due).map(|waiter| waiter.id).collect()
+    }
+}

@@ -1,0 +1,197 @@
+//! The reference of a bulkhead of any kind, and its comparison with what a bulkhead shows.
+
+use std::time::Duration;
+
+use bulklink::{Bulkhead, BulkheadStatus, PartitionedBulkhead, WeightedBulkhead};
+
+use self::{
+    bulkhead::{Id, Model, Outcome, Terms},
+    partitioned::{Key, Shelf},
+};
+use crate::support::{assert_identities, assert_plain};
+
+pub(crate) mod bulkhead;
+pub(crate) mod observed;
+pub(crate) mod partitioned;
+
+pub(crate) enum Reference {
+    Plain(Model),
+    Weighted(Model),
+    Many(Shelf),
+}
+
+/// Does the same to either kind.
+macro_rules! either {
+    ($self:expr, $reference:ident => $act:expr) => {
+        match $self {
+            Reference::Plain($reference) | Reference::Weighted($reference) => $act,
+            Reference::Many($reference) => $act,
+        }
+    };
+}
+
+impl Reference {
+    pub(crate) fn arrive(&mut self, id: Id, key: Key, terms: Terms) -> Outcome {
+        match self {
+            Self::Plain(model) | Self::Weighted(model) => model.arrive(id, terms),
+            Self::Many(shelf) => shelf.arrive(id, key, terms),
+        }
+    }
+
+    pub(crate) fn look(&mut self, id: Id) -> Outcome {
+        either!(self, reference => reference.look(id))
+    }
+
+    pub(crate) fn release(&mut self, id: Id) {
+        either!(self, reference => reference.release(id));
+    }
+
+    pub(crate) fn leave(&mut self, id: Id) {
+        either!(self, reference => reference.leave(id));
+    }
+
+    pub(crate) fn resize(&mut self, key: Key, capacity: usize) -> bool {
+        match self {
+            Self::Plain(model) => model.resize(capacity, false),
+            Self::Weighted(model) => model.resize(capacity, true),
+            Self::Many(shelf) => shelf.resize(key, capacity),
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        either!(self, reference => reference.close());
+    }
+
+    pub(crate) fn bypass(&mut self) {
+        match self {
+            Self::Plain(model) | Self::Weighted(model) => model.totals.bypassed += 1,
+            Self::Many(shelf) => shelf.bypassed += 1,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        either!(self, reference => reference.now)
+    }
+
+    /// Lets time pass, and says whose has come.
+    pub(crate) fn advance(&mut self, time: Duration) -> Vec<Id> {
+        let before = self.now();
+        either!(self, reference => reference.now += time);
+        match self {
+            Self::Plain(model) | Self::Weighted(model) => model.due(before),
+            Self::Many(shelf) => {
+                let now = shelf.now;
+                let due = |partition: &mut Model| {
+                    partition.now = now;
+                    partition.due(before)
+                };
+                shelf.partitions.values_mut().flat_map(due).collect()
+            }
+        }
+    }
+
+    /// Who was called out of the line since this was asked last, in order.
+    pub(crate) fn called(&mut self) -> Vec<Id> {
+        either!(self, reference => std::mem::take(&mut reference.called))
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        either!(self, reference => reference.is_drained())
+    }
+}
+
+/// The real thing.
+#[derive(Clone)]
+pub(crate) enum Real {
+    Plain(Bulkhead),
+    Weighted(WeightedBulkhead),
+    Many(PartitionedBulkhead<Key>),
+}
+
+impl Real {
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Plain(bulkhead) => bulkhead.close(),
+            Self::Weighted(bulkhead) => bulkhead.close(),
+            Self::Many(bulkhead) => bulkhead.close(),
+        }
+    }
+
+    /// Whether the resize is done.
+    pub(crate) fn resize(&self, key: Key, capacity: usize) -> bool {
+        match self {
+            Self::Plain(bulkhead) => bulkhead.resize(capacity).is_ok(),
+            Self::Weighted(bulkhead) => bulkhead.resize(capacity).is_ok(),
+            Self::Many(bulkhead) => bulkhead.resize_partition(&key, capacity).is_ok(),
+        }
+    }
+
+    /// Waits until it is closed and drained.
+    pub(crate) async fn wait_closed(self) {
+        match self {
+            Self::Plain(bulkhead) => bulkhead.wait_closed().await,
+            Self::Weighted(bulkhead) => bulkhead.wait_closed().await,
+            Self::Many(bulkhead) => bulkhead.wait_closed().await,
+        }
+    }
+}
+
+/// Compares everything that a bulkhead shows, and returns the number of its status.
+#[track_caller]
+pub(crate) fn compare(real: &Real, reference: &Reference) -> u64 {
+    match (real, reference) {
+        (Real::Plain(bulkhead), Reference::Plain(model)) => {
+            let status = bulkhead.status();
+            assert_plain(&status);
+            compare_one(&status, model);
+            status.sequence
+        }
+        (Real::Weighted(bulkhead), Reference::Weighted(model)) => {
+            let status = bulkhead.status();
+            compare_one(&status, model);
+            status.sequence
+        }
+        (Real::Many(bulkhead), Reference::Many(shelf)) => compare_many(bulkhead, shelf),
+        _ => unreachable!("of one kind"),
+    }
+}
+
+#[track_caller]
+fn compare_one(status: &BulkheadStatus, model: &Model) {
+    assert_identities(status);
+    assert_eq!(status.capacity, model.capacity, "capacity");
+    assert_eq!(status.waiting_room, model.room, "waiting room");
+    assert_eq!(status.used, model.used(), "used");
+    assert_eq!(status.in_flight, model.in_flight(), "in flight");
+    assert_eq!(status.waiting, model.waiting(), "waiting");
+    assert_eq!(status.waiting_units, model.waiting_units(), "waiting units");
+    assert_eq!(status.is_closed, model.is_closed, "closed");
+    assert_eq!(status.is_drained(), model.is_drained(), "drained");
+    assert_eq!(status.totals, model.totals, "totals");
+    assert_eq!(status.peaks, model.peaks, "peaks");
+}
+
+#[track_caller]
+fn compare_many(bulkhead: &PartitionedBulkhead<Key>, shelf: &Shelf) -> u64 {
+    let status = bulkhead.status();
+    assert_eq!(status.partitions, shelf.partitions.len(), "partitions");
+    assert_eq!(status.active_partitions, shelf.active(), "active partitions");
+    assert_eq!(status.in_flight, shelf.sum(Model::in_flight), "in flight");
+    assert_eq!(status.waiting, shelf.sum(Model::waiting), "waiting");
+    assert_eq!(status.is_closed, shelf.is_closed, "closed");
+    assert_eq!(status.created, shelf.created, "created");
+    assert_eq!(status.evicted, shelf.evicted, "evicted");
+    assert_eq!(status.discarded, shelf.discarded, "discarded");
+    assert_eq!(status.limit_rejected, shelf.limit_rejected, "rejected for want of a partition");
+    assert_eq!(status.peak_partitions, shelf.peak, "most partitions");
+    assert_eq!(status.totals, shelf.totals(), "totals");
+    for key in 0..6 {
+        let partition = bulkhead.partition_status(&key);
+        assert_eq!(partition.is_some(), shelf.partitions.contains_key(&key), "partition {key}");
+        if let (Some(status), Some(model)) = (partition, shelf.partitions.get(&key)) {
+            assert_plain(&status);
+            compare_one(&status, model);
+        }
+    }
+    status.sequence
+}

@@ -1,0 +1,231 @@
+//! The reference for section 5 of the contract: a bulkhead for each key, made on first use.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use bulklink::Totals;
+
+use super::{
+    bulkhead::{Id, Model, Outcome, Terms},
+    observed::Reason,
+};
+
+pub(crate) type Key = u8;
+
+/// The key whose limits cannot be, and the one whose limits panic.
+pub(crate) const IMPOSSIBLE: Key = 4;
+pub(crate) const PANICKING: Key = 5;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Shelf {
+    pub(crate) now: Duration,
+    pub(crate) max: usize,
+    pub(crate) idle_timeout: Duration,
+    capacity: usize,
+    room: usize,
+    pub(crate) partitions: BTreeMap<Key, Model>,
+    /// Partitions that nobody uses, the one that has been idle longest first, and since when.
+    idle: VecDeque<(Key, Duration)>,
+    keys: BTreeMap<Id, Key>,
+    pub(crate) is_closed: bool,
+    pub(crate) created: u64,
+    pub(crate) evicted: u64,
+    pub(crate) discarded: u64,
+    pub(crate) limit_rejected: u64,
+    pub(crate) peak: usize,
+    pub(crate) closed_before_queue: u64,
+    pub(crate) bypassed: u64,
+    /// Expired on arrival, with a key that had no partition.
+    late: u64,
+    /// Partitions that are gone.
+    past: Vec<Totals>,
+    pub(crate) called: Vec<Id>,
+}
+
+/// The limits of a key, where it can have any.
+pub(crate) fn limits(key: Key, capacity: usize, room: usize) -> (usize, usize) {
+    if key == 3 { (capacity + 1, 0) } else { (capacity, room) }
+}
+
+impl Shelf {
+    pub(crate) fn new(capacity: usize, room: usize, max: usize, idle_timeout: Duration) -> Self {
+        Self {
+            now: Duration::ZERO,
+            max,
+            idle_timeout,
+            capacity,
+            room,
+            partitions: BTreeMap::new(),
+            idle: VecDeque::new(),
+            keys: BTreeMap::new(),
+            is_closed: false,
+            created: 0,
+            evicted: 0,
+            discarded: 0,
+            limit_rejected: 0,
+            peak: 0,
+            closed_before_queue: 0,
+            bypassed: 0,
+            late: 0,
+            past: Vec::new(),
+            called: Vec::new(),
+        }
+    }
+
+    /// Does something to one partition, which is in use meanwhile.
+    fn using<T>(&mut self, key: Key, act: impl FnOnce(&mut Model) -> T) -> T {
+        self.idle.retain(|&(idle, _)| idle != key);
+        let partition = self.partitions.get_mut(&key).unwrap();
+        partition.now = self.now;
+        let answer = act(partition);
+        self.called.append(&mut partition.called);
+        if !partition.is_in_use() {
+            self.idle.push_back((key, self.now));
+        }
+        answer
+    }
+
+    fn remove(&mut self, key: Key) {
+        self.past.push(self.partitions.remove(&key).unwrap().totals);
+    }
+
+    /// Removes the partitions idle for the timeout, and says how many.
+    pub(crate) fn clean_up(&mut self) -> usize {
+        let mut removed = 0;
+        while let Some(&(key, since)) = self.idle.front() {
+            if self.now - since < self.idle_timeout {
+                break;
+            }
+            self.idle.pop_front();
+            self.remove(key);
+            self.evicted += 1;
+            removed += 1;
+        }
+        removed
+    }
+
+    /// Makes the partition of a new key, if there may be one more.
+    fn create(&mut self, key: Key, terms: &Terms) -> Result<(), Reason> {
+        if self.is_closed {
+            self.closed_before_queue += 1;
+            return Err(Reason::Closed);
+        }
+        // Who comes too late needs no partition.
+        let is_late = terms.deadline.is_some_and(|deadline| self.now >= deadline);
+        if is_late || terms.limit == Some(Duration::ZERO) {
+            self.late += 1;
+            let reason = if is_late { Reason::Deadline } else { Reason::WaitLimit };
+            return Err(reason(Duration::ZERO));
+        }
+        if key == IMPOSSIBLE || key == PANICKING {
+            self.limit_rejected += 1;
+            let panics = key == PANICKING;
+            return Err(if panics { Reason::LimitsPanicked } else { Reason::InvalidLimits });
+        }
+        self.clean_up();
+        if self.partitions.len() == self.max {
+            let Some((oldest, _)) = self.idle.pop_front() else {
+                self.limit_rejected += 1;
+                let active = self.partitions.len();
+                return Err(Reason::PartitionLimit { max: self.max, active });
+            };
+            self.remove(oldest);
+            self.evicted += 1;
+        }
+        let (capacity, room) = limits(key, self.capacity, self.room);
+        self.partitions.insert(key, Model::new(capacity, room));
+        self.created += 1;
+        self.peak = self.peak.max(self.partitions.len());
+        Ok(())
+    }
+
+    pub(crate) fn arrive(&mut self, id: Id, key: Key, terms: Terms) -> Outcome {
+        if !self.partitions.contains_key(&key) {
+            if let Err(reason) = self.create(key, &terms) {
+                return Outcome::Rejected(reason);
+            }
+        }
+        self.keys.insert(id, key);
+        self.using(key, |partition| partition.arrive(id, terms))
+    }
+
+    pub(crate) fn look(&mut self, id: Id) -> Outcome {
+        self.using(self.keys[&id], |partition| partition.look(id))
+    }
+
+    pub(crate) fn release(&mut self, id: Id) {
+        self.using(self.keys[&id], |partition| partition.release(id));
+    }
+
+    pub(crate) fn leave(&mut self, id: Id) {
+        self.using(self.keys[&id], |partition| partition.leave(id));
+    }
+
+    pub(crate) fn resize(&mut self, key: Key, capacity: usize) -> bool {
+        self.partitions.contains_key(&key)
+            && self.using(key, |partition| partition.resize(capacity, false))
+    }
+
+    pub(crate) fn discard(&mut self, key: Key) -> bool {
+        let is_idle = self.idle.iter().any(|&(idle, _)| idle == key);
+        if is_idle {
+            self.idle.retain(|&(idle, _)| idle != key);
+            self.remove(key);
+            self.discarded += 1;
+        }
+        is_idle
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.is_closed = true;
+        for partition in self.partitions.values_mut() {
+            partition.now = self.now;
+            partition.close();
+            self.called.append(&mut partition.called);
+        }
+    }
+
+    pub(crate) fn active(&self) -> usize {
+        self.partitions.values().filter(|partition| partition.is_in_use()).count()
+    }
+
+    pub(crate) fn sum(&self, number: impl Fn(&Model) -> usize) -> usize {
+        self.partitions.values().map(number).sum()
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_closed && self.sum(Model::in_flight) == 0
+    }
+
+    /// Every total, added up over all partitions there have ever been.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut sum = Totals::default();
+        sum.closed_before_queue = self.closed_before_queue;
+        sum.bypassed = self.bypassed;
+        sum.expired_before_queue = self.late;
+        let present = self.partitions.values().map(|partition| &partition.totals);
+        for totals in present.chain(&self.past) {
+            sum.admitted += totals.admitted;
+            sum.admitted_units += totals.admitted_units;
+            sum.admitted_from_queue += totals.admitted_from_queue;
+            sum.admitted_from_queue_units += totals.admitted_from_queue_units;
+            sum.abandoned += totals.abandoned;
+            sum.abandoned_units += totals.abandoned_units;
+            sum.queued += totals.queued;
+            sum.queued_units += totals.queued_units;
+            sum.saturated += totals.saturated;
+            sum.expired += totals.expired;
+            sum.expired_before_queue += totals.expired_before_queue;
+            sum.cancelled += totals.cancelled;
+            sum.closed_before_queue += totals.closed_before_queue;
+            sum.closed_while_waiting += totals.closed_while_waiting;
+            sum.oversized += totals.oversized;
+            sum.finished += totals.finished;
+            sum.finished_units += totals.finished_units;
+            sum.wait_time += totals.wait_time;
+        }
+        sum
+    }
+}

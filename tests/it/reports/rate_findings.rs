@@ -1,0 +1,224 @@
+//! The capacity report's findings on what was counted, just under, at and just over each threshold.
+
+use std::time::Duration;
+
+use bulklink::{
+    Bulkhead, CapacityReport,
+    FindingCode::{self, *},
+    Severity::{self, *},
+};
+use tokio::time::advance;
+
+use crate::support::{rejection_of, slot_of, waiting};
+
+const LIMIT: Duration = Duration::from_millis(100);
+
+/// A bulkhead whose sizes and present moment give nothing to find, with this history.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    direct: usize,
+    cancelled: usize,
+    expired: usize,
+    saturated: usize,
+}
+
+impl History {
+    async fn report(self) -> CapacityReport {
+        let payments = Bulkhead::builder("payments")
+            .parallelism(1)
+            .waiting_room(9)
+            .wait_limit(LIMIT)
+            .build()
+            .unwrap();
+        assert!(self.direct > 0, "somebody runs while others wait");
+        for _ in 1..self.direct {
+            drop(payments.slot_now().unwrap());
+        }
+        let slot = payments.slot_now().unwrap();
+        for _ in 0..self.saturated {
+            payments.slot_now().unwrap_err();
+        }
+        for _ in 0..self.cancelled {
+            drop(waiting(payments.slot()));
+        }
+        for _ in 0..self.expired {
+            let mut waiter = waiting(payments.slot());
+            advance(LIMIT).await;
+            rejection_of(&mut waiter);
+        }
+        drop(slot);
+        payments.capacity_report()
+    }
+
+    async fn found(self) -> Vec<(FindingCode, Severity)> {
+        found(&self.report().await)
+    }
+}
+
+fn found(report: &CapacityReport) -> Vec<(FindingCode, Severity)> {
+    report.findings.iter().map(|finding| (finding.code, finding.severity)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn frequent_queueing_from_twenty_operations_of_which_half_had_to_wait() {
+    let history = |direct, cancelled| History { direct, cancelled, ..History::default() };
+    let frequent = [(FrequentQueueing, Notice)];
+    assert_eq!(history(9, 10).found().await, [], "nineteen are too few");
+    assert_eq!(history(10, 10).found().await, frequent);
+    assert_eq!(history(11, 10).found().await, [], "less than half");
+    assert_eq!(history(10, 11).found().await, frequent);
+    assert_eq!(history(11, 9).found().await, []);
+    // Those who were saturated are among the twenty.
+    let mixed = History { direct: 5, cancelled: 10, saturated: 5, expired: 0 };
+    assert!(mixed.found().await.contains(&(FrequentQueueing, Notice)));
+    let mixed = History { saturated: 6, ..mixed };
+    assert!(!mixed.found().await.contains(&(FrequentQueueing, Notice)));
+    let mixed = History { direct: 1, cancelled: 10, saturated: 8, expired: 0 };
+    assert!(!mixed.found().await.contains(&(FrequentQueueing, Notice)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn elevated_rejections_from_twenty_operations_at_a_twentieth_and_at_a_fifth() {
+    let history = |direct, saturated| History { direct, saturated, ..History::default() };
+    assert_eq!(history(18, 1).found().await, [], "nineteen are too few");
+    assert_eq!(history(1, 18).found().await, [], "however many are rejected");
+    assert_eq!(history(19, 1).found().await, [(ElevatedRejectionRate, Warning)]);
+    assert_eq!(history(20, 1).found().await, [], "under a twentieth");
+    assert_eq!(history(38, 2).found().await, [(ElevatedRejectionRate, Warning)]);
+    assert_eq!(history(39, 2).found().await, []);
+    assert_eq!(history(16, 4).found().await, [(ElevatedRejectionRate, Critical)]);
+    assert_eq!(history(17, 4).found().await, [(ElevatedRejectionRate, Warning)]);
+    assert_eq!(history(15, 5).found().await, [(ElevatedRejectionRate, Critical)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_expired_in_line_was_rejected_and_who_was_cancelled_was_not() {
+    let history = |direct, expired| History { direct, expired, ..History::default() };
+    assert_eq!(history(19, 1).found().await, [(ElevatedRejectionRate, Warning)]);
+    assert_eq!(history(18, 1).found().await, []);
+    assert_eq!(history(20, 1).found().await, []);
+    let cancelled = History { direct: 19, cancelled: 1, ..History::default() };
+    assert_eq!(cancelled.found().await, []);
+    let mixed = History { direct: 36, expired: 2, saturated: 2, cancelled: 0 };
+    let report = mixed.report().await;
+    assert_eq!(found(&report), [(ElevatedRejectionRate, Warning)]);
+    assert!(report.findings[0].message.contains("4 of 40"), "{:?}", report.findings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn elevated_expirations_from_ten_waiters_at_a_tenth_and_at_three_tenths() {
+    // Enough direct admissions that nothing else is found.
+    let history = |cancelled, expired| History { direct: 200, cancelled, expired, saturated: 0 };
+    assert_eq!(history(0, 9).found().await, [], "nine are too few");
+    assert_eq!(history(9, 1).found().await, [(ElevatedExpirationRate, Warning)]);
+    assert_eq!(history(10, 1).found().await, [], "under a tenth");
+    assert_eq!(history(8, 2).found().await, [(ElevatedExpirationRate, Warning)]);
+    assert_eq!(history(7, 3).found().await, [(ElevatedExpirationRate, Critical)]);
+    assert_eq!(history(8, 3).found().await, [(ElevatedExpirationRate, Warning)]);
+    assert_eq!(history(0, 10).found().await, [(ElevatedExpirationRate, Critical)]);
+}
+
+/// The report after waits of these lengths, of 100 ms allowed.
+async fn waits(limit: Option<Duration>, milliseconds: &[u64]) -> Vec<(FindingCode, Severity)> {
+    let builder = Bulkhead::builder("payments").parallelism(1).waiting_room(9);
+    let builder = match limit {
+        Some(limit) => builder.wait_limit(limit),
+        None => builder,
+    };
+    let payments = builder.build().unwrap();
+    for &wait in milliseconds {
+        let slot = payments.slot_now().unwrap();
+        let mut waiter = waiting(payments.slot());
+        advance(Duration::from_millis(wait)).await;
+        drop(slot);
+        drop(slot_of(&mut waiter));
+    }
+    found(&payments.capacity_report())
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_near_the_limit_from_five_admitted_on_average_or_at_most() {
+    let near = [(WaitTimeNearLimit, Warning)];
+    assert_eq!(waits(Some(LIMIT), &[99; 4]).await, [], "four are too few");
+    assert_eq!(waits(Some(LIMIT), &[75; 5]).await, near);
+    assert_eq!(waits(Some(LIMIT), &[74; 5]).await, []);
+    assert_eq!(waits(Some(LIMIT), &[75, 75, 75, 75, 74]).await, [], "just under on average");
+    assert_eq!(waits(Some(LIMIT), &[60, 90, 75, 70, 80]).await, near);
+    assert_eq!(waits(Some(LIMIT), &[1, 1, 1, 1, 95]).await, near);
+    assert_eq!(waits(Some(LIMIT), &[1, 1, 1, 1, 94]).await, []);
+    assert_eq!(waits(Some(LIMIT), &[1, 1, 1, 96]).await, []);
+    assert_eq!(waits(None, &[99; 6]).await, [(UnboundedQueueWait, Notice)], "there is no limit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_waits_of_those_who_were_admitted_count() {
+    let history = History { direct: 200, expired: 9, ..History::default() };
+    assert_eq!(history.found().await, [], "nine waited to the end in vain");
+}
+
+/// A bulkhead of which as much is found as can be at once.
+async fn afflicted() -> (Bulkhead, Vec<bulklink::Slot>) {
+    let builder = Bulkhead::builder("payments").parallelism(5).waiting_room(100);
+    let payments = builder.wait_limit(LIMIT).build().unwrap();
+    let slots: Vec<_> = (0..5).map(|_| payments.slot_now().unwrap()).collect();
+    for _ in 0..6 {
+        payments.slot_now().unwrap_err();
+    }
+    let mut line: Vec<_> = (0..5).map(|_| waiting(payments.slot())).collect();
+    let mut expiring: Vec<_> = (0..7).map(|_| waiting(payments.slot())).collect();
+    advance(Duration::from_millis(96)).await;
+    drop(slots);
+    let running = line.iter_mut().map(slot_of).collect();
+    advance(Duration::from_millis(4)).await;
+    expiring.iter_mut().for_each(|waiter| drop(rejection_of(waiter)));
+    (payments, running)
+}
+
+#[tokio::test(start_paused = true)]
+async fn findings_come_in_the_order_of_the_rules_and_the_worst_is_summed_up() {
+    let (payments, running) = afflicted().await;
+    payments.resize(2).unwrap();
+    let lasting = [
+        (LargeWaitingRoom, Notice),
+        (FrequentQueueing, Notice),
+        (ElevatedRejectionRate, Critical),
+        (ElevatedExpirationRate, Critical),
+        (WaitTimeNearLimit, Warning),
+    ];
+    let report = payments.capacity_report();
+    assert_eq!(found(&report)[0], (ActiveWorkAboveCapacity, Notice));
+    assert_eq!(found(&report)[1..], lasting);
+    let worst = &report.findings[3];
+    assert_eq!(
+        report.summary(),
+        format!(
+            "bulkhead \"payments\" is at critical: {}, the most severe of 6 findings",
+            worst.message
+        )
+    );
+    // With so many more in line, those who expired are few of them.
+    let lasting = lasting.into_iter();
+    let lasting: Vec<_> = lasting.filter(|&(code, _)| code != ElevatedExpirationRate).collect();
+    let _line: Vec<_> = (0..100).map(|_| waiting(payments.slot())).collect();
+    let report = payments.capacity_report();
+    let now = [(ActiveWorkAboveCapacity, Warning), (WaitingRoomFull, Critical)];
+    assert_eq!(found(&report)[..2], now);
+    // Past pressure is found whether or not the room is full.
+    assert_eq!(found(&report)[2..], lasting);
+    payments.close();
+    let report = payments.capacity_report();
+    assert_eq!(found(&report)[0], (ClosedWithActiveWork, Notice));
+    assert_eq!(found(&report)[1..], lasting);
+    drop(running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_is_of_the_status_it_shows() {
+    let (payments, _running) = afflicted().await;
+    let report = payments.capacity_report();
+    let status = payments.status();
+    assert_eq!(report.status.totals, status.totals);
+    assert_eq!((report.status.instance, &*report.status.label), (status.instance, "payments"));
+    assert!(report.status.sequence < status.sequence);
+    assert_eq!(report.severity(), Critical);
+}

@@ -1,0 +1,85 @@
+//! What the situations are played with: a mock behind a row, and services that panic.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio_test::assert_ready;
+use tower::{BoxError, Service};
+use tower_test::mock::{Handle, Spawn, pair};
+
+use crate::tower::contracts::layer_kinds::{Guarded, Request, Response, Row};
+
+pub(super) type Mock = Handle<Request, Response>;
+
+/// A row for so many operations at once and in line, a handle of its layer over a mock, and the mock.
+pub(super) fn stage<R: Row>(running: usize, waiting: usize) -> (R, Spawn<Guarded<BoxError>>, Mock) {
+    let row = R::new(running, waiting);
+    let (inner, mock) = pair();
+    let handle = Spawn::new(row.over(inner));
+    (row, handle, mock)
+}
+
+/// Answers the request that has reached the mock, and says which it was.
+pub(super) fn answer(mock: &mut Mock) -> Request {
+    let (request, response) = assert_ready!(mock.poll_request()).unwrap();
+    response.send_response(request);
+    request
+}
+
+/// No request has reached the mock.
+pub(super) fn assert_untouched(mock: &mut Mock) {
+    assert!(!matches!(mock.poll_request(), Poll::Ready(Some(_))), "a request reached the mock");
+}
+
+/// Runs `action`, which must panic.
+pub(super) fn assert_panics<T>(action: impl FnOnce() -> T) {
+    assert!(catch_unwind(AssertUnwindSafe(action)).is_err(), "there was no panic");
+}
+
+/// Runs what needs a runtime; its time stands still unless nothing else is left to do.
+pub(in crate::tower) fn in_paused_time<F: Future>(test: F) -> F::Output {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().unwrap().block_on(test)
+}
+
+/// Lets the other tasks of this thread run until `reached` says so.
+pub(super) async fn until(mut reached: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if reached() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the state was not reached");
+}
+
+/// Where a service panics.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Panics {
+    Readiness,
+    Call,
+    Future,
+}
+
+/// A service that panics there.
+#[derive(Clone)]
+pub(super) struct Panicking(pub(super) Panics);
+
+impl Service<Request> for Panicking {
+    type Response = Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        assert!(self.0 != Panics::Readiness, "readiness panics");
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        assert!(self.0 != Panics::Call, "the call panics");
+        Box::pin(async { panic!("the future panics") })
+    }
+}

@@ -1,0 +1,35 @@
+//! The situations of layers with tower's own middleware around them.
+
+pub(super) mod per_request;
+pub(super) mod readiness;
+
+use tower::{
+    BoxError, Service, ServiceExt, balance::p2c::Balance, discover::ServiceList, load::Constant,
+    util::BoxCloneService,
+};
+use tower_test::mock::Spawn;
+
+use super::harness::{Mock, stage};
+use crate::tower::contracts::layer_kinds::{Guarded, Request, Response, Row};
+
+/// A handle whose errors tower's own middleware takes.
+type Boxed = BoxCloneService<Request, Response, BoxError>;
+
+fn boxed(handle: Guarded<BoxError>) -> Boxed {
+    BoxCloneService::new(handle.map_err(bulklink::BulkheadError::into_boxed))
+}
+
+/// A stage whose handle is not to be polled by itself.
+fn inside<R: Row>(running: usize, waiting: usize) -> (R, Boxed, Mock) {
+    let (row, handle, mock) = stage::<R>(running, waiting);
+    (row, boxed(handle.into_inner()), mock)
+}
+
+/// A balancer that prefers the first handle to the second as long as both are ready.
+fn balance(
+    preferred: Boxed,
+    other: Boxed,
+) -> Spawn<impl Service<Request, Response = Response, Error = BoxError>> {
+    let handles = vec![Constant::new(preferred, 0), Constant::new(other, 1)];
+    Spawn::new(Balance::new(ServiceList::new::<Request>(handles)))
+}

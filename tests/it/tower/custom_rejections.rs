@@ -1,0 +1,172 @@
+//! What a rejection can be made into: other responses, other hints, errors.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    future::ready,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bulklink::{Bulkhead, BulkheadError, BulkheadLayer, Rejection, RejectionReason};
+use http::{Request, Response, StatusCode, header::RETRY_AFTER};
+use tower::{BoxError, Layer, Service, ServiceExt};
+
+use crate::support::http_service::{answer, request, shop};
+
+/// A bulkhead that rejects everybody as saturated while the slot is held.
+fn full() -> (Bulkhead, bulklink::Slot) {
+    let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
+    let slot = payments.slot_now().unwrap();
+    (payments, slot)
+}
+
+struct Body(Arc<AtomicBool>);
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_closure_answers_with_the_rejection_and_a_request_without_its_body() {
+    let (payments, _slot) = full();
+    let body_is_dropped = Arc::new(AtomicBool::new(false));
+    let seen = body_is_dropped.clone();
+    let layer = BulkheadLayer::new(&payments).on_reject(move |rejection, request: Request<()>| {
+        assert!(seen.load(Ordering::SeqCst), "the body is dropped before the closure runs");
+        let who = request.extensions().get::<&str>().unwrap();
+        let agent = request.headers()["user-agent"].to_str().unwrap();
+        let told = format!("{} {} {agent} {who}", request.method(), request.uri());
+        Response::builder().status(418).header("label", rejection.label()).body(told).unwrap()
+    });
+    let kitchen = |_: Request<Body>| ready(Ok::<_, Infallible>(Response::new(String::new())));
+    for per_request in [false, true] {
+        body_is_dropped.store(false, Ordering::SeqCst);
+        let request = Request::put("/tea").header("user-agent", "kettle").extension("me");
+        let request = request.body(Body(body_is_dropped.clone())).unwrap();
+        let inner = tower::service_fn(kitchen);
+        let response = if per_request {
+            layer.clone().per_request().layer(inner).oneshot(request).await.unwrap()
+        } else {
+            layer.layer(inner).oneshot(request).await.unwrap()
+        };
+        assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
+        assert_eq!(response.headers()["label"], "payments");
+        assert_eq!(response.body(), "PUT /tea kettle me");
+    }
+}
+
+#[tokio::test]
+async fn a_closure_given_again_replaces_the_first_and_error_and_response_replace_each_other() {
+    let (payments, _slot) = full();
+    let with = |status: u16| {
+        move |_: Rejection, _: Request<()>| Response::builder().status(status).body(()).unwrap()
+    };
+    let layer =
+        BulkheadLayer::new(&payments).on_reject(with(501)).into_error().on_reject(with(502));
+    assert_eq!(answer(&layer, request()).await.status(), StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn the_hint_is_told_in_whole_seconds_rounded_up() {
+    let (payments, _slot) = full();
+    for (hint, told) in [(0, "0"), (1, "1"), (999, "1"), (1_000, "1"), (1_001, "2"), (90_000, "90")]
+    {
+        let hint = Duration::from_millis(hint);
+        let layer = BulkheadLayer::new(&payments).retry_after(Duration::MAX).retry_after(hint);
+        let response = answer(&layer, request()).await;
+        assert_eq!(response.headers()[RETRY_AFTER], told);
+        let rejection = response.extensions().get::<Rejection>().unwrap();
+        assert_eq!(rejection.retry_after(), Some(hint), "the rejection keeps the fraction");
+    }
+}
+
+#[tokio::test]
+async fn the_hint_reaches_closures_and_errors_but_helps_no_one_at_a_closed_bulkhead() {
+    let (payments, _slot) = full();
+    let hint = Duration::from_secs(7);
+    let layer = BulkheadLayer::new(&payments).retry_after(hint);
+    let told = layer.clone().on_reject(move |rejection, _| {
+        assert_eq!(rejection.retry_after(), Some(hint));
+        Response::builder().status(429).body(()).unwrap()
+    });
+    assert_eq!(answer(&told, request()).await.status(), StatusCode::TOO_MANY_REQUESTS);
+
+    let request = || request().body(()).unwrap();
+    let error = layer.clone().into_error().layer(shop()).oneshot(request()).await.unwrap_err();
+    assert_eq!(error.rejection().unwrap().retry_after(), Some(hint));
+
+    payments.close();
+    let error = layer.into_error().layer(shop()).oneshot(request()).await.unwrap_err();
+    assert_eq!(error.rejection().unwrap().reason(), &RejectionReason::Closed);
+    assert_eq!(error.rejection().unwrap().retry_after(), None);
+}
+
+fn sources<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source()).collect()
+}
+
+#[tokio::test]
+async fn an_error_has_the_rejection_in_its_chain() {
+    let (payments, _slot) = full();
+    let inner = tower::service_fn(|request: u64| ready(Ok::<_, io::Error>(request)));
+    let error =
+        BulkheadLayer::new(&payments).into_error().layer(inner).oneshot(1).await.unwrap_err();
+    let chain = sources(&error);
+    let rejection = chain.iter().find_map(|error| error.downcast_ref::<Rejection>()).unwrap();
+    assert_eq!((rejection.label(), chain.len()), ("payments", 2));
+    assert!(matches!(error, BulkheadError::Rejected(_)));
+    assert_eq!(error.to_string(), "request rejected by bulkhead \"payments\"");
+}
+
+#[tokio::test]
+async fn an_error_of_the_inner_service_is_its_source_unchanged() {
+    let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
+    let inner = |_: u64| ready(Err::<u64, _>(io::Error::new(io::ErrorKind::BrokenPipe, "pipe")));
+    let service = BulkheadLayer::new(&payments).into_error().layer(tower::service_fn(inner));
+    let error = service.oneshot(1).await.unwrap_err();
+    let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
+    assert_eq!(source.kind(), io::ErrorKind::BrokenPipe);
+    assert!(error.rejection().is_none());
+    assert!(matches!(error, BulkheadError::Inner(_)));
+}
+
+#[tokio::test]
+async fn without_into_error_the_error_is_the_inner_services_own() {
+    #[derive(Debug, PartialEq)]
+    struct Broken;
+
+    let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
+    let broken = |_: Request<()>| ready(Err::<Response<()>, _>(Broken));
+    let layer = BulkheadLayer::new(&payments);
+    let request = || request().body(()).unwrap();
+    let in_readiness = layer.layer(tower::service_fn(broken));
+    assert_eq!(in_readiness.oneshot(request()).await.unwrap_err(), Broken);
+    let per_request = layer.per_request().layer(tower::service_fn(broken));
+    assert_eq!(per_request.oneshot(request()).await.unwrap_err(), Broken);
+}
+
+#[tokio::test]
+async fn boxed_errors_pass_through_towers_own_middleware() {
+    let (payments, _slot) = full();
+    let inner = tower::service_fn(|request: u64| ready(Ok::<_, BoxError>(request)));
+    let service = BulkheadLayer::new(&payments).into_error().layer(inner);
+    let mut buffer = tower::buffer::Buffer::new(service.map_err(BulkheadError::into_boxed), 1);
+    let error = buffer.ready().await.unwrap().call(1).await.unwrap_err();
+    let chain = sources(&*error);
+    assert!(chain.iter().any(|error| error.is::<Rejection>()), "{chain:?}");
+}
+
+#[tokio::test]
+async fn a_hint_beyond_all_seconds_is_survived() {
+    let (payments, _slot) = full();
+    let layer = BulkheadLayer::new(&payments).retry_after(Duration::MAX);
+    let response = answer(&layer, request()).await;
+    assert_eq!(response.headers()[RETRY_AFTER], u64::MAX.to_string());
+}

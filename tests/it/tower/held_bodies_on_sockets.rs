@@ -1,0 +1,90 @@
+//! Slots that last as long as the response's body, on real sockets.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{Router, body::Body, routing::get};
+use bulklink::{Bulkhead, BulkheadLayer};
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use tonic::codegen::tokio_stream;
+
+use crate::support::socket_server::{Protocol, Server, in_time, on_both_protocols, until};
+
+on_both_protocols! {
+    a_slow_reader_keeps_its_slot
+    a_reader_that_vanishes_gives_its_slot_back
+    without_hold_body_a_slow_reader_holds_nothing
+}
+
+const FRAME: usize = 1 << 16;
+
+/// More than all buffers between the handler and its client can hold.
+const FRAMES: usize = 1_000;
+
+/// A route that streams a large file, and the number of frames that it has sent.
+fn download() -> (Router, Arc<AtomicUsize>) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = sent.clone();
+    let handler = || async move {
+        let frames = (0..FRAMES).map(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Infallible>(Bytes::from_static(&[0; FRAME]))
+        });
+        Body::from_stream(tokio_stream::iter(frames))
+    };
+    (Router::new().route("/file", get(handler)), sent)
+}
+
+fn downloads() -> Bulkhead {
+    Bulkhead::builder("downloads").parallelism(1).build().unwrap()
+}
+
+async fn a_slow_reader_keeps_its_slot(protocol: Protocol) {
+    let downloads = downloads();
+    let (app, sent) = download();
+    let server = Server::start(app.layer(BulkheadLayer::new(&downloads).hold_body())).await;
+    let mut slow = server.connect(protocol).await;
+    let mut response = slow.get("/file").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    in_time(response.body_mut().frame()).await.unwrap().unwrap();
+
+    let refused = server.connect(protocol).await.get("/file").await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(downloads.status().used, 1);
+    assert!(sent.load(Ordering::SeqCst) < FRAMES, "the reader is behind");
+
+    in_time(response.into_body().collect()).await.unwrap();
+    until(&downloads, |now| now.used == 0).await;
+    assert_eq!(sent.load(Ordering::SeqCst), FRAMES);
+    assert_eq!(downloads.status().totals.finished, 1);
+}
+
+async fn a_reader_that_vanishes_gives_its_slot_back(protocol: Protocol) {
+    let downloads = downloads();
+    let (app, sent) = download();
+    let server = Server::start(app.layer(BulkheadLayer::new(&downloads).hold_body())).await;
+    let mut client = server.connect(protocol).await;
+    let response = client.get("/file").await;
+    assert_eq!(downloads.status().used, 1);
+    drop((response, client));
+    until(&downloads, |now| now.used == 0).await;
+    assert!(sent.load(Ordering::SeqCst) < FRAMES);
+    assert_eq!(downloads.status().totals.finished, 1);
+}
+
+async fn without_hold_body_a_slow_reader_holds_nothing(protocol: Protocol) {
+    let downloads = downloads();
+    let (app, sent) = download();
+    let server = Server::start(app.layer(BulkheadLayer::new(&downloads))).await;
+    let mut slow = server.connect(protocol).await;
+    let _response = slow.get("/file").await;
+    assert_eq!((downloads.status().used, downloads.status().totals.finished), (0, 1));
+    assert!(sent.load(Ordering::SeqCst) < FRAMES);
+}

@@ -1,0 +1,213 @@
+//! The table of rejections: what HTTP and gRPC callers are told.
+
+use std::time::Duration;
+
+use bulklink::{
+    Bulkhead, BulkheadLayer, Deadline, HeaderKey, PartitionedBulkhead, PartitionedBulkheadLayer,
+    Rejection, WeightedBulkhead, WeightedBulkheadLayer,
+};
+use http::{Request, StatusCode, header::RETRY_AFTER, request};
+
+use crate::support::http_service::{WebLayer, answer, request};
+
+const SATURATED: &str = "saturated: cost 1 with 1 of 1 units in use and 0 of 0 waiting";
+
+/// One row of the table: what is told over HTTP and over gRPC.
+struct Told {
+    http: u16,
+    grpc: u8,
+    retry: bool,
+    reason: &'static str,
+}
+
+async fn assert_told(layer: impl WebLayer, request: impl Fn() -> request::Builder, told: Told) {
+    let response = answer(&layer, request()).await;
+    assert_eq!(response.status(), told.http);
+    let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap());
+    assert_eq!(retry_after, told.retry.then_some("1"));
+    assert_eq!(response.headers().len(), usize::from(told.retry));
+    let rejection = response.extensions().get::<Rejection>().unwrap();
+    assert_eq!(rejection.reason().to_string(), told.reason);
+    assert_eq!(rejection.retry_after(), told.retry.then_some(Duration::from_secs(1)));
+
+    for content_type in ["application/grpc", "application/grpc+proto", "application/grpc;x=y"] {
+        let response = answer(&layer, request().header("content-type", content_type)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let headers = response.headers();
+        assert_eq!(headers["content-type"], "application/grpc");
+        assert_eq!(headers["grpc-status"], told.grpc.to_string());
+        let rejection = response.extensions().get::<Rejection>().unwrap();
+        assert_eq!(headers["grpc-message"], rejection.to_string());
+        assert_eq!(rejection.reason().to_string(), told.reason);
+    }
+}
+
+fn bulkhead() -> Bulkhead {
+    Bulkhead::builder("payments").parallelism(1).build().unwrap()
+}
+
+#[tokio::test]
+async fn saturated_is_unavailable() {
+    let payments = bulkhead();
+    let _slot = payments.slot_now().unwrap();
+    let told = || Told { http: 503, grpc: 14, retry: true, reason: SATURATED };
+    assert_told(BulkheadLayer::new(&payments), request, told()).await;
+    assert_told(BulkheadLayer::new(&payments).per_request(), request, told()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_limit_is_unavailable() {
+    let builder = Bulkhead::builder("payments").parallelism(1).waiting_room(1);
+    let payments = builder.wait_limit(Duration::from_secs(3)).build().unwrap();
+    let _slot = payments.slot_now().unwrap();
+    let reason = "wait limit reached after 3s";
+    let told = || Told { http: 503, grpc: 14, retry: true, reason };
+    assert_told(BulkheadLayer::new(&payments), request, told()).await;
+    assert_told(BulkheadLayer::new(&payments).per_request(), request, told()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_is_a_timeout() {
+    let payments = bulkhead();
+    let expired = || request().extension(Deadline::after(Duration::ZERO));
+    let reason = "deadline passed after waiting 0ns";
+    let told = || Told { http: 504, grpc: 4, retry: false, reason };
+    assert_told(BulkheadLayer::new(&payments), expired, told()).await;
+    assert_told(BulkheadLayer::new(&payments).per_request(), expired, told()).await;
+}
+
+#[tokio::test]
+async fn closed_is_unavailable_and_not_to_be_tried_again() {
+    let payments = bulkhead();
+    payments.close();
+    let told = || Told { http: 503, grpc: 14, retry: false, reason: "closed" };
+    assert_told(BulkheadLayer::new(&payments), request, told()).await;
+    assert_told(BulkheadLayer::new(&payments).per_request(), request, told()).await;
+}
+
+#[tokio::test]
+async fn a_cost_above_the_capacity_is_too_large() {
+    let reports = WeightedBulkhead::builder("reports").capacity(8).build().unwrap();
+    let reason = "cost 9 exceeds capacity 8";
+    let told = || Told { http: 413, grpc: 8, retry: false, reason };
+    assert_told(WeightedBulkheadLayer::fixed(&reports, 9), request, told()).await;
+    let by_request = WeightedBulkheadLayer::new(&reports, |_: &Request<()>| 9);
+    assert_told(by_request, request, told()).await;
+}
+
+#[tokio::test]
+async fn a_cost_of_zero_is_an_error_of_the_server() {
+    let reports = WeightedBulkhead::builder("reports").capacity(8).build().unwrap();
+    let reason = "cost 0 is not allowed, the least is 1";
+    let told = || Told { http: 500, grpc: 13, retry: false, reason };
+    assert_told(WeightedBulkheadLayer::fixed(&reports, 0), request, told()).await;
+    let by_request = WeightedBulkheadLayer::new(&reports, |_: &Request<()>| 0);
+    assert_told(by_request, request, told()).await;
+}
+
+fn customers(parallelism: usize, room: usize) -> PartitionedBulkhead<u64> {
+    let builder = PartitionedBulkhead::builder("customers").parallelism(parallelism);
+    let builder = builder.waiting_room(room).wait_limit(Duration::from_secs(3));
+    builder.max_partitions(1).build().unwrap()
+}
+
+async fn assert_told_by_both(
+    customers: &PartitionedBulkhead<u64>,
+    request: impl Fn() -> request::Builder,
+    told: impl Fn() -> Told,
+) {
+    let of_one = PartitionedBulkheadLayer::fixed(customers, 7);
+    assert_told(of_one.clone(), &request, told()).await;
+    assert_told(of_one.per_request(), &request, told()).await;
+    let by_header = PartitionedBulkheadLayer::new(customers, HeaderKey::new("x-customer"));
+    assert_told(by_header, || request().header("x-customer", "7"), told()).await;
+}
+
+#[tokio::test]
+async fn a_saturated_customer_has_made_too_many_requests() {
+    let customers = customers(1, 0);
+    let _slot = customers.slot_now(&7).unwrap();
+    let told = || Told { http: 429, grpc: 8, retry: true, reason: SATURATED };
+    assert_told_by_both(&customers, request, told).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_customer_at_its_wait_limit_has_made_too_many_requests() {
+    let customers = customers(1, 1);
+    let _slot = customers.slot_now(&7).unwrap();
+    let reason = "wait limit reached after 3s";
+    let told = || Told { http: 429, grpc: 8, retry: true, reason };
+    assert_told_by_both(&customers, request, told).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_customers_deadline_is_a_timeout() {
+    let customers = customers(1, 1);
+    let expired = || request().extension(Deadline::after(Duration::ZERO));
+    let reason = "deadline passed after waiting 0ns";
+    let told = || Told { http: 504, grpc: 4, retry: false, reason };
+    assert_told_by_both(&customers, expired, told).await;
+}
+
+#[tokio::test]
+async fn without_a_partition_the_service_is_unavailable() {
+    let customers = customers(1, 0);
+    let _slot = customers.slot_now(&8).unwrap();
+    let reason = "no partition for a new key: 1 of 1 partitions are in use";
+    let told = || Told { http: 503, grpc: 14, retry: true, reason };
+    assert_told_by_both(&customers, request, told).await;
+}
+
+#[tokio::test]
+async fn closed_partitions_are_unavailable() {
+    let customers = customers(1, 0);
+    customers.close();
+    let told = || Told { http: 503, grpc: 14, retry: false, reason: "closed" };
+    assert_told_by_both(&customers, request, told).await;
+}
+
+#[tokio::test]
+async fn a_missing_key_is_a_bad_request() {
+    let layer = PartitionedBulkheadLayer::new(&customers(1, 0), HeaderKey::new("x-customer"));
+    let reason = "the request has no key";
+    let told = Told { http: 400, grpc: 3, retry: false, reason };
+    assert_told(layer, request, told).await;
+}
+
+#[tokio::test]
+async fn a_grpc_message_is_percent_encoded() {
+    let label = "bücher 50% \u{1F4DA}~";
+    let books = Bulkhead::builder(label).parallelism(1).build().unwrap();
+    books.close();
+    let grpc = request().header("content-type", "application/grpc");
+    let response = answer(&BulkheadLayer::new(&books), grpc).await;
+    let message = response.headers()["grpc-message"].to_str().unwrap();
+    assert_eq!(
+        message,
+        "bulkhead \"b%C3%BCcher 50%25 %F0%9F%93%9A~\" rejected the operation: closed"
+    );
+
+    // An HTTP header has no message, so such a label does no harm there.
+    let response = answer(&BulkheadLayer::new(&books), request()).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn only_a_grpc_content_type_is_answered_as_grpc() {
+    let payments = bulkhead();
+    payments.close();
+    for content_type in ["application/json", "text/plain; application/grpc", "Application"] {
+        let request = request().header("content-type", content_type);
+        let response = answer(&BulkheadLayer::new(&payments), request).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{content_type}");
+        assert!(!response.headers().contains_key("grpc-status"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_the_inner_service_is_left_alone() {
+    let payments = bulkhead();
+    let response = answer(&BulkheadLayer::new(&payments), request()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(response.headers().is_empty() && response.extensions().is_empty());
+}

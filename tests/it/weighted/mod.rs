@@ -1,0 +1,8 @@
+//! Weighted bulkheads: the waiting line with costs, what is counted in operations and in units, and resizing.
+//! Random sequences compare them with the table of admission and with plain bulkheads.
+
+mod admission_model;
+mod cost_accounting;
+mod fifo;
+mod parity_with_plain;
+mod resize;
