@@ -1,65 +1,11 @@
-//! What every public type is to the compiler, and what it says of itself.
+//! What the `Debug` output of the public types shows.
 
-use std::{
-    error::Error,
-    fmt::Debug,
-    future::{Pending, Ready, ready},
-    hash::Hash,
-    rc::Rc,
-    time::Duration,
-};
+use std::{fmt::Debug, time::Duration};
 
-use bulklink::{
-    Admission, Bulkhead, BulkheadBuilder, BulkheadInterval, BulkheadStatus, ConfigError, Deadline,
-    Execute, Guarded, IntervalError, Peaks, Rejection, RejectionReason, ResizeError, Slot, Totals,
-};
+use bulklink::{Bulkhead, Deadline};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
 use crate::support::bulkhead;
-
-const fn shared<T: Send + Sync + Debug>() {}
-const fn value<T: Clone + PartialEq + Send + Sync + Debug + 'static>() {}
-const fn error<T: Error + Clone + PartialEq + Send + Sync + 'static>() {}
-const fn key<T: Copy + Ord + Hash + Send + Sync + Debug + 'static>() {}
-const fn sent<T: Send + 'static>() {}
-const fn debug<T: Debug>() {}
-
-const _: () = {
-    const fn handle<T: Clone + Send + Sync + Debug + 'static>() {}
-    handle::<Bulkhead>();
-    handle::<BulkheadBuilder>();
-    const fn owned<T: Send + Sync + Debug + 'static>() {}
-    owned::<Slot>();
-    sent::<Admission>();
-    shared::<Admission>();
-    shared::<Execute<'static, Ready<()>>>();
-    sent::<Execute<'static, Ready<()>>>();
-    shared::<Guarded<fn(u32) -> Ready<u32>, u32, Ready<u32>>>();
-    sent::<Guarded<fn(u32) -> Ready<u32>, u32, Ready<u32>>>();
-    // What is inside has to be nothing but what it is.
-    debug::<Execute<'static, Pending<Rc<()>>>>();
-    debug::<Guarded<fn(u32) -> Pending<Rc<()>>, Rc<()>, Pending<Rc<()>>>>();
-    error::<Rejection>();
-    error::<ConfigError>();
-    error::<ResizeError>();
-    error::<IntervalError>();
-    value::<RejectionReason>();
-    value::<BulkheadStatus>();
-    value::<BulkheadInterval>();
-    value::<Totals>();
-    value::<Peaks>();
-    key::<Deadline>();
-};
-
-/// The futures of the methods that are `async fn` can be sent, too.
-#[test]
-fn the_waits_for_the_close_can_be_sent() {
-    fn sends<T: Send>(_: &T) {}
-    let payments = bulkhead(1, 0);
-    sends(&payments.wait_closed());
-    sends(&payments.close_and_wait());
-    sends(&payments.guard(|order: u32| ready(order)));
-}
 
 #[track_caller]
 fn says(value: &dyn Debug, words: &[&str]) {

@@ -1,32 +1,42 @@
-//! What the compiler knows of the public types.
+//! Which traits the public types implement, and which futures are `Send`.
 
 use std::{
     error::Error,
     fmt::Debug,
-    future::{Future, Ready},
+    future::{Future, Pending, Ready, ready},
     hash::Hash,
+    rc::Rc,
     time::Duration,
 };
 
 use bulklink::{
-    BulkheadEvent, BulkheadInterval, BulkheadRegistry, BulkheadStatus, CapacityFinding,
-    CapacityReport, Deadline, EventKind, FindingCode, IntervalError, PartitionLimits,
-    PartitionedBulkhead, PartitionedBulkheadBuilder, PartitionedInterval, PartitionedStatus, Peaks,
-    RegistryError, RegistryStatus, Rejection, RejectionReason, ResizeError, Severity, Slot,
-    Subscription, Totals, WeightedBulkhead, WeightedBulkheadBuilder,
+    Admission, Bulkhead, BulkheadBuilder, BulkheadEvent, BulkheadInterval, BulkheadRegistry,
+    BulkheadStatus, CapacityFinding, CapacityReport, ConfigError, Deadline, EventKind, Execute,
+    FindingCode, Guarded, IntervalError, PartitionLimits, PartitionedBulkhead,
+    PartitionedBulkheadBuilder, PartitionedInterval, PartitionedStatus, Peaks, RegistryError,
+    RegistryStatus, Rejection, RejectionReason, ResizeError, Severity, Slot, Subscription, Totals,
+    WeightedBulkhead, WeightedBulkheadBuilder,
 };
+
+use crate::support::bulkhead;
 
 const fn handle<T: Clone + Send + Sync + Debug + Unpin + 'static>() {}
 const fn owned<T: Send + Sync + Debug + 'static>() {}
 const fn value<T: Clone + PartialEq + Send + Sync + Debug + 'static>() {}
 const fn small<T: Copy + Eq + Hash + Send + Sync + Debug + 'static>() {}
 const fn error<T: Error + Clone + PartialEq + Send + Sync + 'static>() {}
+const fn shared<T: Send + Sync + Debug>() {}
+const fn key<T: Copy + Ord + Hash + Send + Sync + Debug + 'static>() {}
+const fn sendable<T: Send + 'static>() {}
+const fn debug<T: Debug>() {}
 
 /// A key that asks for no more than a key has to be; it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key(u64);
 
 const _: () = {
+    handle::<Bulkhead>();
+    handle::<BulkheadBuilder>();
     handle::<WeightedBulkhead>();
     handle::<WeightedBulkheadBuilder>();
     handle::<PartitionedBulkhead<Key>>();
@@ -35,6 +45,15 @@ const _: () = {
     owned::<PartitionedBulkheadBuilder<Key>>();
     owned::<Subscription>();
     owned::<Slot>();
+    sendable::<Admission>();
+    shared::<Admission>();
+    shared::<Execute<'static, Ready<()>>>();
+    sendable::<Execute<'static, Ready<()>>>();
+    shared::<Guarded<fn(u32) -> Ready<u32>, u32, Ready<u32>>>();
+    sendable::<Guarded<fn(u32) -> Ready<u32>, u32, Ready<u32>>>();
+    // What is inside has to be nothing but what it is.
+    debug::<Execute<'static, Pending<Rc<()>>>>();
+    debug::<Guarded<fn(u32) -> Pending<Rc<()>>, Rc<()>, Pending<Rc<()>>>>();
     value::<BulkheadEvent>();
     value::<BulkheadStatus>();
     value::<BulkheadInterval>();
@@ -52,6 +71,8 @@ const _: () = {
     small::<FindingCode>();
     small::<Severity>();
     small::<Deadline>();
+    key::<Deadline>();
+    error::<ConfigError>();
     error::<RegistryError>();
     error::<ResizeError>();
     error::<IntervalError>();
@@ -64,6 +85,16 @@ fn sent<F: Future + Send>(future: F) -> F {
 
 fn anywhere<F: Future + Send + Sync + 'static>(future: F) -> F {
     future
+}
+
+/// The futures of the methods that are `async fn` can be sent, too.
+#[test]
+fn the_waits_for_the_close_can_be_sent() {
+    fn sends<T: Send>(_: &T) {}
+    let payments = bulkhead(1, 0);
+    sends(&payments.wait_closed());
+    sends(&payments.close_and_wait());
+    sends(&payments.guard(|order: u32| ready(order)));
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use bulklink::PartitionedBulkhead;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use crate::support::counting_allocator::live;
-use crate::support::customers;
+use crate::support::{
+    counting_allocator::{live, live_bytes},
+    customers,
+};
 
 /// Few, where what a shard takes for itself counts most, and many.
 const SIZES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -90,4 +92,37 @@ fn a_bulkhead_that_goes_takes_everything_with_it() {
 fn after_queueing_two(customers: &PartitionedBulkhead<u64>, key: u64) {
     let _slot = customers.slot_now(&key).unwrap();
     after_queueing(customers, key);
+}
+
+const PARTITIONS: usize = 10_000;
+
+#[test]
+fn an_idle_partition_takes_256_bytes_at_most() {
+    let customers = PartitionedBulkhead::<u64>::builder("customers")
+        .parallelism(3)
+        .waiting_room(10)
+        .max_partitions(PARTITIONS)
+        .build()
+        .unwrap();
+    let (bytes, ()) = live_bytes(|| {
+        for key in 0..PARTITIONS as u64 {
+            drop(customers.slot_now(&key).unwrap());
+        }
+    });
+    assert_eq!(customers.status().partitions, PARTITIONS);
+    assert!(bytes <= 256 * PARTITIONS as i64, "{} bytes a partition", bytes / PARTITIONS as i64);
+}
+
+#[test]
+fn partitions_give_back_what_they_took() {
+    let (bytes, ()) = live_bytes(|| {
+        let customers = PartitionedBulkhead::<u64>::builder("customers")
+            .parallelism(3)
+            .max_partitions(PARTITIONS);
+        let customers = customers.build().unwrap();
+        for key in 0..2 * PARTITIONS as u64 {
+            drop(customers.slot_now(&key).unwrap());
+        }
+    });
+    assert_eq!(bytes, 0);
 }

@@ -1,71 +1,19 @@
-//! What the builders of weighted and partitioned bulkheads refuse, naming the setting and the value.
+//! What the builder of a partitioned bulkhead accepts and refuses. An error names the setting and the value.
 
 use std::time::Duration;
 
-use bulklink::{
-    Bulkhead, ConfigError, PartitionedBulkhead, PartitionedBulkheadBuilder, WeightedBulkhead,
-    WeightedBulkheadBuilder,
-};
+use bulklink::{Bulkhead, PartitionedBulkhead, PartitionedBulkheadBuilder};
 
 const TOO_LARGE: usize = Bulkhead::MAX_CAPACITY + 1;
-
-fn reports() -> WeightedBulkheadBuilder {
-    WeightedBulkhead::builder("reports").capacity(10)
-}
 
 fn customers() -> PartitionedBulkheadBuilder<u64> {
     PartitionedBulkhead::builder("customers").parallelism(3).max_partitions(10)
 }
 
-fn says(error: Option<ConfigError>) -> String {
-    error.expect("an error").to_string()
-}
-
-#[test]
-fn a_weighted_builder_names_what_cannot_be() {
-    let says = |builder: WeightedBulkheadBuilder| says(builder.build().err());
-    let bare = WeightedBulkhead::builder(" reports ");
-    assert_eq!(says(bare), "bulkhead \"reports\": capacity is not set");
-    assert_eq!(
-        says(reports().capacity(0)),
-        "bulkhead \"reports\": capacity 0 is not allowed, it must be more"
-    );
-    assert_eq!(
-        says(reports().capacity(TOO_LARGE)),
-        "bulkhead \"reports\": capacity 2147483648 exceeds the maximum 2147483647"
-    );
-    assert_eq!(
-        says(reports().waiting_room(usize::MAX)),
-        format!("bulkhead \"reports\": waiting_room {} exceeds the maximum 2147483647", usize::MAX)
-    );
-    assert_eq!(
-        says(reports().wait_limit(Duration::ZERO)),
-        "bulkhead \"reports\": wait_limit 0 is not allowed, it must be more"
-    );
-    assert_eq!(says(WeightedBulkhead::builder(" \t").capacity(1)), "label \"\" is empty");
-}
-
-#[test]
-fn a_weighted_builder_takes_what_can_be() {
-    let reports = WeightedBulkhead::builder(" reports\n")
-        .capacity(Bulkhead::MAX_CAPACITY)
-        .waiting_room(Bulkhead::MAX_CAPACITY)
-        .wait_limit(Duration::from_nanos(1))
-        .build()
-        .unwrap();
-    assert_eq!((reports.label(), reports.capacity()), ("reports", Bulkhead::MAX_CAPACITY));
-    assert_eq!(reports.waiting_room(), Bulkhead::MAX_CAPACITY);
-    assert_eq!(reports.wait_limit(), Some(Duration::from_nanos(1)));
-    let reports = WeightedBulkhead::builder("reports").capacity(1).build().unwrap();
-    assert_eq!(
-        (reports.waiting_room(), reports.wait_limit(), reports.is_closed()),
-        (0, None, false)
-    );
-}
-
 #[test]
 fn a_partitioned_builder_names_what_cannot_be() {
-    let says = |builder: PartitionedBulkheadBuilder<u64>| says(builder.build().err());
+    let says =
+        |builder: PartitionedBulkheadBuilder<u64>| builder.build().err().unwrap().to_string();
     let bare = || PartitionedBulkhead::<u64>::builder(" customers ");
     let zero = |setting: &str| {
         format!("bulkhead \"customers\": {setting} 0 is not allowed, it must be more")

@@ -1,4 +1,5 @@
 //! The registry: registration under a label, the layers it hands out, and shutdown.
 
+mod layers;
 mod registration;
 mod shutdown;

@@ -2,6 +2,7 @@
 //! Random sequences compare them with the table of admission and with plain bulkheads.
 
 mod admission_model;
+mod builder;
 mod cost_accounting;
 mod fifo;
 mod parity_with_plain;
