@@ -13,7 +13,7 @@ use std::{
 use tempfile::TempDir;
 
 #[test]
-fn likely_mistakes_are_told_what_to_do() {
+fn the_compiler_explains_likely_mistakes() {
     let compiler = Compiler::new();
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
     let mut programs: Vec<_> = programs.read_dir().unwrap().map(|it| it.unwrap().path()).collect();

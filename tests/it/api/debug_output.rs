@@ -16,7 +16,7 @@ fn says(value: &dyn Debug, words: &[&str]) {
 }
 
 #[test]
-fn a_handle_shows_what_its_bulkhead_is_and_does() {
+fn a_handle_shows_the_settings_and_use_of_its_bulkhead() {
     let payments = Bulkhead::builder("payments").parallelism(11).waiting_room(22);
     says(&payments, &["BulkheadBuilder", "payments", "11", "22"]);
     let payments = payments.wait_limit(Duration::from_secs(33)).build().unwrap();
@@ -37,7 +37,7 @@ fn a_handle_shows_what_its_bulkhead_is_and_does() {
 }
 
 #[test]
-fn a_slot_and_a_wait_show_where_they_stand() {
+fn a_slot_and_a_wait_show_their_state() {
     let payments = bulkhead(1, 2);
     let mut wait = task::spawn(payments.slot());
     says(&wait, &["Admission", "not arrived"]);
@@ -53,7 +53,7 @@ fn a_slot_and_a_wait_show_where_they_stand() {
 }
 
 #[test]
-fn an_execute_and_a_guarded_call_show_where_they_stand() {
+fn an_execute_and_a_guarded_call_show_their_state() {
     let payments = bulkhead(1, 2);
     let guarded = payments.guard(|answer: tokio::sync::oneshot::Receiver<()>| answer);
     let (answer, answered) = tokio::sync::oneshot::channel();

@@ -89,7 +89,7 @@ fn anywhere<F: Future + Send + Sync + 'static>(future: F) -> F {
 
 /// The futures of the methods that are `async fn` can be sent, too.
 #[test]
-fn the_waits_for_the_close_can_be_sent() {
+fn futures_that_wait_for_the_close_are_send() {
     fn sends<T: Send>(_: &T) {}
     let payments = bulkhead(1, 0);
     sends(&payments.wait_closed());
@@ -98,7 +98,7 @@ fn the_waits_for_the_close_can_be_sent() {
 }
 
 #[tokio::test]
-async fn futures_of_a_weighted_bulkhead_may_be_sent() {
+async fn futures_of_a_weighted_bulkhead_are_send() {
     let reports = WeightedBulkhead::builder("reports").capacity(1).build().unwrap();
     let limit = Duration::from_secs(1);
     drop(anywhere(reports.slot(1)).await.unwrap());
@@ -117,7 +117,7 @@ async fn futures_of_a_weighted_bulkhead_may_be_sent() {
 }
 
 #[tokio::test]
-async fn futures_of_a_partitioned_bulkhead_may_be_sent_where_the_key_may_be_shared() {
+async fn futures_of_a_partitioned_bulkhead_are_send_if_the_key_is_sync() {
     let customers = PartitionedBulkhead::<Key>::builder("customers")
         .parallelism(1)
         .max_partitions(1)
@@ -142,7 +142,7 @@ async fn futures_of_a_partitioned_bulkhead_may_be_sent_where_the_key_may_be_shar
 }
 
 #[tokio::test]
-async fn futures_of_a_registry_may_be_sent() {
+async fn futures_of_a_registry_are_send() {
     let registry = BulkheadRegistry::default();
     registry.create(WeightedBulkhead::builder("reports").capacity(1)).unwrap();
     sent(registry.remove("reports")).await.unwrap();
@@ -151,7 +151,7 @@ async fn futures_of_a_registry_may_be_sent() {
 }
 
 #[tokio::test]
-async fn work_that_may_not_be_sent_runs_where_it_is() {
+async fn work_that_is_not_send_runs_in_place() {
     let customers = PartitionedBulkhead::<u64>::builder("customers")
         .parallelism(1)
         .max_partitions(1)

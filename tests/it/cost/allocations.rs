@@ -75,7 +75,7 @@ fn hold(bulkhead: &Bulkhead) -> impl FnOnce() + use<'_> {
 }
 
 #[test]
-fn deciding_at_once_allocates_nothing() {
+fn an_immediate_decision_allocates_nothing() {
     let plain = bulkhead(1, 0);
     assert_allocates_nothing(|| plain.slot_now().is_ok(), hold(&plain));
     let plain = bulkhead(1, 0);
@@ -89,7 +89,7 @@ fn deciding_at_once_allocates_nothing() {
 }
 
 #[test]
-fn deciding_at_once_through_a_layer_allocates_nothing() {
+fn an_immediate_decision_through_a_layer_allocates_nothing() {
     let plain = bulkhead(1, 0);
     let service = BulkheadLayer::new(&plain).into_error().layer(Echo);
     assert_allocates_nothing(|| is_admitted(&service), hold(&plain));
@@ -119,7 +119,7 @@ fn rejections_that_differ_allocate_nothing_unless_one_is_held() {
 }
 
 #[test]
-fn a_layers_hint_allocates_once() {
+fn the_retry_hint_of_a_layer_allocates_once() {
     let plain = bulkhead(1, 0);
     let layer = BulkheadLayer::new(&plain).retry_after(Duration::from_secs(7)).into_error();
     let service = layer.layer(Echo);

@@ -64,7 +64,7 @@ where
 }
 
 #[test]
-fn what_is_decided_at_once_allocates_nothing() {
+fn immediate_requests_through_every_layer_allocate_nothing() {
     let plain = Bulkhead::builder("plain").parallelism(1).build().unwrap();
     let layer = BulkheadLayer::new(&plain).into_error();
     assert_immediate_is_free(layer.clone(), || plain.slot_now().unwrap());
@@ -102,7 +102,7 @@ fn a_wait_in_readiness_allocates_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_with_a_limit_allocates_once_too() {
+async fn a_wait_in_readiness_with_a_limit_allocates_once() {
     let builder = Bulkhead::builder("plain").parallelism(1).waiting_room(2);
     let plain = builder.wait_limit(std::time::Duration::from_secs(1)).build().unwrap();
     let layer = BulkheadLayer::new(&plain).into_error();

@@ -57,7 +57,7 @@ fn an_idle_partition_takes_at_most_256_bytes_also_after_it_had_a_line() {
 }
 
 #[test]
-fn partitions_that_go_give_their_memory_back() {
+fn discarded_partitions_give_their_memory_back() {
     let customers = customers(1, 4, 10_000);
     let fill = || (0..5_000).for_each(|key| after_queueing(&customers, key));
     let empty = || (0..5_000).for_each(|key| assert!(customers.discard(&key)));
@@ -75,7 +75,7 @@ fn partitions_that_go_give_their_memory_back() {
 }
 
 #[test]
-fn a_bulkhead_that_goes_takes_everything_with_it() {
+fn dropping_a_bulkhead_and_its_slots_frees_everything() {
     let once = || {
         let customers = customers(2, 4, 100);
         let slots: Vec<_> = (0..50).map(|key| customers.slot_now(&key).unwrap()).collect();
@@ -97,7 +97,7 @@ fn after_queueing_two(customers: &PartitionedBulkhead<u64>, key: u64) {
 const PARTITIONS: usize = 10_000;
 
 #[test]
-fn an_idle_partition_takes_256_bytes_at_most() {
+fn ten_thousand_idle_partitions_take_at_most_256_bytes_each() {
     let customers = PartitionedBulkhead::<u64>::builder("customers")
         .parallelism(3)
         .waiting_room(10)
@@ -114,7 +114,7 @@ fn an_idle_partition_takes_256_bytes_at_most() {
 }
 
 #[test]
-fn partitions_give_back_what_they_took() {
+fn dropping_a_bulkhead_frees_its_partitions() {
     let (bytes, ()) = live_bytes(|| {
         let customers = PartitionedBulkhead::<u64>::builder("customers")
             .parallelism(3)

@@ -21,7 +21,7 @@ fn a_waiter_takes_96_bytes_at_most_beyond_its_future() {
 }
 
 #[test]
-fn a_line_gives_back_what_a_burst_took() {
+fn a_burst_of_waiters_gives_its_memory_back() {
     let bulkhead = bulkhead(1, MANY);
     let _held = bulkhead.slot_now().unwrap();
     let mut cx = Context::from_waker(Waker::noop());

@@ -57,7 +57,7 @@ impl Watched {
 }
 
 #[test]
-fn what_every_event_says_of_its_bulkhead() {
+fn every_event_carries_the_state_of_its_bulkhead() {
     let before = SystemTime::now();
     let watched = watched();
     let slot = watched.reports.slot_now(4).unwrap();
@@ -71,7 +71,7 @@ fn what_every_event_says_of_its_bulkhead() {
 }
 
 #[test]
-fn admitted_at_once_and_released() {
+fn fields_of_admitted_at_once_and_released() {
     let watched = watched();
     let slot = watched.reports.slot_now(4).unwrap();
     let event = watched.one(EventKind::Admitted);
@@ -82,7 +82,7 @@ fn admitted_at_once_and_released() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queued_and_admitted_from_the_line() {
+async fn fields_of_queued_and_admitted_from_the_line() {
     let watched = watched();
     let slot = watched.reports.slot_now(7).unwrap();
     watched.one(EventKind::Admitted);
@@ -100,7 +100,7 @@ async fn queued_and_admitted_from_the_line() {
 }
 
 #[test]
-fn saturated() {
+fn fields_of_saturated() {
     let watched = watched();
     let _slot = watched.reports.slot_now(7).unwrap();
     watched.log.take();
@@ -115,7 +115,7 @@ fn saturated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn expired_on_arrival_and_in_line() {
+async fn fields_of_expired_on_arrival_and_in_line() {
     let watched = watched();
     let reports = &watched.reports;
     reports.slot_before(Deadline::at(Instant::now()), 2).await.unwrap_err();
@@ -135,7 +135,7 @@ async fn expired_on_arrival_and_in_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_and_abandoned() {
+async fn fields_of_cancelled_and_abandoned() {
     let watched = watched();
     let slot = watched.reports.slot_now(10).unwrap();
     let waiter = waiting(watched.reports.slot(4));
@@ -154,7 +154,7 @@ async fn cancelled_and_abandoned() {
 }
 
 #[test]
-fn resized() {
+fn fields_of_resized() {
     let watched = watched();
     let _slot = watched.reports.slot_now(7).unwrap();
     watched.log.take();
@@ -168,7 +168,7 @@ fn resized() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn closed_the_rejections_and_drained() {
+async fn fields_of_closed_its_rejections_and_drained() {
     let watched = watched();
     let slot = watched.reports.slot_now(10).unwrap();
     let _line = [4, 6].map(|cost| waiting(watched.reports.slot(cost)));
@@ -215,7 +215,7 @@ fn in_a_plain_bulkhead_every_cost_is_one() {
 }
 
 #[test]
-fn an_impossible_cost_is_counted_and_no_event() {
+fn an_impossible_cost_is_counted_without_an_event() {
     let watched = watched();
     assert!(watched.reports.slot_now(0).is_err() && watched.reports.slot_now(11).is_err());
     assert!(watched.log.take().is_empty());

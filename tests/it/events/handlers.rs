@@ -14,7 +14,7 @@ use crate::support::must_end;
 use crate::support::{Log, assert_identities, bulkhead, slot_of, waiting};
 
 #[test]
-fn a_handler_may_ask_for_status_reports_and_slots() {
+fn a_handler_may_take_statuses_reports_and_slots() {
     must_end(|| {
         let payments = bulkhead(2, 1);
         let inner = payments.clone();
@@ -68,7 +68,7 @@ fn a_handler_may_resize_and_close() {
 }
 
 #[test]
-fn nested_events_come_after_the_present_one_on_the_same_thread() {
+fn nested_events_come_after_the_current_one_on_the_same_thread() {
     let payments = bulkhead(1, 5);
     let story = Arc::new(Mutex::new(Vec::new()));
     let (inner, told) = (payments.clone(), story.clone());
@@ -121,7 +121,7 @@ fn events_of_another_bulkhead_caused_inside_a_handler_also_come_after() {
 }
 
 #[test]
-fn a_handler_that_subscribes_another_is_not_outrun_by_what_came_before() {
+fn a_handler_subscribed_by_a_handler_receives_later_events_only() {
     must_end(|| {
         let payments = bulkhead(2, 0);
         let late = Log::default();
@@ -167,7 +167,7 @@ fn a_handler_may_drop_its_own_subscription() {
 }
 
 #[test]
-fn panics_are_caught_and_counted_and_keep_nothing_from_anybody() {
+fn handler_panics_are_caught_and_counted_and_withhold_no_event() {
     let payments = bulkhead(1, 2);
     let log = Log::default();
     let _first = payments.subscribe(|_| panic!("a handler that panics, on purpose"));
@@ -189,7 +189,7 @@ fn panics_are_caught_and_counted_and_keep_nothing_from_anybody() {
 }
 
 #[test]
-fn after_a_panic_the_events_it_caused_are_still_told() {
+fn events_caused_by_a_handler_that_panics_are_still_delivered() {
     let payments = bulkhead(1, 0);
     let (inner, log) = (payments.clone(), Log::default());
     let _acting = payments.subscribe(move |event| {
@@ -206,7 +206,7 @@ fn after_a_panic_the_events_it_caused_are_still_told() {
 }
 
 #[test]
-fn what_a_handler_panics_with_may_panic_in_its_drop() {
+fn a_panic_payload_may_panic_when_it_is_dropped() {
     struct Grudge;
     impl Drop for Grudge {
         fn drop(&mut self) {

@@ -13,7 +13,7 @@ fn assert_rising(events: &[BulkheadEvent]) {
 }
 
 #[test]
-fn released_comes_before_those_it_lets_in() {
+fn released_comes_before_the_admissions_it_causes() {
     let reports = weighted(10, 5);
     let log = Log::default();
     let _subscription = reports.subscribe(log.handler());
@@ -28,7 +28,7 @@ fn released_comes_before_those_it_lets_in() {
 }
 
 #[test]
-fn abandoned_and_cancelled_come_before_those_they_let_in() {
+fn abandoned_and_cancelled_come_before_the_admissions_they_cause() {
     let reports = weighted(10, 5);
     let log = Log::default();
     let _subscription = reports.subscribe(log.handler());
@@ -48,7 +48,7 @@ fn abandoned_and_cancelled_come_before_those_they_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn expired_comes_before_those_it_lets_in() {
+async fn expired_comes_before_the_admissions_it_causes() {
     let reports = weighted(10, 5);
     let log = Log::default();
     let _subscription = reports.subscribe(log.handler());
@@ -65,7 +65,7 @@ async fn expired_comes_before_those_it_lets_in() {
 }
 
 #[test]
-fn resized_comes_before_those_it_lets_in() {
+fn resized_comes_before_the_admissions_it_causes() {
     let payments = bulkhead(1, 5);
     let log = Log::default();
     let _subscription = payments.subscribe(log.handler());
@@ -107,7 +107,7 @@ fn closed_then_each_rejection_in_line_order_then_drained() {
 }
 
 #[test]
-fn an_idle_bulkhead_drains_as_it_closes_and_a_line_without_work_cannot_be() {
+fn an_idle_bulkhead_drains_once_as_it_closes() {
     let payments = bulkhead(1, 5);
     let log = Log::default();
     let _subscription = payments.subscribe(log.handler());
@@ -118,7 +118,7 @@ fn an_idle_bulkhead_drains_as_it_closes_and_a_line_without_work_cannot_be() {
 }
 
 #[test]
-fn an_admitted_waiter_that_is_dropped_after_the_close_is_what_drains() {
+fn dropping_an_admitted_waiter_after_the_close_drains_the_bulkhead() {
     let payments = bulkhead(1, 5);
     let log = Log::default();
     let slot = payments.slot_now().unwrap();

@@ -153,7 +153,7 @@ async fn work(reports: WeightedBulkhead, seed: usize, statuses: &mut Vec<Bulkhea
 }
 
 #[test]
-fn sorted_by_sequence_they_reproduce_every_state_and_the_totals() {
+fn events_sorted_by_sequence_reproduce_every_state_and_the_totals() {
     const THREADS: usize = 4;
     let reports = weighted(6, 4);
     let log = Log::default();

@@ -10,7 +10,7 @@ use bulklink::{EventKind::*, Subscription};
 use crate::support::{Log, bulkhead, slot_of, waiting, weighted};
 
 #[test]
-fn two_handlers_are_told_the_same_in_the_order_of_their_subscriptions() {
+fn two_handlers_receive_the_same_events_in_the_order_of_their_subscriptions() {
     let payments = bulkhead(1, 1);
     let (first, second) = (Log::default(), Log::default());
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -47,7 +47,7 @@ fn a_dropped_subscription_ends_and_leaves_the_others() {
 }
 
 #[test]
-fn what_happened_before_a_subscription_is_never_told() {
+fn events_before_a_subscription_are_never_delivered_to_it() {
     let reports = weighted(10, 5);
     let _early = reports.subscribe(|_| {});
     let slot = reports.slot_now(10).unwrap();
@@ -127,7 +127,7 @@ fn unsubscribing_does_not_wait_for_an_event_under_way_elsewhere() {
 }
 
 #[test]
-fn many_come_and_go_while_events_are_told() {
+fn handlers_may_come_and_go_while_events_are_delivered() {
     let payments = bulkhead(2, 0);
     let start = Arc::new(Barrier::new(4));
     let log = Log::default();
@@ -164,7 +164,7 @@ fn many_come_and_go_while_events_are_told() {
 }
 
 #[test]
-fn a_subscription_outlives_its_bulkhead_and_does_not_keep_it() {
+fn a_subscription_outlives_its_bulkhead_and_does_not_keep_it_alive() {
     let payments = bulkhead(1, 0);
     let log = Log::default();
     let subscription = payments.subscribe(log.handler());

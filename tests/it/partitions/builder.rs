@@ -11,7 +11,7 @@ fn customers() -> PartitionedBulkheadBuilder<u64> {
 }
 
 #[test]
-fn a_partitioned_builder_names_what_cannot_be() {
+fn a_partitioned_builder_names_an_invalid_setting() {
     let says =
         |builder: PartitionedBulkheadBuilder<u64>| builder.build().err().unwrap().to_string();
     let bare = || PartitionedBulkhead::<u64>::builder(" customers ");
@@ -35,7 +35,7 @@ fn a_partitioned_builder_names_what_cannot_be() {
 }
 
 #[test]
-fn a_partitioned_builder_takes_what_can_be() {
+fn a_partitioned_builder_accepts_valid_settings() {
     let customers = PartitionedBulkhead::<String>::builder(" customers ")
         .parallelism(Bulkhead::MAX_CAPACITY)
         .waiting_room(Bulkhead::MAX_CAPACITY)
@@ -55,7 +55,7 @@ fn a_partitioned_builder_takes_what_can_be() {
 }
 
 #[test]
-fn what_a_partitioned_builder_does_without_being_told() {
+fn a_partitioned_builder_has_defaults() {
     let customers = customers().build().unwrap();
     assert_eq!(customers.idle_timeout(), Duration::from_secs(300));
     assert_eq!((customers.waiting_room(), customers.wait_limit()), (0, None));

@@ -14,7 +14,7 @@ use tokio_test::{assert_pending, assert_ready_err, task};
 use crate::support::{assert_all_consistent, customers};
 
 #[test]
-fn waiters_of_every_partition_are_rejected_and_the_running_go_on() {
+fn waiters_of_every_partition_are_rejected_and_running_work_goes_on() {
     let customers = customers(1, 2, 200);
     let keys: Vec<u64> = (0..150).collect();
     let mut slots: Vec<_> = keys.iter().map(|key| customers.slot_now(key).unwrap()).collect();
@@ -49,7 +49,7 @@ fn waiters_of_every_partition_are_rejected_and_the_running_go_on() {
 }
 
 #[tokio::test]
-async fn after_it_every_key_is_rejected_known_or_new_and_counted() {
+async fn after_the_close_every_known_or_new_key_is_rejected_and_counted() {
     let customers = customers(1, 2, 2);
     drop(customers.slot_now(&1).unwrap());
     let _running = customers.slot_now(&2).unwrap();
@@ -71,7 +71,7 @@ async fn after_it_every_key_is_rejected_known_or_new_and_counted() {
 }
 
 #[test]
-fn a_cancelled_close_and_wait_leaves_it_closed_and_may_be_called_again() {
+fn a_cancelled_close_and_wait_leaves_all_partitions_closed_and_may_be_called_again() {
     let customers = customers(1, 2, 2);
     let slot = customers.slot_now(&1).unwrap();
     let unpolled = customers.close_and_wait();
@@ -90,7 +90,7 @@ fn a_cancelled_close_and_wait_leaves_it_closed_and_may_be_called_again() {
 }
 
 #[test]
-fn without_partitions_it_is_drained_at_once() {
+fn a_close_without_partitions_drains_at_once() {
     let customers = customers(1, 0, 1);
     let mut waiting = task::spawn(customers.wait_closed());
     assert_pending!(waiting.poll());
@@ -100,7 +100,7 @@ fn without_partitions_it_is_drained_at_once() {
 }
 
 #[test]
-fn idle_partitions_may_still_go_after_the_close() {
+fn idle_partitions_can_be_removed_after_the_close() {
     let customers = customers(1, 0, 2);
     drop(customers.slot_now(&1).unwrap());
     let slot = customers.slot_now(&2).unwrap();
@@ -114,7 +114,7 @@ fn idle_partitions_may_still_go_after_the_close() {
 }
 
 #[test]
-fn who_was_choosing_limits_when_it_closed_is_rejected() {
+fn a_caller_inside_limits_for_is_rejected_by_the_close() {
     let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
     let (held, held_go) = (inside.clone(), go.clone());
     let customers = PartitionedBulkhead::<u64>::builder("customers")
@@ -143,7 +143,7 @@ fn who_was_choosing_limits_when_it_closed_is_rejected() {
 }
 
 #[test]
-fn once_close_returns_nobody_is_admitted_anywhere() {
+fn once_close_returns_no_partition_admits() {
     for round in 0..100 {
         let customers = customers(2, 0, 64);
         let start = Arc::new(Barrier::new(5));
@@ -184,7 +184,7 @@ fn once_close_returns_nobody_is_admitted_anywhere() {
 }
 
 #[test]
-fn no_status_beside_a_close_looks_drained_while_something_runs() {
+fn no_status_during_a_close_is_drained_while_work_runs() {
     for round in 0..20 {
         // So many partitions that a status is still summing them up when the close comes.
         let customers = customers(1, 0, 2_000);

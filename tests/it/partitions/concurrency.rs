@@ -119,7 +119,7 @@ fn drawer(seed: usize) -> impl FnMut(usize) -> usize {
 }
 
 #[test]
-fn with_fewer_in_use_than_there_may_be_nobody_is_ever_out_of_partitions() {
+fn threads_that_use_fewer_partitions_than_the_limit_are_never_rejected() {
     let floor = Floor::new();
     floor.run(|floor, number| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -159,7 +159,7 @@ fn with_fewer_in_use_than_there_may_be_nobody_is_ever_out_of_partitions() {
 }
 
 #[test]
-fn with_more_wanted_than_there_may_be_those_in_use_stay() {
+fn partitions_in_use_stay_while_threads_want_more_than_the_limit() {
     let floor = Floor::new();
     floor.run(|floor, number| {
         let mut draw = drawer(number);
@@ -192,7 +192,7 @@ fn assert_all_consistent_roughly(customers: &PartitionedBulkhead<u64>) {
 }
 
 #[test]
-fn exactly_as_many_find_room_as_there_may_be_partitions() {
+fn as_many_threads_get_a_partition_as_the_limit_allows() {
     const ROUNDS: u64 = 50;
     let floor = Floor::new();
     let met = Barrier::new(THREADS);
@@ -222,7 +222,7 @@ fn exactly_as_many_find_room_as_there_may_be_partitions() {
 }
 
 #[test]
-fn each_thread_with_keys_of_its_own_finds_room_for_them_again() {
+fn threads_with_keys_of_their_own_always_get_their_partitions() {
     // Two partitions for each thread, and each uses two at most: whoever is idle makes room.
     let floor = Floor::new();
     floor.run(|floor, number| {

@@ -22,7 +22,7 @@ fn idle_begins_when_the_last_slot_is_given_back() {
 }
 
 #[test]
-fn looking_at_a_partition_is_no_use_of_it() {
+fn reading_the_status_of_a_partition_does_not_count_as_use() {
     let customers = customers(1, 0, 2);
     drop(customers.slot_now(&1).unwrap());
     drop(customers.slot_now(&2).unwrap());
@@ -48,7 +48,7 @@ fn a_partition_that_comes_back_is_a_new_one() {
 }
 
 #[test]
-fn at_the_limit_a_newcomer_is_rejected_exactly_while_none_is_idle() {
+fn at_the_limit_a_new_key_is_rejected_exactly_while_no_partition_is_idle() {
     let customers = customers(1, 0, 32);
     let mut slots: Vec<_> = (0..32).map(|key| customers.slot_now(&key).unwrap()).collect();
     for known in 0..32 {
@@ -105,7 +105,7 @@ fn a_million_keys_through_a_thousand_partitions() {
 }
 
 #[test]
-fn totals_of_partitions_that_are_gone_stay() {
+fn the_totals_keep_the_counts_of_removed_partitions() {
     let customers = customers(1, 1, 1);
     for key in 0..100 {
         let slot = customers.slot_now(&key).unwrap();
@@ -244,7 +244,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::support::cases(1_000) })]
 
     #[test]
-    fn whoever_has_been_idle_longest_goes_in_any_sequence_of_uses(
+    fn the_partition_idle_longest_is_evicted_in_any_sequence_of_uses(
         max in 1usize..7,
         steps in proptest::collection::vec(step(), 1..80),
     ) {

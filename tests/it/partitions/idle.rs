@@ -34,7 +34,7 @@ async fn idle_for_exactly_the_timeout_is_long_enough() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forever_ends_with_the_limit_of_partitions_only() {
+async fn with_an_endless_timeout_only_the_partition_limit_evicts() {
     let builder = PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(3);
     let customers = builder.idle_timeout(Duration::MAX).build().unwrap();
     (0..3).for_each(|key| touch(&customers, key));
@@ -47,7 +47,7 @@ async fn forever_ends_with_the_limit_of_partitions_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_use_begins_it_anew_and_time_in_use_is_not_idle() {
+async fn each_use_restarts_the_idle_time_and_time_in_use_does_not_count() {
     let customers = customers(10);
     touch(&customers, 1);
     let two = customers.slot_now(&2).unwrap();
@@ -78,7 +78,7 @@ async fn a_cleanup_removes_all_that_are_overdue_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn making_partitions_cleans_up_as_it_goes() {
+async fn creating_partitions_removes_overdue_ones() {
     let customers = customers(1_000);
     (0..100).for_each(|key| touch(&customers, key));
     advance(TIMEOUT - BIT).await;
@@ -97,7 +97,7 @@ async fn making_partitions_cleans_up_as_it_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overdue_partition_that_is_used_before_it_is_cleaned_up_goes_on() {
+async fn an_overdue_partition_that_is_used_before_a_cleanup_is_kept() {
     let customers = customers(10);
     touch(&customers, 1);
     let instance = customers.partition_status(&1).unwrap().instance;
@@ -119,7 +119,7 @@ async fn overdue_partitions_make_room_before_a_newcomer_needs_it() {
 }
 
 #[test]
-fn discard_removes_what_is_idle_and_says_so() {
+fn discard_removes_an_idle_partition_and_reports_it() {
     let customers = customers(10);
     assert!(!customers.discard(&1), "there is none");
     touch(&customers, 1);

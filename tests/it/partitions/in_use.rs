@@ -47,7 +47,7 @@ fn assert_idle(customers: &PartitionedBulkhead<u64>) {
 }
 
 #[test]
-fn by_the_slot_it_was_made_for() {
+fn in_use_by_the_slot_that_created_it() {
     let customers = crate::support::customers(1, 0, 1);
     let slot = customers.slot_now(&1).unwrap();
     assert_kept(&customers);
@@ -56,7 +56,7 @@ fn by_the_slot_it_was_made_for() {
 }
 
 #[test]
-fn by_a_slot() {
+fn in_use_until_the_last_slot_is_dropped() {
     let customers = customers(2, 0);
     let slots = (customers.slot_now(&1).unwrap(), customers.slot_now(&1).unwrap());
     assert_kept(&customers);
@@ -67,7 +67,7 @@ fn by_a_slot() {
 }
 
 #[test]
-fn by_a_waiter_that_outlives_the_running() {
+fn in_use_by_a_waiter_after_the_running_work_has_ended() {
     let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let mut waiter = task::spawn(customers.slot(&1));
@@ -84,7 +84,7 @@ fn by_a_waiter_that_outlives_the_running() {
 }
 
 #[test]
-fn by_a_waiter_until_it_is_dropped() {
+fn in_use_by_a_waiter_until_it_is_dropped() {
     let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let mut first = task::spawn(customers.slot(&1));
@@ -101,7 +101,7 @@ fn by_a_waiter_until_it_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_a_waiter_until_its_limit() {
+async fn in_use_by_a_waiter_admitted_at_its_wait_limit() {
     let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let limit = std::time::Duration::from_secs(1);
@@ -116,7 +116,7 @@ async fn by_a_waiter_until_its_limit() {
 }
 
 #[test]
-fn by_work_that_runs_or_is_queued() {
+fn in_use_by_running_and_by_queued_work() {
     let customers = customers(1, 1);
     let (done, wait) = tokio::sync::oneshot::channel::<()>();
     let mut running = task::spawn(customers.execute(&1, wait));
@@ -134,7 +134,7 @@ fn by_work_that_runs_or_is_queued() {
 }
 
 #[test]
-fn by_work_that_panics_no_longer() {
+fn idle_after_its_work_has_panicked() {
     let customers = customers(1, 1);
     let mut panicking = task::spawn(customers.execute(&1, async { panic!("on purpose") }));
     let poll = std::panic::AssertUnwindSafe(|| panicking.poll().map(|_: Result<(), _>| ()));
@@ -144,7 +144,7 @@ fn by_work_that_panics_no_longer() {
 }
 
 #[test]
-fn a_future_that_was_never_polled_uses_nothing() {
+fn a_future_that_was_never_polled_uses_no_partition() {
     let customers = crate::support::customers(1, 1, 1);
     let unpolled = customers.slot(&1);
     assert_eq!(customers.status().created, 0);
@@ -156,7 +156,7 @@ fn a_future_that_was_never_polled_uses_nothing() {
 }
 
 #[test]
-fn by_a_caller_between_its_lookup_and_its_admission() {
+fn in_use_by_a_caller_between_its_lookup_and_its_admission() {
     let customers = customers(1, 1);
     let slot: Arc<Mutex<Option<Slot>>> =
         Arc::new(Mutex::new(Some(customers.slot_now(&1).unwrap())));
@@ -185,7 +185,7 @@ fn by_a_caller_between_its_lookup_and_its_admission() {
 }
 
 #[test]
-fn by_a_slot_on_another_thread_and_after_the_last_handle() {
+fn in_use_by_a_slot_on_another_thread_and_after_the_last_handle() {
     let customers = customers(1, 1);
     let slot = customers.slot_now(&1).unwrap();
     std::thread::scope(|scope| {

@@ -78,12 +78,12 @@ fn builder() -> bulklink::PartitionedBulkheadBuilder<Key> {
 }
 
 #[test]
-fn the_key_itself_would_be_seen() {
+fn the_test_key_prints_its_secret() {
     assert_eq!(format!("{} {:?}", Key(1), Key(1)), "SECRET SECRET");
 }
 
 #[tokio::test(start_paused = true)]
-async fn not_in_anything_of_the_direct_interface() {
+async fn the_direct_api_shows_no_key() {
     let mut shown = Shown::default();
     shown.debug(&builder());
     shown.error(&builder().parallelism(0).build().unwrap_err());
@@ -120,7 +120,7 @@ async fn not_in_anything_of_the_direct_interface() {
 }
 
 #[test]
-fn not_in_anything_of_a_registry() {
+fn a_registry_shows_no_key() {
     let mut shown = Shown::default();
     let registry = BulkheadRegistry::new();
     let customers = registry.create(builder()).unwrap();
@@ -151,7 +151,7 @@ fn request() -> Request<String> {
 }
 
 #[tokio::test]
-async fn not_in_anything_of_its_layers() {
+async fn layers_show_no_key() {
     let mut shown = Shown::default();
     let customers = builder().build().unwrap();
     let fixed = PartitionedBulkheadLayer::fixed(&customers, Key(1));

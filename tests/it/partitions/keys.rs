@@ -82,7 +82,7 @@ fn panics_with<T>(fault: Fault, call: impl FnOnce() -> T) -> bool {
 }
 
 #[test]
-fn a_panic_in_hash_or_eq_concerns_that_call_and_nothing_else() {
+fn a_panic_in_hash_or_eq_affects_that_call_only() {
     for fault in [Fault::Hash, Fault::Eq] {
         let customers = faulty(3);
         let running = customers.slot_now(&Faulty(1)).unwrap();
@@ -259,7 +259,7 @@ fn keys_are_cloned_and_dropped_outside_every_lock() {
 }
 
 #[test]
-fn keys_may_be_anything_that_can_be_a_key() {
+fn strings_and_arcs_can_be_keys() {
     let by_name = PartitionedBulkhead::<String>::builder("customers")
         .parallelism(1)
         .max_partitions(2)

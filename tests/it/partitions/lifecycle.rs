@@ -47,7 +47,7 @@ async fn partitions_idle_for_the_timeout_are_cleaned_up() {
 }
 
 #[test]
-fn limits_that_cannot_be_and_panics_reject_one_key_and_no_other() {
+fn invalid_or_panicking_limits_reject_their_key_and_no_other() {
     let customers = PartitionedBulkhead::<u64>::builder("customers")
         .parallelism(1)
         .max_partitions(10)

@@ -25,7 +25,7 @@ fn choosing(
 }
 
 #[tokio::test]
-async fn limits_that_cannot_be_are_a_rejection_that_names_them() {
+async fn invalid_limits_are_a_rejection_that_names_them() {
     let customers = choosing(|&key| match key {
         0 => PartitionLimits::new(0),
         1 => PartitionLimits::new(Bulkhead::MAX_CAPACITY + 1),
@@ -60,7 +60,7 @@ async fn limits_that_cannot_be_are_a_rejection_that_names_them() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_rejection_and_may_be_over_the_next_time() {
+async fn a_panic_in_limits_for_is_a_rejection_and_the_next_call_may_succeed() {
     let calls = AtomicUsize::new(0);
     let customers = choosing(move |_| {
         assert!(calls.fetch_add(1, SeqCst) >= 2, "on purpose");
@@ -76,7 +76,7 @@ async fn a_panic_is_a_rejection_and_may_be_over_the_next_time() {
 }
 
 #[test]
-fn limits_that_cannot_be_evict_nobody() {
+fn invalid_limits_evict_no_partition() {
     let customers = choosing(|&key| PartitionLimits::new(if key < 4 { 1 } else { 0 }));
     (0..4).for_each(|key| drop(customers.slot_now(&key).unwrap()));
     assert!(customers.slot_now(&9).is_err());
@@ -85,7 +85,7 @@ fn limits_that_cannot_be_evict_nobody() {
 }
 
 #[test]
-fn a_slow_choice_for_one_key_keeps_no_other_waiting() {
+fn a_slow_limits_for_does_not_delay_other_keys() {
     must_end(|| {
         let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
         let (held, held_go) = (inside.clone(), go.clone());
@@ -149,7 +149,7 @@ fn two_first_users_of_one_key_share_one_partition() {
 }
 
 #[test]
-fn a_choice_that_cannot_be_does_not_matter_once_somebody_else_has_made_the_partition() {
+fn invalid_limits_are_ignored_if_another_caller_has_created_the_partition() {
     let both = Arc::new(Barrier::new(2));
     let (met, asked) = (both.clone(), AtomicUsize::new(0));
     let made = Arc::new(Barrier::new(2));
@@ -181,7 +181,7 @@ fn a_choice_that_cannot_be_does_not_matter_once_somebody_else_has_made_the_parti
 }
 
 #[test]
-fn it_is_asked_for_new_keys_only_and_may_use_the_bulkhead() {
+fn limits_for_runs_for_new_keys_only_and_may_use_the_bulkhead() {
     let asked = Arc::new(AtomicUsize::new(0));
     let own = Arc::new(std::sync::OnceLock::<PartitionedBulkhead<u64>>::new());
     let (calls, inner) = (asked.clone(), own.clone());

@@ -48,7 +48,7 @@ fn statuses_are_numbered_and_make_intervals() {
 }
 
 #[test]
-fn one_partition_is_seen_as_a_bulkhead() {
+fn the_status_of_one_partition_is_that_of_a_bulkhead() {
     let customers = PartitionedBulkhead::<u64>::builder("customers")
         .parallelism(2)
         .waiting_room(1)
@@ -83,7 +83,7 @@ fn one_full_partition_leaves_the_others_alone() {
 }
 
 #[test]
-fn resizing_a_partition_concerns_that_one_and_lets_its_line_in() {
+fn resizing_a_partition_affects_no_other_and_admits_its_waiters() {
     let customers = customers(1, 2, 10);
     let _one = customers.slot_now(&1).unwrap();
     let _two = customers.slot_now(&2).unwrap();
@@ -114,7 +114,7 @@ fn a_partition_that_comes_back_has_forgotten_its_resize() {
 }
 
 #[test]
-fn a_resize_that_cannot_be_names_the_bulkhead_and_not_the_key() {
+fn an_invalid_resize_names_the_bulkhead_and_not_the_key() {
     let customers = customers(1, 0, 2);
     let error = customers.resize_partition(&8_765, 5).unwrap_err();
     assert!(matches!(error, ResizeError::NoPartition { .. }));

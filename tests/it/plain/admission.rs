@@ -49,7 +49,7 @@ fn raised(before: &BulkheadStatus, after: &BulkheadStatus) -> (&'static str, u64
 }
 
 #[tokio::test]
-async fn row_1_a_closed_bulkhead_rejects_however_one_asks_and_counts_newcomers() {
+async fn row_1_a_closed_bulkhead_rejects_every_method_and_counts_the_rejections() {
     for payments in [bulkhead(1, 1), practised(1, 1)] {
         payments.close();
         let before = checked_status(&payments);
@@ -111,7 +111,7 @@ async fn row_4_comes_before_row_6_an_expired_deadline_is_not_called_saturated() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_4_looks_at_the_clock_when_the_operation_arrives() {
+async fn row_4_reads_the_clock_when_the_operation_arrives() {
     for payments in [bulkhead(1, 1), practised(1, 1)] {
         let late = payments.slot_before(Deadline::after(Duration::from_millis(10)));
         tokio::time::advance(Duration::from_millis(10)).await;
@@ -121,7 +121,7 @@ async fn row_4_looks_at_the_clock_when_the_operation_arrives() {
 }
 
 #[tokio::test]
-async fn row_5_a_free_slot_is_taken_at_once_however_one_asks() {
+async fn row_5_every_method_takes_a_free_slot_at_once() {
     for payments in [bulkhead(4, 0), practised(4, 0)] {
         let before = checked_status(&payments);
         let slots: Vec<_> = ask_in_every_way(&payments).into_iter().map(Result::unwrap).collect();
@@ -181,7 +181,7 @@ fn row_6_slot_now_is_saturated_although_there_is_room_to_wait() {
 }
 
 #[tokio::test]
-async fn row_7_otherwise_the_operation_waits_however_it_asks() {
+async fn row_7_otherwise_the_operation_waits_with_every_waiting_method() {
     for ask in WAITING {
         let payments = bulkhead(1, 1);
         let slot = payments.slot_now().unwrap();

@@ -35,7 +35,7 @@ fn every_setting_is_kept() {
 }
 
 #[test]
-fn there_is_no_room_and_no_limit_unless_asked_for() {
+fn there_is_no_waiting_room_and_no_wait_limit_by_default() {
     let payments = builder().build().unwrap();
     assert_eq!((payments.waiting_room(), payments.wait_limit()), (0, None));
     assert_eq!((payments.status().waiting_room, payments.status().wait_limit), (0, None));

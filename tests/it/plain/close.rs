@@ -74,7 +74,7 @@ fn running_work_goes_on_and_the_last_of_it_drains_the_bulkhead() {
 }
 
 #[test]
-fn newcomers_are_rejected_also_once_everything_has_drained() {
+fn newcomers_are_rejected_after_the_bulkhead_has_drained() {
     let payments = bulkhead(1, 1);
     let slot = payments.slot_now().unwrap();
     payments.close();
@@ -138,7 +138,7 @@ fn drains(payments: &Bulkhead, number: usize) -> Vec<Drain<'_>> {
 }
 
 #[test]
-fn any_number_may_wait_for_the_close_before_and_after_it() {
+fn any_number_of_tasks_may_wait_for_the_close_before_and_after_it() {
     let payments = bulkhead(1, 0);
     let slot = payments.slot_now().unwrap();
     let mut waiting = drains(&payments, 50);
@@ -176,7 +176,7 @@ fn an_idle_bulkhead_is_drained_by_its_close_and_not_before() {
 }
 
 #[test]
-fn those_who_wait_for_the_close_take_no_place_in_the_line_and_may_leave() {
+fn waiting_for_the_close_takes_no_place_in_the_line_and_may_be_cancelled() {
     let payments = bulkhead(1, 1);
     let slot = payments.slot_now().unwrap();
     let mut waiting = drains(&payments, 3);

@@ -25,7 +25,7 @@ fn line(payments: &Bulkhead, waiters: usize) -> (Slot, Vec<task::Spawn<Admission
 }
 
 #[test]
-fn a_wait_dropped_before_its_first_poll_never_was() {
+fn a_wait_dropped_before_its_first_poll_counts_nowhere() {
     let payments = bulkhead(1, 1);
     let before = checked_status(&payments);
     drop(payments.slot());

@@ -45,7 +45,7 @@ fn has_run_out(rejection: &bulklink::Rejection) -> Option<Duration> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_of_many_leaves_at_its_own_time() {
+async fn each_of_many_waiters_expires_at_its_own_time() {
     let payments = limited(ms(10));
     let slot = payments.slot_now().unwrap();
     let mut waits = Vec::new();
@@ -67,7 +67,7 @@ async fn each_of_many_leaves_at_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_behind_one_who_was_admitted_leave_at_their_time() {
+async fn waiters_behind_an_admitted_one_expire_on_time() {
     let payments = limited(ms(10));
     let slot = payments.slot_now().unwrap();
     let mut first = task::spawn(payments.slot());
@@ -87,7 +87,7 @@ async fn those_behind_one_who_was_admitted_leave_at_their_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_that_was_empty_for_long_keeps_its_limits_again() {
+async fn wait_limits_hold_again_after_the_line_was_empty() {
     let payments = limited(ms(10));
     let _slot = payments.slot_now().unwrap();
     for pause in [0, 3, 10, 1_000] {
@@ -102,7 +102,7 @@ async fn a_line_that_was_empty_for_long_keeps_its_limits_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_and_the_limits_around_it_are_each_kept() {
+async fn a_deadline_between_two_wait_limits_expires_on_time() {
     let payments = limited(ms(10));
     let _slot = payments.slot_now().unwrap();
     let begun = Instant::now();
@@ -117,7 +117,7 @@ async fn a_deadline_and_the_limits_around_it_are_each_kept() {
 
 /// A request takes its place when it is called, whenever its future is polled first.
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_polled_late_has_the_time_of_its_call() {
+async fn a_request_that_is_polled_late_is_limited_from_its_call_on() {
     let payments = limited(ms(10));
     let _slot = payments.slot_now().unwrap();
     let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
@@ -141,7 +141,7 @@ async fn a_request_that_is_polled_late_has_the_time_of_its_call() {
 }
 
 #[test]
-fn a_runtime_that_nobody_drives_keeps_nobody_else_waiting() {
+fn a_stalled_runtime_does_not_delay_the_waiters_of_others() {
     let payments = limited(ms(20));
     let _slot = payments.slot_now().unwrap();
     let (stuck, driven) = (runtime(), runtime());
@@ -158,7 +158,7 @@ fn a_runtime_that_nobody_drives_keeps_nobody_else_waiting() {
 }
 
 #[test]
-fn a_wait_whose_runtime_is_gone_ends_in_another_one() {
+fn a_waiter_whose_runtime_is_gone_expires_in_another_one() {
     let payments = limited(ms(30));
     let slot = payments.slot_now().unwrap();
     let mut waits: Vec<_> = (0..3).map(|_| Box::pin(payments.slot())).collect();
@@ -182,7 +182,7 @@ fn a_wait_whose_runtime_is_gone_ends_in_another_one() {
 }
 
 #[test]
-fn an_alarm_that_is_set_keeps_no_bulkhead_alive() {
+fn an_armed_timer_does_not_keep_its_bulkhead_alive() {
     let payments = limited(Duration::from_secs(3_600));
     let held = Arc::new(());
     let within = held.clone();
@@ -198,7 +198,7 @@ fn an_alarm_that_is_set_keeps_no_bulkhead_alive() {
 
 /// A handler may take its time: the alarm is set before anybody is told.
 #[test]
-fn a_handler_that_takes_its_time_keeps_no_limit_waiting() {
+fn a_slow_event_handler_does_not_delay_an_expiry() {
     let payments = limited(ms(50));
     let _slot = payments.slot_now().unwrap();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
@@ -227,7 +227,7 @@ fn a_handler_that_takes_its_time_keeps_no_limit_waiting() {
 
 /// Nothing panics, on the way or in a hook, when a runtime goes from under a line.
 #[test]
-fn a_runtime_that_is_shut_down_does_not_panic_over_an_alarm() {
+fn shutting_down_a_runtime_with_an_armed_timer_does_not_panic() {
     let payments = limited(Duration::from_secs(3_600));
     let _slot = payments.slot_now().unwrap();
     let mut waiter = task::spawn(payments.slot());
@@ -247,7 +247,7 @@ fn a_runtime_that_is_shut_down_does_not_panic_over_an_alarm() {
 }
 
 #[test]
-fn a_handle_that_is_called_after_its_runtime_is_gone_answers() {
+fn a_service_called_after_its_runtime_is_gone_rejects() {
     let payments = limited(Duration::from_secs(3_600));
     let _slot = payments.slot_now().unwrap();
     let (kept, gone) = (runtime(), runtime());
@@ -262,7 +262,7 @@ fn a_handle_that_is_called_after_its_runtime_is_gone_answers() {
 }
 
 #[test]
-fn a_request_called_in_one_runtime_and_polled_in_another_is_kept_there() {
+fn a_request_called_in_one_runtime_and_polled_in_another_expires_there() {
     let payments = limited(ms(30));
     let _slot = payments.slot_now().unwrap();
     let (stuck, driven) = (runtime(), runtime());
@@ -293,7 +293,7 @@ impl Wake for OnTheSpot {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_is_polled_by_its_own_waker_expires_there() {
+async fn a_waiter_polled_by_its_own_waker_expires_in_that_poll() {
     let payments = limited(ms(10));
     let _slot = payments.slot_now().unwrap();
     let spots: Vec<_> =

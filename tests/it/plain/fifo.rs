@@ -145,7 +145,7 @@ async fn a_free_slot_is_taken_at_once_although_the_budget_is_spent() {
 }
 
 #[test]
-fn waiters_of_every_kind_stand_in_one_line() {
+fn waiters_of_every_method_share_one_line() {
     let payments = bulkhead(1, 9);
     let mut slot = Some(payments.slot_now().unwrap());
     let order = Mutex::new(Vec::new());
@@ -186,7 +186,7 @@ fn several_slots_released_at_once_go_to_the_first_in_line_in_order() {
 }
 
 #[test]
-fn nobody_is_admitted_past_somebody_who_waits() {
+fn no_operation_overtakes_a_waiter() {
     let payments = bulkhead(2, 9);
     let (first, second) = (payments.slot_now().unwrap(), payments.slot_now().unwrap());
     let mut waiter = task::spawn(payments.slot());

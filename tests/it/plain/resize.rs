@@ -96,7 +96,7 @@ fn growing_admits_from_the_line_in_order_before_it_returns() {
 }
 
 #[test]
-fn shrinking_leaves_running_work_alone_and_admits_nobody_until_use_falls_under_the_capacity() {
+fn shrinking_leaves_running_work_alone_and_admits_nothing_until_use_falls_below_the_capacity() {
     let payments = bulkhead(5, 9);
     let mut slots: Vec<_> = (0..5).map(|_| payments.slot_now().unwrap()).collect();
     payments.resize(2).unwrap();
@@ -137,7 +137,7 @@ fn an_operation_rejected_over_capacity_sees_the_numbers() {
 }
 
 #[test]
-fn growing_while_over_capacity_admits_only_what_lies_above_the_work_that_runs() {
+fn growing_while_over_capacity_admits_only_what_exceeds_the_running_work() {
     let payments = bulkhead(5, 9);
     let slots: Vec<_> = (0..5).map(|_| payments.slot_now().unwrap()).collect();
     payments.resize(1).unwrap();
@@ -163,7 +163,7 @@ fn growing_while_over_capacity_admits_only_what_lies_above_the_work_that_runs() 
 }
 
 #[test]
-fn shrinking_does_not_reject_those_who_wait() {
+fn shrinking_does_not_reject_waiters() {
     let payments = bulkhead(2, 9);
     let slots = (payments.slot_now().unwrap(), payments.slot_now().unwrap());
     let mut waiters: Vec<_> = (0..3).map(|_| task::spawn(payments.slot())).collect();
@@ -194,7 +194,7 @@ fn shrinking_takes_free_slots_at_once() {
 }
 
 #[test]
-fn an_abandoned_admission_pays_for_a_shrink_like_a_release() {
+fn an_abandoned_admission_counts_toward_a_shrink_like_a_release() {
     let payments = bulkhead(1, 2);
     let slot = payments.slot_now().unwrap();
     let mut first = task::spawn(payments.slot());

@@ -68,7 +68,7 @@ async fn slot_within_waits_for_the_shorter_of_its_own_limit_and_the_wait_limit()
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_wait_limit_and_deadline_the_one_that_comes_first_is_reported() {
+async fn the_earlier_of_wait_limit_and_deadline_is_reported() {
     let payments = limited(ms(250));
     let _slot = payments.slot_now().unwrap();
     let rejection = rejected(payments.slot_before(Deadline::after(ms(249)))).await;
@@ -94,7 +94,7 @@ async fn the_wait_limit_runs_from_the_arrival() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slot_now_knows_no_wait_limit() {
+async fn slot_now_ignores_the_wait_limit() {
     let payments = limited(ms(1));
     let _slot = payments.slot_now().unwrap();
     let reason = *payments.slot_now().unwrap_err().reason();
@@ -102,7 +102,7 @@ async fn slot_now_knows_no_wait_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_was_admitted_before_its_timer_is_seen_runs() {
+async fn a_waiter_admitted_before_its_expiry_is_noticed_runs() {
     let payments = limited(ms(250));
     let slot = payments.slot_now().unwrap();
     let mut waiter = task::spawn(payments.slot());
@@ -198,7 +198,7 @@ async fn a_limit_too_far_away_to_be_an_instant_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_execute_has_the_limit_of_its_name() {
+async fn every_execute_method_applies_the_limit_in_its_name() {
     let payments = limited(ms(250));
     let _slot = payments.slot_now().unwrap();
     let rejection = rejected(payments.execute(pending::<()>())).await;

@@ -74,7 +74,7 @@ fn a_waker_that_panics_while_a_panic_drops_the_slot_does_not_end_the_process() {
 }
 
 #[test]
-fn a_panicking_waker_of_one_who_waits_for_the_close_does_not_keep_the_others_waiting() {
+fn a_panicking_waker_of_one_close_waiter_does_not_block_the_others() {
     let payments = bulkhead(1, 0);
     let wakes = Wakes::default();
     let mut first = Box::pin(payments.wait_closed());

@@ -10,7 +10,7 @@ use bulklink::{Admission, Bulkhead, RejectionReason, WeightedBulkhead};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
 use crate::support::{
-    assert_identities, assert_nothing_left, assert_plain, bulkhead, random::Dice,
+    assert_identities, assert_nothing_left, assert_plain, bulkhead, random::Random,
 };
 
 const MOST: usize = Bulkhead::MAX_CAPACITY;
@@ -52,10 +52,10 @@ fn a_full_line_is_joined_and_drained_in_order() {
 fn a_full_line_is_dropped_from_anywhere() {
     let payments = bulkhead(1, LINE);
     let slot = payments.slot_now().unwrap();
-    let mut dice = Dice::new(1_000_000);
+    let mut random = Random::new(1_000_000);
     let mut waiters = line(&payments, LINE);
     while !waiters.is_empty() {
-        drop(waiters.swap_remove(dice.below(waiters.len())));
+        drop(waiters.swap_remove(random.below(waiters.len())));
     }
     assert_eq!(payments.status().totals.cancelled, LINE as u64);
     drop(slot);
@@ -79,7 +79,7 @@ fn a_full_line_is_served_at_once_by_a_resize_and_rejected_at_once_by_a_close() {
 }
 
 #[test]
-fn the_greatest_capacity_can_be_had_used_and_shrunk() {
+fn the_maximum_capacity_can_be_used_and_shrunk() {
     let reports = WeightedBulkhead::builder("reports").capacity(MOST).waiting_room(MOST);
     let reports = reports.build().unwrap();
     let all = reports.slot_now(MOST).unwrap();
@@ -112,7 +112,7 @@ fn the_greatest_capacity_can_be_had_used_and_shrunk() {
 }
 
 #[test]
-fn a_plain_bulkhead_may_have_the_greatest_parallelism() {
+fn a_plain_bulkhead_may_have_the_maximum_parallelism() {
     let payments = bulkhead(MOST, MOST);
     let slots: Vec<_> = (0..1_000).map(|_| payments.slot_now().unwrap()).collect();
     payments.resize(1).unwrap();

@@ -17,7 +17,7 @@ use bulklink::{Rejection, Slot};
 use tokio::time::Instant;
 
 use super::{
-    event_handlers::{Ears, Manner},
+    event_handlers::{EventHandlers, HandlerKind},
     reference::bulkhead::{Id, Outcome, Terms},
     reference::observed::Reason,
     reference::partitioned::Key,
@@ -67,7 +67,7 @@ pub(crate) enum Step {
     Close,
     AwaitClose,
     DropAwait(usize),
-    Subscribe(Manner),
+    Subscribe(HandlerKind),
     Unsubscribe(usize),
     Discard(Key),
     CleanUp,
@@ -161,7 +161,7 @@ pub(crate) struct Driver {
     wait_limit: Option<Duration>,
     ops: Vec<Op>,
     drains: Vec<(usize, Waker, Pin<Box<dyn Future<Output = ()>>>)>,
-    ears: Ears,
+    handlers: EventHandlers,
     wakes: Wakes,
     wakes_seen: usize,
     tokens: usize,
@@ -178,7 +178,7 @@ impl Driver {
             wait_limit,
             ops: Vec::new(),
             drains: Vec::new(),
-            ears: Ears::default(),
+            handlers: EventHandlers::default(),
             wakes: Wakes::default(),
             wakes_seen: 0,
             tokens: 0,
@@ -228,26 +228,26 @@ impl Driver {
                 drop(self.drains.remove(at % self.drains.len()));
             }
             Step::DropAwait(_) => {}
-            Step::Subscribe(manner) => self.ears.subscribe(&self.real, manner),
-            Step::Unsubscribe(at) => self.ears.unsubscribe(at),
+            Step::Subscribe(manner) => self.handlers.subscribe(&self.real, manner),
+            Step::Unsubscribe(at) => self.handlers.unsubscribe(at),
             Step::Discard(key) => {
-                if let (Real::Many(real), Reference::Many(shelf)) =
+                if let (Real::Many(real), Reference::Many(partitioned)) =
                     (&self.real, &mut self.reference)
                 {
-                    assert_eq!(real.discard(&key), shelf.discard(key), "discarded");
+                    assert_eq!(real.discard(&key), partitioned.discard(key), "discarded");
                 }
             }
             Step::CleanUp => {
-                if let (Real::Many(real), Reference::Many(shelf)) =
+                if let (Real::Many(real), Reference::Many(partitioned)) =
                     (&self.real, &mut self.reference)
                 {
-                    assert_eq!(real.cleanup_idle(), shelf.clean_up(), "cleaned up");
+                    assert_eq!(real.cleanup_idle(), partitioned.clean_up(), "cleaned up");
                 }
             }
         }
-        self.ears.compare(&mut self.reference);
+        self.handlers.compare(&mut self.reference);
         let number = compare(&self.real, &self.reference);
-        self.ears.number(number);
+        self.handlers.number(number);
         self.check_wakes(matches!(step, Step::Advance(_)));
     }
 

@@ -8,10 +8,10 @@ use proptest::{collection::vec, option, prelude::*};
 use super::{
     bulkhead_driver::{Driver, Face, How, Step},
     cases,
-    event_handlers::Manner,
+    event_handlers::HandlerKind,
     on_paused_time,
     reference::bulkhead::Model,
-    reference::partitioned::{IMPOSSIBLE, Key, PANICKING, Shelf, limits},
+    reference::partitioned::{IMPOSSIBLE, Key, PANICKING, PartitionedModel, limits},
     reference::{Real, Reference},
 };
 
@@ -79,8 +79,8 @@ impl Settings {
             Some(limit) => builder.wait_limit(limit),
             None => builder,
         };
-        let shelf = Shelf::new(capacity, room, max_partitions, idle_timeout);
-        (Real::Many(builder.build().unwrap()), Reference::Many(shelf))
+        let partitioned = PartitionedModel::new(capacity, room, max_partitions, idle_timeout);
+        (Real::Many(builder.build().unwrap()), Reference::Many(partitioned))
     }
 }
 
@@ -107,8 +107,8 @@ pub(crate) fn cost() -> impl Strategy<Value = usize> {
     ]
 }
 
-fn manner() -> impl Strategy<Value = Manner> {
-    prop_oneof![Just(Manner::Listens), Just(Manner::Panics), Just(Manner::Looks)]
+fn manner() -> impl Strategy<Value = HandlerKind> {
+    prop_oneof![Just(HandlerKind::Listens), Just(HandlerKind::Panics), Just(HandlerKind::Looks)]
 }
 
 fn step() -> impl Strategy<Value = Step> {

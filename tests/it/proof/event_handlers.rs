@@ -8,13 +8,13 @@ use std::{
 use bulklink::{BulkheadEvent, Subscription};
 
 use super::{
-    reference::observed::Happening,
+    reference::observed::ObservedEvent,
     reference::{Real, Reference},
 };
 use crate::support::assert_identities;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum HandlerKind {
     Listens,
     /// Panics after each event.
     Panics,
@@ -22,32 +22,32 @@ pub(crate) enum Manner {
     Looks,
 }
 
-struct Ear {
-    manner: Manner,
+struct Recorder {
+    manner: HandlerKind,
     heard: Arc<Mutex<Vec<BulkheadEvent>>>,
     _subscription: Subscription,
 }
 
 /// Everybody subscribed to one bulkhead.
 #[derive(Default)]
-pub(crate) struct Ears {
-    ears: Vec<Ear>,
+pub(crate) struct EventHandlers {
+    handlers: Vec<Recorder>,
     /// The highest number seen in an event or a status.
     sequence: u64,
 }
 
-impl Ears {
-    pub(crate) fn subscribe(&mut self, real: &Real, manner: Manner) {
+impl EventHandlers {
+    pub(crate) fn subscribe(&mut self, real: &Real, manner: HandlerKind) {
         let heard = Arc::<Mutex<Vec<_>>>::default();
         let (own, looked_at) = (heard.clone(), real.clone());
         let handler = move |event: &BulkheadEvent| {
             own.lock().unwrap().push(event.clone());
             match (manner, &looked_at) {
-                (Manner::Listens, _) | (_, Real::Many(_)) => {}
+                (HandlerKind::Listens, _) | (_, Real::Many(_)) => {}
                 // A panic without its message.
-                (Manner::Panics, _) => resume_unwind(Box::new(())),
-                (Manner::Looks, Real::Plain(bulkhead)) => look(event, &bulkhead.status()),
-                (Manner::Looks, Real::Weighted(bulkhead)) => look(event, &bulkhead.status()),
+                (HandlerKind::Panics, _) => resume_unwind(Box::new(())),
+                (HandlerKind::Looks, Real::Plain(bulkhead)) => look(event, &bulkhead.status()),
+                (HandlerKind::Looks, Real::Weighted(bulkhead)) => look(event, &bulkhead.status()),
             }
         };
         let subscription = match real {
@@ -55,13 +55,13 @@ impl Ears {
             Real::Weighted(bulkhead) => bulkhead.subscribe(handler),
             Real::Many(_) => return,
         };
-        self.ears.push(Ear { manner, heard, _subscription: subscription });
+        self.handlers.push(Recorder { manner, heard, _subscription: subscription });
     }
 
     pub(crate) fn unsubscribe(&mut self, at: usize) {
-        if !self.ears.is_empty() {
-            let at = at % self.ears.len();
-            self.ears.remove(at);
+        if !self.handlers.is_empty() {
+            let at = at % self.handlers.len();
+            self.handlers.remove(at);
         }
     }
 
@@ -71,11 +71,11 @@ impl Ears {
         let (Reference::Plain(model) | Reference::Weighted(model)) = reference else { return };
         let happened = std::mem::take(&mut model.events);
         let mut numbers: Option<Vec<u64>> = None;
-        for ear in &self.ears {
-            let heard = std::mem::take(&mut *ear.heard.lock().unwrap());
-            let seen: Vec<Happening> = heard.iter().map(Happening::from).collect();
+        for recorder in &self.handlers {
+            let heard = std::mem::take(&mut *recorder.heard.lock().unwrap());
+            let seen: Vec<ObservedEvent> = heard.iter().map(ObservedEvent::from).collect();
             assert_eq!(seen, happened, "events");
-            if ear.manner == Manner::Panics {
+            if recorder.manner == HandlerKind::Panics {
                 model.totals.handler_panics += heard.len() as u64;
             }
             let own: Vec<u64> = heard.iter().map(|event| event.sequence).collect();

@@ -12,7 +12,7 @@ use bulklink::{Bulkhead, PartitionedBulkhead, Rejection, Slot, WeightedBulkhead}
 
 use crate::support::{
     counting_allocator::{live, live_bytes},
-    random::Dice,
+    random::Random,
 };
 
 /// Ten million operations, or fewer where the build is not optimized.
@@ -30,15 +30,15 @@ enum Op {
 }
 
 /// Arrives, looks again and leaves at random. In the end nothing is left.
-fn churn(seed: u64, operations: usize, ask: impl Fn(&mut Dice) -> Asking, shake: impl Fn(usize)) {
-    let mut dice = Dice::new(seed);
+fn churn(seed: u64, operations: usize, ask: impl Fn(&mut Random) -> Asking, shake: impl Fn(usize)) {
+    let mut random = Random::new(seed);
     let mut ops: Vec<Op> = (0..AT_ONCE).map(|_| Op::Over).collect();
     let cx = &mut Context::from_waker(Waker::noop());
     for number in 0..operations {
-        let place = &mut ops[dice.below(AT_ONCE)];
+        let place = &mut ops[random.below(AT_ONCE)];
         *place = match std::mem::replace(place, Op::Over) {
-            Op::Over => poll(ask(&mut dice), cx),
-            Op::Waiting(asking) if dice.below(2) == 0 => poll(asking, cx),
+            Op::Over => poll(ask(&mut random), cx),
+            Op::Waiting(asking) if random.below(2) == 0 => poll(asking, cx),
             Op::Waiting(_) | Op::Running(_) => Op::Over,
         };
         if number % 1_000 == 0 {
@@ -71,7 +71,7 @@ fn check(run: impl Fn(&mut dyn FnMut(&dyn Fn(usize)))) {
 }
 
 #[test]
-fn operations_on_a_plain_bulkhead_leave_the_heap_where_it_was() {
+fn operations_on_a_plain_bulkhead_do_not_grow_the_heap() {
     check(|measure| {
         let payments = Bulkhead::builder("heap").parallelism(8).waiting_room(40).build().unwrap();
         measure(&|operations| {
@@ -87,19 +87,20 @@ fn operations_on_a_plain_bulkhead_leave_the_heap_where_it_was() {
 }
 
 #[test]
-fn operations_on_a_weighted_bulkhead_leave_the_heap_where_it_was() {
+fn operations_on_a_weighted_bulkhead_do_not_grow_the_heap() {
     check(|measure| {
         let reports =
             WeightedBulkhead::builder("heap").capacity(12).waiting_room(40).build().unwrap();
         measure(&|operations| {
-            let ask = |dice: &mut Dice| -> Asking { Box::pin(reports.slot(1 + dice.below(6))) };
+            let ask =
+                |random: &mut Random| -> Asking { Box::pin(reports.slot(1 + random.below(6))) };
             churn(12, operations, ask, |number| drop(reports.resize(6 + number % 12)));
         });
     });
 }
 
 #[test]
-fn operations_on_ever_new_keys_leave_the_heap_where_it_was() {
+fn operations_on_ever_new_keys_do_not_grow_the_heap() {
     check(|measure| {
         let customers = PartitionedBulkhead::<String>::builder("heap")
             .parallelism(1)
@@ -108,8 +109,8 @@ fn operations_on_ever_new_keys_leave_the_heap_where_it_was() {
             .build()
             .unwrap();
         measure(&|operations| {
-            let ask = |dice: &mut Dice| -> Asking {
-                let (own, key) = (customers.clone(), format!("{:03}", dice.below(1_000)));
+            let ask = |random: &mut Random| -> Asking {
+                let (own, key) = (customers.clone(), format!("{:03}", random.below(1_000)));
                 Box::pin(async move { own.slot(&key).await })
             };
             churn(40, operations, ask, |_| _ = customers.cleanup_idle());
@@ -129,13 +130,16 @@ fn on_account<T>(account: &AtomicI64, work: impl FnOnce() -> T) -> T {
 
 /// The account of all threads together, from the first of a bulkhead to its drop: what one of them
 /// allocates another may free.
-fn check_threads<B: Sync>(make: impl FnOnce() -> B, ask: impl Fn(&B, &mut Dice) -> Asking + Sync) {
+fn check_threads<B: Sync>(
+    make: impl FnOnce() -> B,
+    ask: impl Fn(&B, &mut Random) -> Asking + Sync,
+) {
     let account = AtomicI64::new(0);
     let bulkhead = on_account(&account, make);
     thread::scope(|scope| {
         for seed in 0..4 {
             let (account, bulkhead, ask) = (&account, &bulkhead, &ask);
-            let work = move || churn(seed, OPERATIONS / 4, |dice| ask(bulkhead, dice), |_| {});
+            let work = move || churn(seed, OPERATIONS / 4, |random| ask(bulkhead, random), |_| {});
             scope.spawn(move || on_account(account, work));
         }
     });
@@ -146,18 +150,18 @@ fn check_threads<B: Sync>(make: impl FnOnce() -> B, ask: impl Fn(&B, &mut Dice) 
 }
 
 #[test]
-fn operations_from_many_threads_leave_the_heap_where_it_was() {
+fn operations_from_many_threads_do_not_grow_the_heap() {
     let plain = || Bulkhead::builder("heap").parallelism(8).waiting_room(60).build().unwrap();
     check_threads(plain, |payments, _| Box::pin(payments.slot()));
     let weighted =
         || WeightedBulkhead::builder("heap").capacity(12).waiting_room(60).build().unwrap();
-    check_threads(weighted, |reports, dice| Box::pin(reports.slot(1 + dice.below(6))));
+    check_threads(weighted, |reports, random| Box::pin(reports.slot(1 + random.below(6))));
     let partitioned = || {
         let builder = PartitionedBulkhead::<String>::builder("heap").parallelism(1).waiting_room(2);
         builder.max_partitions(80).build().unwrap()
     };
-    check_threads(partitioned, |customers, dice| {
-        let (own, key) = (customers.clone(), format!("{:03}", dice.below(1_000)));
+    check_threads(partitioned, |customers, random| {
+        let (own, key) = (customers.clone(), format!("{:03}", random.below(1_000)));
         Box::pin(async move { own.slot(&key).await })
     });
 }

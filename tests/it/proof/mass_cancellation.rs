@@ -1,4 +1,4 @@
-//! A storm of cancellations: 100,000 waiters leave from anywhere while slots turn over, and those who
+//! Mass cancellation: 100,000 waiters leave from anywhere while slots turn over, and those who
 //! stay are served in order and on time.
 
 use std::{
@@ -16,7 +16,9 @@ use std::{
 use bulklink::{Admission, Bulkhead, RejectionReason, Slot};
 use tokio::time::Instant;
 
-use crate::support::{Wakes, assert_nothing_left, assert_plain, bulkhead, poll_with, random::Dice};
+use crate::support::{
+    Wakes, assert_nothing_left, assert_plain, bulkhead, poll_with, random::Random,
+};
 
 const WAITERS: usize = 100_000;
 /// Of so many, one stays.
@@ -33,7 +35,7 @@ fn poll(waiter: &mut Pin<Box<Admission>>, waker: &Waker) -> bool {
 }
 
 #[test]
-fn those_who_stay_through_a_storm_are_served_in_order() {
+fn waiters_that_stay_are_served_in_order() {
     let payments = bulkhead(4, WAITERS);
     let mut slots: Vec<_> = (0..4).map(|_| payments.slot_now().unwrap()).collect();
     let wakes = Wakes::default();
@@ -46,11 +48,11 @@ fn those_who_stay_through_a_storm_are_served_in_order() {
         assert!(!poll(&mut waiter, &waker));
         if stays { staying.push((waiter, waker)) } else { leaving.push(waiter) }
     }
-    let mut dice = Dice::new(100_000);
+    let mut random = Random::new(100_000);
     let (mut served, mut left) = (0, 0);
     while !leaving.is_empty() {
         // A random one leaves; now and then a slot goes to the head of the line, alive or not.
-        drop(leaving.swap_remove(dice.below(leaving.len())));
+        drop(leaving.swap_remove(random.below(leaving.len())));
         left += 1;
         if left % 200 == 0 {
             slots.pop();
@@ -80,9 +82,9 @@ fn those_who_stay_through_a_storm_are_served_in_order() {
 
 /// Notes that it was woken.
 #[derive(Default)]
-struct Bell(AtomicBool);
+struct WokenFlag(AtomicBool);
 
-impl Wake for Bell {
+impl Wake for WokenFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Release);
     }
@@ -90,25 +92,25 @@ impl Wake for Bell {
 
 /// Joins and leaves at random until it is told to end.
 fn rage(payments: &Bulkhead, over: &AtomicBool, seed: u64) {
-    let mut dice = Dice::new(seed);
+    let mut random = Random::new(seed);
     let mut line: Vec<Pin<Box<Admission>>> = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let mut waiter = Box::pin(payments.slot());
         if !poll(&mut waiter, Waker::noop()) {
             line.push(waiter);
         }
-        if line.len() > 1_000 || (dice.below(3) == 0 && !line.is_empty()) {
-            drop(line.swap_remove(dice.below(line.len())));
+        if line.len() > 1_000 || (random.below(3) == 0 && !line.is_empty()) {
+            drop(line.swap_remove(random.below(line.len())));
         }
     }
 }
 
 #[test]
-fn a_storm_from_other_threads_does_not_keep_the_head_of_the_line_waiting() {
+fn cancellations_on_other_threads_do_not_delay_the_head_of_the_line() {
     for round in 0..10 {
         let payments = bulkhead(1, 20_000);
         let slot = payments.slot_now().unwrap();
-        let bell = Arc::<Bell>::default();
+        let bell = Arc::<WokenFlag>::default();
         let waker = Waker::from(bell.clone());
         let mut waiter = Box::pin(payments.slot());
         let over = AtomicBool::new(false);
@@ -183,16 +185,16 @@ fn settle(
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_stay_through_a_storm_are_served_in_order_or_expire_on_time() {
+async fn waiters_that_stay_are_served_in_order_or_expire_on_time() {
     let payments = bulkhead(8, WAITERS);
     let mut slots: Vec<_> = (0..8).map(|_| payments.slot_now().unwrap()).collect();
-    let mut dice = Dice::new(1_000);
+    let mut random = Random::new(1_000);
     let wakes = Wakes::default();
     let start = Instant::now();
     let mut line: Vec<Place> = Vec::new();
     for number in 0..WAITERS {
         let stays = number % STAYS == 0;
-        let limit = stays.then(|| Duration::from_millis(1 + dice.below(600) as u64));
+        let limit = stays.then(|| Duration::from_millis(1 + random.below(600) as u64));
         let waiter = limit.map_or_else(|| payments.slot(), |limit| payments.slot_within(limit));
         let mut waiter = Box::pin(waiter);
         assert!(poll_with(&mut waiter, &wakes.waker(number)).is_pending());
@@ -202,9 +204,9 @@ async fn those_who_stay_through_a_storm_are_served_in_order_or_expire_on_time() 
     let (mut seen, mut order) = (0, Vec::new());
     while !leaving.is_empty() || payments.status().waiting > 0 {
         for _ in 0..200.min(leaving.len()) {
-            line[leaving.swap_remove(dice.below(leaving.len()))].take();
+            line[leaving.swap_remove(random.below(leaving.len()))].take();
         }
-        slots.truncate(dice.below(8));
+        slots.truncate(random.below(8));
         for time in [0, 1] {
             tokio::time::advance(Duration::from_millis(time)).await;
             for (number, slot) in settle(&mut line, &wakes, &mut seen, start) {

@@ -44,7 +44,7 @@ fn on_paused_time(case: impl Future<Output = ()>) {
 }
 
 #[test]
-fn a_case_that_fails_is_shrunk_and_kept_and_runs_first_ever_after() {
+fn a_failing_case_is_shrunk_and_saved_and_runs_first() {
     let folder = tempfile::tempdir().unwrap();
     let (root, source) = (folder.path().join("it/main.rs"), folder.path().join("it/proof/some.rs"));
     fs::create_dir_all(source.parent().unwrap()).unwrap();
@@ -66,7 +66,7 @@ fn a_case_that_fails_is_shrunk_and_kept_and_runs_first_ever_after() {
 }
 
 #[test]
-fn the_failures_that_are_kept_here_are_found() {
+fn the_saved_failures_are_found() {
     let kept = cases(0).failure_persistence.unwrap();
     assert!(!kept.load_persisted_failures2(Some("tests/it/proof/service_sequences.rs")).is_empty());
 }

@@ -1,4 +1,4 @@
-//! The response futures of a stack, beside the reference.
+//! The response futures of the service driver, compared with the reference.
 
 use std::{
     pin::Pin,
@@ -10,13 +10,13 @@ use http_body::Body as _;
 use super::{
     reference::bulkhead::Outcome,
     reference::observed::Reason,
-    service_driver::{Stack, Stage},
+    service_driver::{ServiceDriver, Stage},
     service_handles::{Answer, Body, END, FAIL, Failed, PANIC, poll_caught},
 };
 
 type Seen = Result<Poll<Result<Answer, Failed>>, ()>;
 
-impl Stack {
+impl ServiceDriver {
     pub(super) fn poll(&mut self, at: usize) {
         let (token, waker) = self.waker();
         let future = &mut self.calls[at].future;

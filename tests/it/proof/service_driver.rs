@@ -1,4 +1,4 @@
-//! A stack of service handles over one bulkhead, driven beside the reference.
+//! Drives service handles over one bulkhead and the reference through the same steps.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use tower::Layer;
 
 use super::{
     bulkhead_sequences::Settings,
-    event_handlers::{Ears, Manner},
+    event_handlers::{EventHandlers, HandlerKind},
     reference::bulkhead::{Id, Outcome, Terms},
     reference::observed::Reason,
     reference::partitioned::Key,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::support::Wakes;
 
-/// The key of a stack that serves one.
+/// The key of a layer that serves one key.
 const OWN: Key = 1;
 
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ pub(super) struct Shape {
 
 /// What a handle holds, as the contract has it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Seat {
+pub(super) enum HandleState {
     Empty,
     Queued(Id, Duration),
     Admitted(Id, Duration),
@@ -86,19 +86,19 @@ pub(super) struct Call {
     pub(super) order: Order,
 }
 
-pub(super) struct Stack {
+pub(super) struct ServiceDriver {
     pub(super) shape: Shape,
     pub(super) real: Real,
     pub(super) reference: Reference,
     pub(super) wait_limit: Option<Duration>,
-    pub(super) handles: Vec<(Box<dyn Handle>, Seat)>,
+    pub(super) handles: Vec<(Box<dyn Handle>, HandleState)>,
     pub(super) calls: Vec<Call>,
     pub(super) bodies: Vec<(Body, Id)>,
     pub(super) ended: Vec<HeldBody<String>>,
     pub(super) inner: Order,
     /// What the inner service was told.
     pub(super) told: u8,
-    pub(super) ears: Ears,
+    pub(super) handlers: EventHandlers,
     pub(super) wakes: Wakes,
     /// Who wakes whom: the waker of each waiter's last poll.
     pub(super) wakers: BTreeMap<Id, usize>,
@@ -149,7 +149,7 @@ fn handle(shape: Shape, real: &Real, inner: Inner) -> Box<dyn Handle> {
     }
 }
 
-impl Stack {
+impl ServiceDriver {
     pub(super) fn new(shape: Shape, settings: Settings) -> Self {
         let (real, reference) = match shape.kind {
             0 => settings.plain(),
@@ -164,13 +164,13 @@ impl Stack {
             real,
             reference,
             wait_limit: settings.wait_limit,
-            handles: vec![(first, Seat::Empty)],
+            handles: vec![(first, HandleState::Empty)],
             calls: Vec::new(),
             bodies: Vec::new(),
             ended: Vec::new(),
             inner,
             told: END,
-            ears: Ears::default(),
+            handlers: EventHandlers::default(),
             wakes: Wakes::default(),
             wakers: BTreeMap::new(),
             ids: 0,
@@ -191,7 +191,7 @@ impl Stack {
                 let clone = at(n, handles).map(|at| self.handles[at].0.another());
                 // A clone starts with nothing. Where all handles are gone, one comes from the layer.
                 let new = || handle(self.shape, &self.real, Inner(self.inner.clone()));
-                self.handles.push((clone.unwrap_or_else(new), Seat::Empty));
+                self.handles.push((clone.unwrap_or_else(new), HandleState::Empty));
             }
             Step::Clone(_) => {}
             Step::DropHandle(n) => _ = at(n, handles).map(|at| self.drop_handle(at)),
@@ -223,11 +223,11 @@ impl Stack {
                 self.real.close();
                 self.reference.close();
             }
-            Step::Subscribe => self.ears.subscribe(&self.real, Manner::Listens),
+            Step::Subscribe => self.handlers.subscribe(&self.real, HandlerKind::Listens),
         }
-        self.ears.compare(&mut self.reference);
+        self.handlers.compare(&mut self.reference);
         let number = compare(&self.real, &self.reference);
-        self.ears.number(number);
+        self.handlers.number(number);
         let woken = self.wakes.order();
         for id in self.reference.called() {
             let waker = self.wakers.get(&id);
@@ -266,12 +266,12 @@ impl Stack {
         (self.ids, self.reference.arrive(self.ids, key, terms))
     }
 
-    /// A seat after its operation was asked for or looked at.
-    fn seat(&self, id: Id, since: Duration, outcome: Outcome) -> Seat {
+    /// The state of a handle after its operation was asked for or looked at.
+    fn handle_state(&self, id: Id, since: Duration, outcome: Outcome) -> HandleState {
         match outcome {
-            Outcome::Admitted => Seat::Admitted(id, self.reference.now() - since),
-            Outcome::Waits => Seat::Queued(id, since),
-            Outcome::Rejected(reason) => Seat::Rejected(reason),
+            Outcome::Admitted => HandleState::Admitted(id, self.reference.now() - since),
+            Outcome::Waits => HandleState::Queued(id, since),
+            Outcome::Rejected(reason) => HandleState::Rejected(reason),
         }
     }
 
@@ -284,32 +284,32 @@ impl Stack {
             return;
         }
         let now = self.reference.now();
-        let seat = match self.handles[at].1 {
-            Seat::Admitted(id, waited) => Seat::Admitted(id, waited),
-            Seat::Queued(id, since) => {
+        let state = match self.handles[at].1 {
+            HandleState::Admitted(id, waited) => HandleState::Admitted(id, waited),
+            HandleState::Queued(id, since) => {
                 let outcome = self.reference.look(id);
-                self.seat(id, since, outcome)
+                self.handle_state(id, since, outcome)
             }
-            Seat::Empty | Seat::Rejected(_) => {
+            HandleState::Empty | HandleState::Rejected(_) => {
                 let (id, outcome) = self.arrive(OWN, self.unseen());
-                self.seat(id, now, outcome)
+                self.handle_state(id, now, outcome)
             }
         };
-        self.handles[at].1 = seat;
-        if let Seat::Queued(id, _) = seat {
+        self.handles[at].1 = state;
+        if let HandleState::Queued(id, _) = state {
             self.wakers.insert(id, token);
         }
-        match (seat, self.told) {
-            (Seat::Queued(..), _) | (Seat::Admitted(..), WAIT) => {
-                assert!(matches!(seen, Ok(Poll::Pending)), "{seen:?} in {seat:?}");
+        match (state, self.told) {
+            (HandleState::Queued(..), _) | (HandleState::Admitted(..), WAIT) => {
+                assert!(matches!(seen, Ok(Poll::Pending)), "{seen:?} in {state:?}");
             }
-            (Seat::Admitted(id, _), FAIL) => {
-                assert!(matches!(seen, Ok(Poll::Ready(Err(_)))), "{seen:?} in {seat:?}");
-                self.handles[at].1 = Seat::Empty;
+            (HandleState::Admitted(id, _), FAIL) => {
+                assert!(matches!(seen, Ok(Poll::Ready(Err(_)))), "{seen:?} in {state:?}");
+                self.handles[at].1 = HandleState::Empty;
                 self.reference.leave(id);
             }
-            (Seat::Admitted(..), PANIC) => assert!(seen.is_err(), "{seen:?} in {seat:?}"),
-            _ => assert!(matches!(seen, Ok(Poll::Ready(Ok(())))), "{seen:?} in {seat:?}"),
+            (HandleState::Admitted(..), PANIC) => assert!(seen.is_err(), "{seen:?} in {state:?}"),
+            _ => assert!(matches!(seen, Ok(Poll::Ready(Ok(())))), "{seen:?} in {state:?}"),
         }
     }
 
@@ -330,24 +330,24 @@ impl Stack {
 
     /// The slot that readiness brought, or what can be had now.
     fn call_unseen(&mut self, at: usize, until: Option<Duration>) -> Stage {
-        let seat = std::mem::replace(&mut self.handles[at].1, Seat::Empty);
+        let state = std::mem::replace(&mut self.handles[at].1, HandleState::Empty);
         let now = self.reference.now();
-        let seat = match seat {
-            Seat::Queued(id, since) => {
+        let state = match state {
+            HandleState::Queued(id, since) => {
                 let outcome = self.reference.look(id);
-                self.seat(id, since, outcome)
+                self.handle_state(id, since, outcome)
             }
-            seat => seat,
+            state => state,
         };
-        match seat {
-            Seat::Rejected(reason) => Stage::Answered(reason),
-            Seat::Admitted(id, waited) if until.is_some_and(|until| until <= now) => {
+        match state {
+            HandleState::Rejected(reason) => Stage::Answered(reason),
+            HandleState::Admitted(id, waited) if until.is_some_and(|until| until <= now) => {
                 self.reference.leave(id);
                 Stage::Answered(Reason::Deadline(waited))
             }
-            Seat::Admitted(id, _) => Stage::Running(Some(id)),
-            Seat::Empty | Seat::Queued(..) => {
-                if let Seat::Queued(id, _) = seat {
+            HandleState::Admitted(id, _) => Stage::Running(Some(id)),
+            HandleState::Empty | HandleState::Queued(..) => {
+                if let HandleState::Queued(id, _) = state {
                     self.reference.leave(id);
                 }
                 let terms = Terms { waits: false, limit: None, deadline: until, ..self.unseen() };
@@ -385,9 +385,9 @@ impl Stack {
     }
 
     fn drop_handle(&mut self, at: usize) {
-        let (handle, seat) = self.handles.remove(at);
+        let (handle, state) = self.handles.remove(at);
         drop(handle);
-        if let Seat::Queued(id, _) | Seat::Admitted(id, _) = seat {
+        if let HandleState::Queued(id, _) | HandleState::Admitted(id, _) = state {
             self.reference.leave(id);
         }
     }

@@ -5,7 +5,7 @@ use proptest::{collection::vec, option, prelude::*};
 use super::{
     bulkhead_sequences::{Settings, cost, key, settings},
     cases, on_paused_time,
-    service_driver::{Shape, Stack, Step},
+    service_driver::{ServiceDriver, Shape, Step},
     service_handles::{END, FAIL, PANIC, WAIT},
 };
 
@@ -40,11 +40,11 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn check(shape: Shape, settings: Settings, steps: &[Step]) {
     on_paused_time(async {
-        let mut stack = Stack::new(shape, settings);
+        let mut driver = ServiceDriver::new(shape, settings);
         for &step in steps {
-            stack.step(step).await;
+            driver.step(step).await;
         }
-        stack.end().await;
+        driver.end().await;
     });
 }
 

@@ -15,7 +15,7 @@ use std::{
 use bulklink::{Bulkhead, PartitionedBulkhead, PartitionedStatus, Totals, WeightedBulkhead};
 
 use super::reference::partitioned::Key;
-use crate::support::{assert_identities, assert_plain, random::Dice};
+use crate::support::{assert_identities, assert_plain, random::Random};
 
 /// Operations of each thread in a normal run.
 const OPERATIONS: usize = 4_000;
@@ -24,10 +24,10 @@ const THREADS: usize = 4;
 /// One kind of bulkhead under stress.
 trait Subject: Clone + Send + Sync + 'static {
     /// One operation of any sort, from arrival to its end.
-    fn operate(&self, dice: &mut Dice) -> impl Future<Output = ()> + Send;
+    fn operate(&self, random: &mut Random) -> impl Future<Output = ()> + Send;
 
     /// Something that concerns all.
-    fn shake(&self, dice: &mut Dice);
+    fn shake(&self, random: &mut Random);
 
     /// Checks the identities, and returns the number of the status.
     fn watch(&self) -> u64;
@@ -56,55 +56,55 @@ async fn give_up<F: Future>(future: F, polls: usize) -> Option<F::Output> {
 }
 
 /// Work of no time, or of a time long enough for waits to end behind it.
-async fn hold(dice: &mut Dice) {
-    if dice.below(10) == 0 {
+async fn hold(random: &mut Random) {
+    if random.below(10) == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    for _ in 0..dice.below(3) {
+    for _ in 0..random.below(3) {
         tokio::task::yield_now().await;
     }
 }
 
 /// The same mix for every kind.
 macro_rules! operate {
-    ($bulkhead:expr, $dice:expr; $($arg:expr)?) => {{
-        let (bulkhead, dice) = ($bulkhead, $dice);
-        let limit = Duration::from_micros(dice.below(400) as u64);
-        let polls = 1 + dice.below(3);
-        match dice.below(9) {
+    ($bulkhead:expr, $random:expr; $($arg:expr)?) => {{
+        let (bulkhead, random) = ($bulkhead, $random);
+        let limit = Duration::from_micros(random.below(400) as u64);
+        let polls = 1 + random.below(3);
+        match random.below(9) {
             0 => {
                 let slot = bulkhead.slot_now($($arg)?);
-                hold(dice).await;
+                hold(random).await;
                 drop(slot);
             }
             1 | 2 => {
                 let slot = bulkhead.slot($($arg)?).await;
-                hold(dice).await;
+                hold(random).await;
                 drop(slot);
             }
             3 => drop(bulkhead.slot_within(limit $(, $arg)?).await),
             4 => {
                 let deadline = tokio::time::Instant::now() + limit;
                 let slot = bulkhead.slot_before(deadline $(, $arg)?).await;
-                hold(dice).await;
+                hold(random).await;
                 drop(slot);
             }
             5 => drop(give_up(bulkhead.slot($($arg)?), polls).await),
-            6 => drop(bulkhead.execute($($arg,)? hold(dice)).await),
+            6 => drop(bulkhead.execute($($arg,)? hold(random)).await),
             7 => drop(give_up(bulkhead.execute($($arg,)? pending::<()>()), polls).await),
-            _ => drop(bulkhead.execute_within(limit, $($arg,)? hold(dice)).await),
+            _ => drop(bulkhead.execute_within(limit, $($arg,)? hold(random)).await),
         }
     }};
 }
 
 impl Subject for Bulkhead {
-    async fn operate(&self, dice: &mut Dice) {
-        operate!(self, dice;);
+    async fn operate(&self, random: &mut Random) {
+        operate!(self, random;);
     }
 
-    fn shake(&self, dice: &mut Dice) {
-        match dice.below(3) {
-            0 => drop(self.resize(1 + dice.below(6))),
+    fn shake(&self, random: &mut Random) {
+        match random.below(3) {
+            0 => drop(self.resize(1 + random.below(6))),
             1 => {
                 let own = self.clone();
                 let heard = AtomicU64::new(0);
@@ -147,14 +147,14 @@ impl Subject for Bulkhead {
 }
 
 impl Subject for WeightedBulkhead {
-    async fn operate(&self, dice: &mut Dice) {
-        let cost = 1 + dice.below(4);
-        operate!(self, dice; cost);
+    async fn operate(&self, random: &mut Random) {
+        let cost = 1 + random.below(4);
+        operate!(self, random; cost);
     }
 
-    fn shake(&self, dice: &mut Dice) {
-        match dice.below(3) {
-            0 => drop(self.resize(1 + dice.below(8))),
+    fn shake(&self, random: &mut Random) {
+        match random.below(3) {
+            0 => drop(self.resize(1 + random.below(8))),
             1 => {
                 let own = self.clone();
                 let subscription =
@@ -221,15 +221,15 @@ fn assert_sums(status: &PartitionedStatus) {
 }
 
 impl Subject for PartitionedBulkhead<Key> {
-    async fn operate(&self, dice: &mut Dice) {
-        let key = dice.below(12) as Key;
-        operate!(self, dice; &key);
+    async fn operate(&self, random: &mut Random) {
+        let key = random.below(12) as Key;
+        operate!(self, random; &key);
     }
 
-    fn shake(&self, dice: &mut Dice) {
-        let key = dice.below(12) as Key;
-        match dice.below(4) {
-            0 => drop(self.resize_partition(&key, 1 + dice.below(3))),
+    fn shake(&self, random: &mut Random) {
+        let key = random.below(12) as Key;
+        match random.below(4) {
+            0 => drop(self.resize_partition(&key, 1 + random.below(3))),
             1 => _ = self.discard(&key),
             2 => _ = self.cleanup_idle(),
             _ => {
@@ -302,14 +302,14 @@ fn stress(subject: impl Subject, seed: u64) {
         .map(|number| {
             let subject = subject.clone();
             runtime.spawn(async move {
-                let mut dice = Dice::new(seed ^ (number << 32));
+                let mut random = Random::new(seed ^ (number << 32));
                 let mut left = OPERATIONS / 4;
                 // Half of them go on until it is closed, and for a while behind the closed door.
                 let goes_on = number >= THREADS as u64 * 2;
                 while left > 0 {
-                    subject.operate(&mut dice).await;
-                    if dice.below(50) == 0 {
-                        subject.shake(&mut dice);
+                    subject.operate(&mut random).await;
+                    if random.below(50) == 0 {
+                        subject.shake(&mut random);
                     }
                     if !goes_on || left > 100 || subject.is_closed() {
                         left -= 1;
@@ -370,17 +370,17 @@ fn a_partitioned_bulkhead_under_stress_adds_up() {
 }
 
 #[test]
-fn threads_without_a_runtime_take_and_give_back_the_fast_way() {
+fn threads_without_a_runtime_use_the_fast_path() {
     let bulkhead = Bulkhead::builder("stress").parallelism(2).waiting_room(2).build().unwrap();
     let begin = Instant::now();
     thread::scope(|scope| {
         for number in 0..THREADS as u64 {
             let bulkhead = &bulkhead;
             scope.spawn(move || {
-                let mut dice = Dice::new(number);
+                let mut random = Random::new(number);
                 for _ in 0..OPERATIONS * 5 {
-                    match dice.below(100) {
-                        0 => drop(bulkhead.resize(1 + dice.below(3))),
+                    match random.below(100) {
+                        0 => drop(bulkhead.resize(1 + random.below(3))),
                         1 => {
                             let mut waiter = pin!(bulkhead.slot());
                             let mut cx = Context::from_waker(Waker::noop());

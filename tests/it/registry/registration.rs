@@ -51,7 +51,7 @@ fn every_kind_is_created_found_and_shared() {
 }
 
 #[test]
-fn an_empty_registry_says_so() {
+fn an_empty_registry_reports_that_it_is_empty() {
     let registry = BulkheadRegistry::default();
     assert_eq!((registry.len(), registry.is_empty(), registry.is_closed()), (0, true, false));
     assert!(registry.labels().is_empty() && registry.statuses().is_empty());
@@ -59,7 +59,7 @@ fn an_empty_registry_says_so() {
 }
 
 #[test]
-fn one_that_was_built_elsewhere_is_registered_under_its_own_label() {
+fn a_bulkhead_built_elsewhere_is_registered_under_its_own_label() {
     let registry = BulkheadRegistry::new();
     let own = reports().build().unwrap();
     registry.register(&own).unwrap();
@@ -73,7 +73,7 @@ fn one_that_was_built_elsewhere_is_registered_under_its_own_label() {
 }
 
 #[test]
-fn a_label_is_taken_by_whatever_kind() {
+fn a_label_is_unique_across_kinds() {
     let registry = registry();
     for label in ["payments", "reports", "customers", "  payments "] {
         let trimmed = label.trim();
@@ -137,7 +137,7 @@ fn another_kind_is_an_error_that_names_label_and_kinds() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_is_an_error_that_names_it_and_takes_no_label() {
+fn an_invalid_setting_is_an_error_that_names_it_and_takes_no_label() {
     let registry = BulkheadRegistry::new();
     let errors = [
         registry.create(payments().parallelism(0)).unwrap_err(),
@@ -154,7 +154,7 @@ fn a_setting_that_cannot_be_is_an_error_that_names_it_and_takes_no_label() {
 }
 
 #[test]
-fn a_closed_registry_takes_nobody() {
+fn a_closed_registry_accepts_no_bulkhead() {
     let registry = registry();
     registry.close_all();
     registry.close_all();
@@ -194,7 +194,7 @@ fn statuses_and_reports_come_in_the_order_of_creation() {
 }
 
 #[test]
-fn removing_closes_drains_and_forgets_and_leaves_the_others_untouched() {
+fn removing_a_bulkhead_closes_and_drains_it_and_leaves_the_others_untouched() {
     let registry = registry();
     let payments = registry.get::<Bulkhead>("payments").unwrap();
     let slot = payments.slot_now().unwrap();
@@ -242,7 +242,7 @@ fn removing_closes_drains_and_forgets_and_leaves_the_others_untouched() {
 }
 
 #[tokio::test]
-async fn an_idle_one_of_any_kind_is_removed_at_once() {
+async fn an_idle_bulkhead_of_any_kind_is_removed_at_once() {
     let registry = registry();
     let customers = registry.get::<Customers>("customers").unwrap();
     for label in ["customers", "payments", "reports"] {
@@ -256,7 +256,7 @@ async fn an_idle_one_of_any_kind_is_removed_at_once() {
 }
 
 #[tokio::test]
-async fn its_layers_share_the_registered_bulkhead() {
+async fn layers_of_a_registry_share_the_registered_bulkhead() {
     let registry = registry();
     let answer = || {
         service_fn(|_: Request<()>| async {

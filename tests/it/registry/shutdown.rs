@@ -86,7 +86,7 @@ async fn assert_all_finished(running: Vec<Task<u32>>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiters_are_rejected_running_work_ends_and_the_wait_is_over_after_the_last() {
+async fn shutdown_rejects_waiters_and_waits_for_the_last_running_work() {
     let works = works();
     let (end, running, waiting) = occupy(&works).await;
     let mut closing = task::spawn(works.registry.close_and_wait());
@@ -108,7 +108,7 @@ async fn waiters_are_rejected_running_work_ends_and_the_wait_is_over_after_the_l
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_midway_it_stays_closed_and_may_be_called_again() {
+async fn a_cancelled_shutdown_leaves_the_registry_closed_and_may_be_called_again() {
     let works = works();
     let (end, running, waiting) = occupy(&works).await;
     drop(works.registry.close_and_wait());
@@ -138,7 +138,7 @@ async fn cancelled_midway_it_stays_closed_and_may_be_called_again() {
 }
 
 #[test]
-fn it_is_over_after_the_last_in_whatever_order_they_end() {
+fn shutdown_ends_after_the_last_operation_in_any_order() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let works = works();
         let mut slots = [
@@ -160,7 +160,7 @@ fn it_is_over_after_the_last_in_whatever_order_they_end() {
 }
 
 #[test]
-fn waiting_before_the_close_waits_for_the_close_itself() {
+fn waiting_for_the_close_before_it_waits_for_the_close_itself() {
     let registry = BulkheadRegistry::new();
     let mut waiting = task::spawn(registry.wait_closed());
     assert_pending!(waiting.poll());
@@ -176,7 +176,7 @@ fn waiting_before_the_close_waits_for_the_close_itself() {
 }
 
 #[test]
-fn one_that_is_being_removed_is_waited_for_and_forgotten() {
+fn shutdown_waits_for_a_bulkhead_that_is_being_removed() {
     let works = works();
     let slot = works.payments.slot_now().unwrap();
     let mut removing = task::spawn(works.registry.remove("payments"));
@@ -189,7 +189,7 @@ fn one_that_is_being_removed_is_waited_for_and_forgotten() {
 }
 
 #[test]
-fn who_registers_beside_the_close_is_refused_or_closed() {
+fn a_bulkhead_registered_during_the_close_is_refused_or_closed() {
     for _ in 0..200 {
         let registry = BulkheadRegistry::new();
         let start = Arc::new(Barrier::new(2));

@@ -92,7 +92,7 @@ async fn elevated_rejections_from_twenty_operations_at_a_twentieth_and_at_a_fift
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_expired_in_line_was_rejected_and_who_was_cancelled_was_not() {
+async fn expired_waiters_count_as_rejected_and_cancelled_ones_do_not() {
     let history = |direct, expired| History { direct, expired, ..History::default() };
     assert_eq!(history(19, 1).found().await, [(ElevatedRejectionRate, Warning)]);
     assert_eq!(history(18, 1).found().await, []);
@@ -151,7 +151,7 @@ async fn waits_near_the_limit_from_five_admitted_on_average_or_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_waits_of_those_who_were_admitted_count() {
+async fn only_the_waits_of_admitted_operations_count() {
     let history = History { direct: 200, expired: 9, ..History::default() };
     assert_eq!(history.found().await, [], "nine waited to the end in vain");
 }

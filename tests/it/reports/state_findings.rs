@@ -31,7 +31,7 @@ fn line(payments: &Bulkhead, operations: usize) -> Vec<Spawn<bulklink::Admission
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_found_of_an_idle_or_a_busy_bulkhead_with_a_free_slot() {
+async fn a_bulkhead_with_a_free_slot_has_no_findings() {
     let payments = bulkhead(3, 5);
     let before = SystemTime::now();
     let report = payments.capacity_report();
@@ -81,7 +81,7 @@ async fn the_waiting_room_is_near_its_capacity_at_four_fifths_and_then_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn four_fifths_of_a_room_that_has_no_fifths_is_rounded_against_the_finding() {
+async fn three_of_four_places_are_not_near_capacity() {
     let payments = bulkhead(1, 4);
     let _slot = running(&payments, 1);
     let _line = line(&payments, 3);
@@ -140,7 +140,7 @@ async fn closed_over_capacity_is_nothing_but_closed_with_active_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_weighted_bulkhead_with_free_units_is_not_full_whoever_waits() {
+async fn a_weighted_bulkhead_with_free_units_is_not_full_despite_waiters() {
     let reports = WeightedBulkhead::builder("reports")
         .capacity(10)
         .waiting_room(1)
@@ -189,7 +189,7 @@ fn a_room_without_a_wait_limit_and_a_large_one() {
 }
 
 #[test]
-fn each_finding_says_the_numbers_and_what_to_do() {
+fn each_finding_states_the_numbers_and_what_to_do() {
     let payments = crate::support::bulkhead(1, 2);
     let _slot = payments.slot_now().unwrap();
     let _line = [waiting(payments.slot()), waiting(payments.slot())];

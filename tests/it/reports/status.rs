@@ -13,7 +13,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 #[test]
-fn a_new_bulkhead_has_seen_nothing() {
+fn a_new_bulkhead_has_counted_nothing() {
     let status = checked_status(&bulkhead(3, 2));
     assert_eq!((status.capacity, status.used, status.waiting, status.waiting_room), (3, 0, 0, 2));
     assert_eq!(status.totals, Totals::default());

@@ -117,7 +117,7 @@ fn imports_go_one_way() {
 }
 
 #[test]
-fn locks_atomics_and_counted_handles_come_through_one_door() {
+fn locks_atomics_and_arcs_come_from_sync_only() {
     let mut found: Vec<_> = sources().iter().flat_map(past_the_door).collect();
     found.sort();
     found.dedup();
@@ -136,7 +136,7 @@ fn sample(name: &str, text: &str) -> File {
 }
 
 #[test]
-fn an_import_that_runs_back_is_found_however_it_is_written() {
+fn a_forbidden_import_is_found_in_every_spelling() {
     for text in [
         "use crate::bulkhead::slot::Slot;",
         "use crate::{core::MAX_UNITS, bulkhead::slot::Slot};",
@@ -167,7 +167,7 @@ fn an_import_that_runs_back_is_found_however_it_is_written() {
 }
 
 #[test]
-fn an_import_that_runs_forward_is_nothing_to_complain_of() {
+fn an_allowed_import_is_not_reported() {
     for (name, text) in [
         ("core/gate.rs", "use super::line::Line; use crate::{core::word::Word, sync::Mutex};"),
         ("core/mod.rs", "pub(crate) mod gate; use self::gate::Gate;"),
@@ -187,7 +187,7 @@ fn an_import_that_runs_forward_is_nothing_to_complain_of() {
 }
 
 #[test]
-fn a_lock_from_elsewhere_is_found_however_it_is_written() {
+fn a_lock_from_elsewhere_is_found_in_every_spelling() {
     for (text, path) in [
         ("use std::sync::Arc;", "std::sync::Arc"),
         ("use std::{fmt, sync::{atomic::AtomicBool}};", "std::sync::atomic::AtomicBool"),

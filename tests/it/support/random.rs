@@ -1,9 +1,9 @@
 //! Random numbers that are the same in every run.
 
 /// A sequence that its seed decides: splitmix64.
-pub(crate) struct Dice(u64);
+pub(crate) struct Random(u64);
 
-impl Dice {
+impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -11,7 +11,7 @@ fn health(request: &Request<()>) -> bool {
 }
 
 #[tokio::test]
-async fn a_request_let_past_needs_no_slot_and_is_counted() {
+async fn a_bypassing_request_needs_no_slot_and_is_counted() {
     let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
     let layer = BulkheadLayer::new(&payments).bypass(health);
     let _slot = payments.slot_now().unwrap();
@@ -35,7 +35,7 @@ async fn a_bypass_given_again_replaces_the_first() {
 }
 
 #[test]
-fn a_request_let_past_still_waits_for_the_inner_service_to_be_ready() {
+fn a_bypassing_request_still_waits_for_the_inner_service_to_be_ready() {
     let payments = Bulkhead::builder("payments").parallelism(1).waiting_room(1).build().unwrap();
     let layer = BulkheadLayer::new(&payments).bypass(|urgent: &bool| *urgent).into_error();
     let (mut handle, mut inner) = tower_test::mock::spawn_layer::<bool, (), _>(layer);

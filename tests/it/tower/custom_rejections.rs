@@ -74,7 +74,7 @@ async fn a_closure_given_again_replaces_the_first_and_error_and_response_replace
 }
 
 #[tokio::test]
-async fn the_hint_is_told_in_whole_seconds_rounded_up() {
+async fn the_retry_hint_is_sent_in_whole_seconds_rounded_up() {
     let (payments, _slot) = full();
     for (hint, told) in [(0, "0"), (1, "1"), (999, "1"), (1_000, "1"), (1_001, "2"), (90_000, "90")]
     {
@@ -88,7 +88,7 @@ async fn the_hint_is_told_in_whole_seconds_rounded_up() {
 }
 
 #[tokio::test]
-async fn the_hint_reaches_closures_and_errors_but_helps_no_one_at_a_closed_bulkhead() {
+async fn the_retry_hint_reaches_closures_and_errors_unless_the_bulkhead_is_closed() {
     let (payments, _slot) = full();
     let hint = Duration::from_secs(7);
     let layer = BulkheadLayer::new(&payments).retry_after(hint);
@@ -164,7 +164,7 @@ async fn boxed_errors_pass_through_towers_own_middleware() {
 }
 
 #[tokio::test]
-async fn a_hint_beyond_all_seconds_is_survived() {
+async fn the_largest_retry_hint_is_sent_as_the_largest_number_of_seconds() {
     let (payments, _slot) = full();
     let layer = BulkheadLayer::new(&payments).retry_after(Duration::MAX);
     let response = answer(&layer, request()).await;

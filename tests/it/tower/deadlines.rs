@@ -88,7 +88,7 @@ async fn a_header_of_milliseconds_is_a_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_tells_a_deadline() {
+async fn a_closure_computes_a_deadline() {
     let (payments, _slot) = saturated();
     let hurry = |request: &Request<()>| {
         (request.uri().path() == "/order").then(|| Deadline::after(DEADLINE))
@@ -120,7 +120,7 @@ async fn a_source_given_again_replaces_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whichever_of_wait_limit_and_deadline_comes_first_is_told() {
+async fn a_request_is_told_the_earlier_of_wait_limit_and_deadline() {
     let (payments, _slot) = saturated();
     let layer = BulkheadLayer::new(&payments).deadline(GrpcTimeout);
     assert_answered_at_the_wait_limit(layer.clone(), with_header("grpc-timeout", "11S")).await;

@@ -79,7 +79,7 @@ async fn a_header_that_is_empty_or_longer_than_a_key_may_be_is_a_missing_key() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_key_may_be_let_past() {
+async fn a_request_without_a_key_may_bypass_the_bulkhead() {
     let customers = customers::<u32>();
     let layer = PartitionedBulkheadLayer::new(&customers, HeaderKey::new("x-customer").max_len(5));
     let layer = layer.missing_key(MissingKey::Bypass);
@@ -224,7 +224,7 @@ fn a_waiter_keeps_its_partition() {
 }
 
 #[tokio::test]
-async fn a_key_is_seen_nowhere() {
+async fn a_key_appears_nowhere() {
     const SECRET: &str = "sesame";
     let customers = customers::<String>();
     let _slot = customers.slot_now(&SECRET.to_owned()).unwrap();

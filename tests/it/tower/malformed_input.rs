@@ -145,7 +145,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_in_headers_are_survived(value in prop::collection::vec(any::<u8>(), 0..40)) {
+    fn any_header_bytes_are_accepted_without_a_panic(value in prop::collection::vec(any::<u8>(), 0..40)) {
         let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
         let request = with_header("grpc-timeout", value.clone());
         let request = request.header("content-length", value.clone()).header("x-ms", value);

@@ -77,7 +77,7 @@ async fn a_deadline_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn closed_is_unavailable_and_not_to_be_tried_again() {
+async fn closed_is_unavailable_without_a_retry_hint() {
     let payments = bulkhead();
     payments.close();
     let told = || Told { http: 503, grpc: 14, retry: false, reason: "closed" };

@@ -72,7 +72,7 @@ async fn a_cost_above_the_capacity_is_resource_exhausted() {
 }
 
 #[tokio::test]
-async fn a_customer_over_its_share_is_resource_exhausted_and_nobody_else() {
+async fn a_customer_over_its_share_is_resource_exhausted_and_no_other_customer() {
     let builder = PartitionedBulkhead::<u64>::builder("echo").parallelism(1).max_partitions(9);
     let (echo, work) = (builder.build().unwrap(), Work::new());
     let layer = PartitionedBulkheadLayer::new(&echo, HeaderKey::new("x-customer"));

@@ -250,7 +250,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::support::cases(2_000) })]
 
     #[test]
-    fn weighted_bulkheads_do_what_the_table_of_admission_says(
+    fn weighted_bulkheads_follow_the_table_of_admission(
         capacity in 1usize..12,
         room in 0usize..6,
         steps in proptest::collection::vec(step(), 1..60),

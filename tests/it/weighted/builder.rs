@@ -11,7 +11,7 @@ fn reports() -> WeightedBulkheadBuilder {
 }
 
 #[test]
-fn a_weighted_builder_names_what_cannot_be() {
+fn a_weighted_builder_names_an_invalid_setting() {
     let says = |builder: WeightedBulkheadBuilder| builder.build().unwrap_err().to_string();
     let bare = WeightedBulkhead::builder(" reports ");
     assert_eq!(says(bare), "bulkhead \"reports\": capacity is not set");
@@ -35,7 +35,7 @@ fn a_weighted_builder_names_what_cannot_be() {
 }
 
 #[test]
-fn a_weighted_builder_takes_what_can_be() {
+fn a_weighted_builder_accepts_valid_settings() {
     let reports = WeightedBulkhead::builder(" reports\n")
         .capacity(Bulkhead::MAX_CAPACITY)
         .waiting_room(Bulkhead::MAX_CAPACITY)

@@ -8,7 +8,7 @@ use tokio::time::{Instant, advance};
 use crate::support::{assert_identities, rejection_of, slot_of, waiting, weighted};
 
 #[tokio::test]
-async fn a_cost_of_zero_is_invalid_however_it_arrives() {
+async fn a_cost_of_zero_is_invalid_with_every_method() {
     let reports = weighted(10, 5);
     let rejections = [
         reports.slot_now(0).unwrap_err(),
@@ -28,7 +28,7 @@ async fn a_cost_of_zero_is_invalid_however_it_arrives() {
 }
 
 #[tokio::test]
-async fn a_cost_above_the_capacity_is_never_admissible_and_says_the_numbers() {
+async fn a_cost_above_the_capacity_is_rejected_with_the_numbers() {
     let reports = weighted(10, 5);
     for cost in [11, Bulkhead::MAX_CAPACITY, (1 << 32) + 1, usize::MAX] {
         let rejection = reports.slot(cost).await.unwrap_err();
@@ -47,7 +47,7 @@ async fn a_cost_above_the_capacity_is_never_admissible_and_says_the_numbers() {
 }
 
 #[test]
-fn the_capacity_of_the_moment_decides_what_is_oversized() {
+fn the_current_capacity_decides_what_is_oversized() {
     let reports = weighted(10, 5);
     let _running = reports.slot_now(1).unwrap();
     reports.resize(4).unwrap();
@@ -129,7 +129,7 @@ fn waiting_or_ready(reports: &WeightedBulkhead) -> tokio_test::task::Spawn<bulkl
 }
 
 #[test]
-fn the_peak_of_operations_and_that_of_units_are_of_their_own_instants() {
+fn the_peaks_of_operations_and_of_units_may_be_of_different_instants() {
     let reports = weighted(10, 8);
     let small: Vec<_> = (0..4).map(|_| reports.slot_now(1).unwrap()).collect();
     let ten = waiting(reports.slot(10));

@@ -11,7 +11,7 @@ use crate::support::{assert_identities, rejection_of, slot_of, waiting, weighted
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_small_operation_overtakes_a_large_one_in_no_way_there_is() {
+async fn no_method_lets_a_small_operation_overtake_a_large_one() {
     let reports = weighted(10, 10);
     let running = reports.slot_now(6).unwrap();
     let mut large = waiting(reports.slot(8));
@@ -83,7 +83,7 @@ fn assert_three_admitted(line: &mut [task::Spawn<bulklink::Admission>]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_head_that_reaches_its_wait_limit_lets_in_those_behind_it_at_once() {
+async fn a_large_head_that_reaches_its_wait_limit_admits_the_waiters_behind_it_at_once() {
     let reports = weighted(10, 10);
     let _running = reports.slot_now(6).unwrap();
     let mut large = waiting(reports.slot_within(SECOND, 8));
@@ -101,7 +101,7 @@ async fn a_large_head_that_reaches_its_wait_limit_lets_in_those_behind_it_at_onc
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_head_that_reaches_its_deadline_lets_in_those_behind_it_at_once() {
+async fn a_large_head_that_reaches_its_deadline_admits_the_waiters_behind_it_at_once() {
     let reports = weighted(10, 10);
     let _running = reports.slot_now(6).unwrap();
     let mut large = waiting(reports.slot_before(Deadline::after(SECOND), 8));
@@ -113,7 +113,7 @@ async fn a_large_head_that_reaches_its_deadline_lets_in_those_behind_it_at_once(
 }
 
 #[test]
-fn a_large_head_that_is_cancelled_lets_in_those_behind_it_at_once() {
+fn a_large_head_that_is_cancelled_admits_the_waiters_behind_it_at_once() {
     let reports = weighted(10, 10);
     let _running = reports.slot_now(6).unwrap();
     let large = waiting(reports.slot(8));
@@ -142,7 +142,7 @@ fn an_admitted_waiter_that_is_dropped_hands_its_units_to_several_behind_it() {
 }
 
 #[test]
-fn a_waiter_that_leaves_from_the_middle_lets_nobody_pass_the_head() {
+fn a_waiter_that_leaves_from_the_middle_admits_nothing_past_the_head() {
     let reports = weighted(10, 10);
     let running = reports.slot_now(9).unwrap();
     let mut head = waiting(reports.slot(5));

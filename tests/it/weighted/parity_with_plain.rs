@@ -232,7 +232,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::support::cases(2_000) })]
 
     #[test]
-    fn weighted_with_every_cost_one_is_plain(
+    fn a_weighted_bulkhead_with_unit_costs_behaves_like_a_plain_one(
         parallelism in 1usize..5,
         room in 0usize..5,
         limit in proptest::option::of(1u64..4),

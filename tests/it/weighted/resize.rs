@@ -11,7 +11,7 @@ fn unnumbered(mut status: BulkheadStatus) -> BulkheadStatus {
 }
 
 #[test]
-fn below_the_largest_cost_in_line_it_is_refused_and_changes_nothing() {
+fn a_capacity_below_the_largest_cost_in_line_is_refused_and_changes_nothing() {
     let reports = weighted(10, 5);
     let log = Log::default();
     let _subscription = reports.subscribe(log.handler());
@@ -49,7 +49,7 @@ fn below_the_largest_cost_in_line_it_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn the_largest_cost_is_that_of_those_who_still_wait() {
+fn the_largest_cost_in_line_is_that_of_current_waiters() {
     let reports = weighted(10, 5);
     let _running = reports.slot_now(10).unwrap();
     let largest = waiting(reports.slot(9));
@@ -66,7 +66,7 @@ fn the_largest_cost_is_that_of_those_who_still_wait() {
 }
 
 #[test]
-fn running_work_does_not_hold_a_shrink_back() {
+fn running_work_does_not_prevent_a_shrink() {
     let reports = weighted(10, 5);
     let eight = reports.slot_now(8).unwrap();
     reports.resize(2).unwrap();
@@ -93,7 +93,7 @@ fn growing_admits_in_order_before_it_returns() {
 }
 
 #[test]
-fn after_a_shrink_nobody_is_admitted_until_use_falls_under_the_new_capacity() {
+fn after_a_shrink_nothing_is_admitted_until_use_falls_below_the_new_capacity() {
     let reports = weighted(10, 5);
     let mut running: Vec<_> = (0..5).map(|_| reports.slot_now(2).unwrap()).collect();
     reports.resize(4).unwrap();
@@ -107,7 +107,7 @@ fn after_a_shrink_nobody_is_admitted_until_use_falls_under_the_new_capacity() {
 }
 
 #[test]
-fn what_cannot_be_a_capacity_is_refused_and_the_same_one_is_no_event() {
+fn an_invalid_capacity_is_refused_and_the_same_capacity_is_no_event() {
     let reports = weighted(10, 5);
     let log = Log::default();
     let _subscription = reports.subscribe(log.handler());

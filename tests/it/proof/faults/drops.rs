@@ -28,7 +28,7 @@ fn releasing(slot: Arc<Mutex<Option<Slot>>>, armed: Switch) -> std::task::Waker 
 }
 
 #[test]
-fn an_operation_whose_waker_lets_a_slot_go_and_panics_loses_no_unit() {
+fn an_operation_whose_waker_drops_a_slot_and_panics_loses_no_unit() {
     let (payments, slot) = full(1);
     let armed = Switch::default();
     let waker = releasing(Arc::new(Mutex::new(Some(slot))), armed.clone());
@@ -43,7 +43,7 @@ fn an_operation_whose_waker_lets_a_slot_go_and_panics_loses_no_unit() {
 }
 
 #[test]
-fn a_waiter_whose_new_waker_lets_a_slot_go_and_panics_loses_no_unit() {
+fn a_waiter_whose_new_waker_drops_a_slot_and_panics_loses_no_unit() {
     let (payments, slot) = full(1);
     let armed = Switch::default();
     let mut waiter = Box::pin(payments.slot());
@@ -100,7 +100,7 @@ fn a_handler_that_unsubscribes_itself_and_whose_drop_panics_loses_no_unit() {
 }
 
 #[test]
-fn the_drop_of_an_evicted_key_that_panics_pins_nothing() {
+fn an_evicted_key_whose_drop_panics_pins_no_partition() {
     let customers = customers(1);
     let failing = Key::new(1);
     drop(customers.slot_now(&failing).unwrap());
@@ -114,7 +114,7 @@ fn the_drop_of_an_evicted_key_that_panics_pins_nothing() {
 }
 
 #[test]
-fn the_drop_of_a_spare_copy_of_a_key_that_panics_takes_no_slot_with_it() {
+fn a_spare_copy_of_a_key_whose_drop_panics_loses_no_slot() {
     // Two first users of a key choose its limits at once; the one that comes second has a copy of the
     // key too many.
     let choosing = Barrier::new(2);

@@ -114,7 +114,7 @@ fn a_hash_an_eq_or_a_clone_that_panics_holds_no_partition() {
 }
 
 #[test]
-fn the_drop_of_a_discarded_key_that_panics_leaves_the_books_right() {
+fn a_discarded_key_whose_drop_panics_leaves_the_counts_right() {
     let customers = customers(2);
     let failing = Key::new(1);
     drop(customers.slot_now(&failing).unwrap());

@@ -25,7 +25,7 @@ fn wait_until(mut done: impl FnMut() -> bool) {
 }
 
 #[test]
-fn a_runtime_that_is_shut_down_gives_back_all_that_ran_and_waited_on_it() {
+fn shutting_down_a_runtime_releases_its_slots_and_waiters() {
     let payments = bulkhead(3, 100);
     let reports =
         WeightedBulkhead::builder("reports").capacity(5).waiting_room(100).build().unwrap();
@@ -126,7 +126,7 @@ fn a_handle_of_a_limited_service_fails_without_a_timer_and_holds_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_that_stands_still_expires_nobody_and_keeps_nobody_from_being_served() {
+async fn paused_time_expires_no_waiter_and_prevents_no_admission() {
     let payments = bulkhead(1, 100);
     let slot = payments.slot_now().unwrap();
     let mut waiters: Vec<_> = (0..100)
@@ -145,7 +145,7 @@ async fn time_that_stands_still_expires_nobody_and_keeps_nobody_from_being_serve
 }
 
 #[test]
-fn a_runtime_that_is_shut_down_with_requests_in_line_holds_no_place_and_no_slot() {
+fn shutting_down_a_runtime_with_queued_requests_releases_their_places() {
     let payments = bulkhead(2, 100);
     let inner = service_fn(|_: Request<()>| pending::<Result<Response<String>, Infallible>>());
     let ready = BulkheadLayer::new(&payments).layer(inner);

@@ -40,7 +40,7 @@ fn a_clone_that_panics_in_a_later_poll_keeps_the_place() {
 }
 
 #[test]
-fn a_wake_that_panics_keeps_nobody_else_from_being_woken() {
+fn a_wake_that_panics_does_not_prevent_other_wakes() {
     let payments = bulkhead(1, 4);
     let slot = payments.slot_now().unwrap();
     let wakes = Wakes::default();

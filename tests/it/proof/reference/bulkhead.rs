@@ -11,7 +11,7 @@ use std::{
 
 use bulklink::{EventKind, Peaks, Totals};
 
-use super::observed::{Happening, Reason};
+use super::observed::{ObservedEvent, Reason};
 
 /// An operation. Times are counted from the start of a case.
 pub(crate) type Id = usize;
@@ -59,7 +59,7 @@ pub(crate) struct Model {
     pub(crate) totals: Totals,
     pub(crate) peaks: Peaks,
     /// Everything that has happened.
-    pub(crate) events: Vec<Happening>,
+    pub(crate) events: Vec<ObservedEvent>,
     /// Waiters in the order in which they were called out of the line.
     pub(crate) called: Vec<Id>,
 }
@@ -107,8 +107,8 @@ impl Model {
         self.is_closed && self.running.is_empty()
     }
 
-    fn tell(&mut self, kind: EventKind, detail: impl FnOnce(&mut Happening)) {
-        let mut event = Happening {
+    fn tell(&mut self, kind: EventKind, detail: impl FnOnce(&mut ObservedEvent)) {
+        let mut event = ObservedEvent {
             kind,
             capacity: self.capacity,
             room: self.room,

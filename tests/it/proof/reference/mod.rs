@@ -6,7 +6,7 @@ use bulklink::{Bulkhead, BulkheadStatus, PartitionedBulkhead, WeightedBulkhead};
 
 use self::{
     bulkhead::{Id, Model, Outcome, Terms},
-    partitioned::{Key, Shelf},
+    partitioned::{Key, PartitionedModel},
 };
 use crate::support::{assert_identities, assert_plain};
 
@@ -17,7 +17,7 @@ pub(crate) mod partitioned;
 pub(crate) enum Reference {
     Plain(Model),
     Weighted(Model),
-    Many(Shelf),
+    Many(PartitionedModel),
 }
 
 /// Does the same to either kind.
@@ -34,7 +34,7 @@ impl Reference {
     pub(crate) fn arrive(&mut self, id: Id, key: Key, terms: Terms) -> Outcome {
         match self {
             Self::Plain(model) | Self::Weighted(model) => model.arrive(id, terms),
-            Self::Many(shelf) => shelf.arrive(id, key, terms),
+            Self::Many(partitioned) => partitioned.arrive(id, key, terms),
         }
     }
 
@@ -54,7 +54,7 @@ impl Reference {
         match self {
             Self::Plain(model) => model.resize(capacity, false),
             Self::Weighted(model) => model.resize(capacity, true),
-            Self::Many(shelf) => shelf.resize(key, capacity),
+            Self::Many(partitioned) => partitioned.resize(key, capacity),
         }
     }
 
@@ -65,7 +65,7 @@ impl Reference {
     pub(crate) fn bypass(&mut self) {
         match self {
             Self::Plain(model) | Self::Weighted(model) => model.totals.bypassed += 1,
-            Self::Many(shelf) => shelf.bypassed += 1,
+            Self::Many(partitioned) => partitioned.bypassed += 1,
         }
     }
 
@@ -79,13 +79,13 @@ impl Reference {
         either!(self, reference => reference.now += time);
         match self {
             Self::Plain(model) | Self::Weighted(model) => model.due(before),
-            Self::Many(shelf) => {
-                let now = shelf.now;
+            Self::Many(partitioned) => {
+                let now = partitioned.now;
                 let due = |partition: &mut Model| {
                     partition.now = now;
                     partition.due(before)
                 };
-                shelf.partitions.values_mut().flat_map(due).collect()
+                partitioned.partitions.values_mut().flat_map(due).collect()
             }
         }
     }
@@ -151,7 +151,7 @@ pub(crate) fn compare(real: &Real, reference: &Reference) -> u64 {
             compare_one(&status, model);
             status.sequence
         }
-        (Real::Many(bulkhead), Reference::Many(shelf)) => compare_many(bulkhead, shelf),
+        (Real::Many(bulkhead), Reference::Many(partitioned)) => compare_many(bulkhead, partitioned),
         _ => unreachable!("of one kind"),
     }
 }
@@ -172,23 +172,30 @@ fn compare_one(status: &BulkheadStatus, model: &Model) {
 }
 
 #[track_caller]
-fn compare_many(bulkhead: &PartitionedBulkhead<Key>, shelf: &Shelf) -> u64 {
+fn compare_many(bulkhead: &PartitionedBulkhead<Key>, partitioned: &PartitionedModel) -> u64 {
     let status = bulkhead.status();
-    assert_eq!(status.partitions, shelf.partitions.len(), "partitions");
-    assert_eq!(status.active_partitions, shelf.active(), "active partitions");
-    assert_eq!(status.in_flight, shelf.sum(Model::in_flight), "in flight");
-    assert_eq!(status.waiting, shelf.sum(Model::waiting), "waiting");
-    assert_eq!(status.is_closed, shelf.is_closed, "closed");
-    assert_eq!(status.created, shelf.created, "created");
-    assert_eq!(status.evicted, shelf.evicted, "evicted");
-    assert_eq!(status.discarded, shelf.discarded, "discarded");
-    assert_eq!(status.limit_rejected, shelf.limit_rejected, "rejected for want of a partition");
-    assert_eq!(status.peak_partitions, shelf.peak, "most partitions");
-    assert_eq!(status.totals, shelf.totals(), "totals");
+    assert_eq!(status.partitions, partitioned.partitions.len(), "partitions");
+    assert_eq!(status.active_partitions, partitioned.active(), "active partitions");
+    assert_eq!(status.in_flight, partitioned.sum(Model::in_flight), "in flight");
+    assert_eq!(status.waiting, partitioned.sum(Model::waiting), "waiting");
+    assert_eq!(status.is_closed, partitioned.is_closed, "closed");
+    assert_eq!(status.created, partitioned.created, "created");
+    assert_eq!(status.evicted, partitioned.evicted, "evicted");
+    assert_eq!(status.discarded, partitioned.discarded, "discarded");
+    assert_eq!(
+        status.limit_rejected, partitioned.limit_rejected,
+        "rejected for want of a partition"
+    );
+    assert_eq!(status.peak_partitions, partitioned.peak, "most partitions");
+    assert_eq!(status.totals, partitioned.totals(), "totals");
     for key in 0..6 {
         let partition = bulkhead.partition_status(&key);
-        assert_eq!(partition.is_some(), shelf.partitions.contains_key(&key), "partition {key}");
-        if let (Some(status), Some(model)) = (partition, shelf.partitions.get(&key)) {
+        assert_eq!(
+            partition.is_some(),
+            partitioned.partitions.contains_key(&key),
+            "partition {key}"
+        );
+        if let (Some(status), Some(model)) = (partition, partitioned.partitions.get(&key)) {
             assert_plain(&status);
             compare_one(&status, model);
         }

@@ -45,7 +45,7 @@ impl From<&RejectionReason> for Reason {
 
 /// `BulkheadEvent`, without what no reference can know: its number and its time.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Happening {
+pub(crate) struct ObservedEvent {
     pub(crate) kind: EventKind,
     pub(crate) capacity: usize,
     pub(crate) room: usize,
@@ -60,7 +60,7 @@ pub(crate) struct Happening {
     pub(crate) previous_capacity: Option<usize>,
 }
 
-impl From<&BulkheadEvent> for Happening {
+impl From<&BulkheadEvent> for ObservedEvent {
     fn from(event: &BulkheadEvent) -> Self {
         Self {
             kind: event.kind,

@@ -19,7 +19,7 @@ pub(crate) const IMPOSSIBLE: Key = 4;
 pub(crate) const PANICKING: Key = 5;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct PartitionedModel {
     pub(crate) now: Duration,
     pub(crate) max: usize,
     pub(crate) idle_timeout: Duration,
@@ -49,7 +49,7 @@ pub(crate) fn limits(key: Key, capacity: usize, room: usize) -> (usize, usize) {
     if key == 3 { (capacity + 1, 0) } else { (capacity, room) }
 }
 
-impl Shelf {
+impl PartitionedModel {
     pub(crate) fn new(capacity: usize, room: usize, max: usize, idle_timeout: Duration) -> Self {
         Self {
             now: Duration::ZERO,

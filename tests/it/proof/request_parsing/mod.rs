@@ -39,7 +39,7 @@ fn hint() -> impl Strategy<Value = u64> {
 }
 
 #[test]
-fn every_input_that_the_fuzzer_has_kept_passes() {
+fn every_saved_input_of_the_fuzzer_passes() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (target, check) in TARGETS {
         let mut inputs = 0;

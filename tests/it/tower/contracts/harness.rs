@@ -10,12 +10,15 @@ use tokio_test::assert_ready;
 use tower::{BoxError, Service};
 use tower_test::mock::{Handle, Spawn, pair};
 
-use crate::tower::contracts::layer_kinds::{Guarded, Request, Response, Row};
+use crate::tower::contracts::layer_kinds::{Guarded, LayerKind, Request, Response};
 
 pub(super) type Mock = Handle<Request, Response>;
 
 /// A row for so many operations at once and in line, a handle of its layer over a mock, and the mock.
-pub(super) fn stage<R: Row>(running: usize, waiting: usize) -> (R, Spawn<Guarded<BoxError>>, Mock) {
+pub(super) fn set_up<R: LayerKind>(
+    running: usize,
+    waiting: usize,
+) -> (R, Spawn<Guarded<BoxError>>, Mock) {
     let row = R::new(running, waiting);
     let (inner, mock) = pair();
     let handle = Spawn::new(row.over(inner));

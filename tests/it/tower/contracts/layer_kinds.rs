@@ -31,7 +31,7 @@ impl<S> Inner for S where
 pub(super) type Guarded<E> = BoxCloneService<Request, Response, BulkheadError<E>>;
 
 /// One kind of layer and its bulkhead.
-pub(super) trait Row {
+pub(super) trait LayerKind {
     /// A bulkhead for so many operations at once and so many in line.
     fn new(running: usize, waiting: usize) -> Self;
 
@@ -78,7 +78,7 @@ impl Seen {
 
 pub(super) struct Plain(Bulkhead);
 
-impl Row for Plain {
+impl LayerKind for Plain {
     fn new(running: usize, waiting: usize) -> Self {
         let builder = Bulkhead::builder("row").parallelism(running).waiting_room(waiting);
         Self(builder.build().unwrap())
@@ -111,7 +111,7 @@ macro_rules! weighted_row {
     ($row:ident, $layer:expr) => {
         pub(super) struct $row(WeightedBulkhead);
 
-        impl Row for $row {
+        impl LayerKind for $row {
             fn new(running: usize, waiting: usize) -> Self {
                 Self(weighted(running, waiting))
             }
@@ -142,7 +142,7 @@ weighted_row!(WeightedByRequest, |bulkhead| WeightedBulkheadLayer::new(bulkhead,
 /// The same bulkhead with the request in hand.
 pub(super) struct PlainPerRequest(Plain);
 
-impl Row for PlainPerRequest {
+impl LayerKind for PlainPerRequest {
     fn new(running: usize, waiting: usize) -> Self {
         Self(Plain::new(running, waiting))
     }
@@ -175,7 +175,7 @@ macro_rules! partitioned_row {
     ($row:ident, $layer:expr) => {
         pub(super) struct $row(PartitionedBulkhead<&'static str>);
 
-        impl Row for $row {
+        impl LayerKind for $row {
             fn new(running: usize, waiting: usize) -> Self {
                 let builder = PartitionedBulkhead::builder("row").parallelism(running);
                 Self(builder.waiting_room(waiting).max_partitions(2).build().unwrap())

@@ -5,12 +5,12 @@ use bulklink::RejectionReason;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower_test::mock::Spawn;
 
-use super::harness::{Panicking, Panics, answer, assert_panics, assert_untouched, stage};
+use super::harness::{Panicking, Panics, answer, assert_panics, assert_untouched, set_up};
 pub(super) use super::tower_middleware::per_request::*;
-use crate::tower::contracts::layer_kinds::{Row, echo};
+use crate::tower::contracts::layer_kinds::{LayerKind, echo};
 
-pub(super) fn ready_then_call<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 1);
+pub(super) fn ready_then_call<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     assert_eq!(row.seen().now(), (0, 0), "a ready handle holds nothing");
 
@@ -32,8 +32,8 @@ pub(super) fn ready_then_call<R: Row>() {
     assert_eq!((totals.admitted, totals.finished, totals.abandoned), (2, 2, 0));
 }
 
-pub(super) fn ready_then_drop<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 1);
+pub(super) fn ready_then_drop<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     drop(handle.clone());
     assert!(!row.seen().totals.has_activity(), "there was nothing to give back");
@@ -44,8 +44,8 @@ pub(super) fn ready_then_drop<R: Row>() {
     assert_untouched(&mut mock);
 }
 
-pub(super) fn clone_of_a_ready_handle<R: Row>() {
-    let (row, mut handle, _mock) = stage::<R>(1, 1);
+pub(super) fn clone_of_a_ready_handle<R: LayerKind>() {
+    let (row, mut handle, _mock) = set_up::<R>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     let mut clone = handle.clone();
     let running = handle.call("of the original");
@@ -56,7 +56,7 @@ pub(super) fn clone_of_a_ready_handle<R: Row>() {
     drop((running, queued));
 }
 
-pub(super) fn call_without_ready<R: Row>() {
+pub(super) fn call_without_ready<R: LayerKind>() {
     let row = R::new(1, 1);
     let mut handle = row.over(echo());
     let mut first = task::spawn(tower::Service::call(&mut handle, "first"));
@@ -68,8 +68,8 @@ pub(super) fn call_without_ready<R: Row>() {
     assert_ready_ok!(second.poll());
 }
 
-pub(super) fn inner_pending<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 1);
+pub(super) fn inner_pending<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
     mock.allow(0);
     assert_ready_ok!(handle.poll_ready(), "the inner service is not asked before admission");
     let mut response = task::spawn(handle.call("first"));
@@ -92,8 +92,8 @@ pub(super) fn inner_pending<R: Row>() {
     assert_eq!((row.seen().now(), totals.finished, totals.abandoned), ((0, 0), 1, 1));
 }
 
-pub(super) fn inner_readiness_error<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 1);
+pub(super) fn inner_readiness_error<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
     mock.send_error("out of order");
     assert_ready_ok!(handle.poll_ready(), "the inner service is not asked before admission");
     let mut response = task::spawn(handle.call("first"));
@@ -107,8 +107,8 @@ pub(super) fn inner_readiness_error<R: Row>() {
     assert_ready_ok!(next.poll());
 }
 
-pub(super) fn inner_call_error<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 0);
+pub(super) fn inner_call_error<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 0);
     let mut response = task::spawn(handle.call("order"));
     assert_pending!(response.poll());
     assert_ready!(mock.poll_request()).unwrap().1.send_error("sold out");
@@ -117,7 +117,7 @@ pub(super) fn inner_call_error<R: Row>() {
     assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 1));
 }
 
-pub(super) fn inner_panic<R: Row>() {
+pub(super) fn inner_panic<R: LayerKind>() {
     let row = R::new(1, 1);
     for (count, at) in [Panics::Readiness, Panics::Call, Panics::Future].iter().enumerate() {
         let mut handle = Spawn::new(row.over(Panicking(*at)));
@@ -132,8 +132,8 @@ pub(super) fn inner_panic<R: Row>() {
     assert_ready_ok!(task::spawn(next.call("the next one")).poll());
 }
 
-pub(super) fn drop_while_queued<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 3);
+pub(super) fn drop_while_queued<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 3);
     let slot = row.occupy();
     let [mut first, mut second, mut third] = ["1", "2", "3"].map(|it| task::spawn(handle.call(it)));
     assert_pending!(first.poll());
@@ -151,8 +151,8 @@ pub(super) fn drop_while_queued<R: Row>() {
     assert_ready_ok!(third.poll());
 }
 
-pub(super) fn rejection_then_reuse<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 0);
+pub(super) fn rejection_then_reuse<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 0);
     let slot = row.occupy();
     let mut rejected = task::spawn(handle.call("rejected"));
     drop(slot);

@@ -4,12 +4,12 @@ use bulklink::RejectionReason;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower_test::mock::Spawn;
 
-use super::harness::{Panicking, Panics, answer, assert_panics, assert_untouched, stage};
+use super::harness::{Panicking, Panics, answer, assert_panics, assert_untouched, set_up};
 pub(super) use super::tower_middleware::readiness::*;
-use crate::tower::contracts::layer_kinds::{Row, echo};
+use crate::tower::contracts::layer_kinds::{LayerKind, echo};
 
-pub(super) fn ready_then_call<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 1);
+pub(super) fn ready_then_call<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     assert_ready_ok!(handle.poll_ready());
     assert_eq!(row.seen().now(), (1, 0), "a ready handle holds one slot");
@@ -26,8 +26,8 @@ pub(super) fn ready_then_call<R: Row>() {
     assert_eq!((totals.admitted, totals.finished, totals.abandoned), (1, 1, 0));
 }
 
-pub(super) fn ready_then_drop<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 1);
+pub(super) fn ready_then_drop<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     let mut next = handle.clone();
     assert_pending!(next.poll_ready());
@@ -42,8 +42,8 @@ pub(super) fn ready_then_drop<R: Row>() {
     assert_untouched(&mut mock);
 }
 
-pub(super) fn clone_of_a_ready_handle<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 2);
+pub(super) fn clone_of_a_ready_handle<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 2);
     assert_ready_ok!(handle.poll_ready());
     let mut queued = handle.clone();
     assert_eq!(row.seen().now(), (1, 0), "a clone starts without a slot");
@@ -60,7 +60,7 @@ pub(super) fn clone_of_a_ready_handle<R: Row>() {
     assert_eq!(row.seen().now(), (0, 0), "the original kept its slot");
 }
 
-pub(super) fn call_without_ready<R: Row>() {
+pub(super) fn call_without_ready<R: LayerKind>() {
     let row = R::new(1, 1);
     let mut handle = Spawn::new(row.over(echo()));
     let running = handle.call("admitted now");
@@ -86,8 +86,8 @@ pub(super) fn call_without_ready<R: Row>() {
     assert_eq!(row.seen().totals.abandoned, 0);
 }
 
-pub(super) fn inner_pending<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 1);
+pub(super) fn inner_pending<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
     mock.allow(0);
     assert_pending!(handle.poll_ready());
     assert_pending!(handle.poll_ready());
@@ -110,8 +110,8 @@ pub(super) fn inner_pending<R: Row>() {
     assert_eq!((row.seen().now(), row.seen().totals.abandoned), ((0, 0), 2));
 }
 
-pub(super) fn inner_readiness_error<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 1);
+pub(super) fn inner_readiness_error<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
     mock.send_error("out of order");
     let error = assert_ready_err!(handle.poll_ready());
     assert!(error.rejection().is_none());
@@ -120,8 +120,8 @@ pub(super) fn inner_readiness_error<R: Row>() {
     assert_eq!(row.seen().totals.abandoned, 1);
 }
 
-pub(super) fn inner_call_error<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 0);
+pub(super) fn inner_call_error<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 0);
     assert_ready_ok!(handle.poll_ready());
     let mut response = task::spawn(handle.call("order"));
     assert_ready!(mock.poll_request()).unwrap().1.send_error("sold out");
@@ -130,7 +130,7 @@ pub(super) fn inner_call_error<R: Row>() {
     assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 1));
 }
 
-pub(super) fn inner_panic<R: Row>() {
+pub(super) fn inner_panic<R: LayerKind>() {
     let row = R::new(1, 1);
     let handle = |at| Spawn::new(row.over(Panicking(at)));
 
@@ -156,8 +156,8 @@ pub(super) fn inner_panic<R: Row>() {
     assert_ready_ok!(task::spawn(next.call("the next one")).poll());
 }
 
-pub(super) fn drop_while_queued<R: Row>() {
-    let (row, handle, _mock) = stage::<R>(1, 3);
+pub(super) fn drop_while_queued<R: LayerKind>() {
+    let (row, handle, _mock) = set_up::<R>(1, 3);
     let slot = row.occupy();
     let [mut first, mut second, mut third] = [handle.clone(), handle.clone(), handle];
     for waiter in [&mut first, &mut second, &mut third] {
@@ -175,8 +175,8 @@ pub(super) fn drop_while_queued<R: Row>() {
     assert_ready_ok!(third.poll_ready());
 }
 
-pub(super) fn rejection_then_reuse<R: Row>() {
-    let (row, mut handle, mut mock) = stage::<R>(1, 0);
+pub(super) fn rejection_then_reuse<R: LayerKind>() {
+    let (row, mut handle, mut mock) = set_up::<R>(1, 0);
     let slot = row.occupy();
     assert_ready_ok!(handle.poll_ready(), "a rejection is no failure of readiness");
     let error = assert_ready_err!(task::spawn(handle.call("rejected")).poll());

@@ -9,8 +9,8 @@ use tower::{
 };
 use tower_test::mock::Spawn;
 
-use super::harness::{Mock, stage};
-use crate::tower::contracts::layer_kinds::{Guarded, Request, Response, Row};
+use super::harness::{Mock, set_up};
+use crate::tower::contracts::layer_kinds::{Guarded, LayerKind, Request, Response};
 
 /// A handle whose errors tower's own middleware takes.
 type Boxed = BoxCloneService<Request, Response, BoxError>;
@@ -20,8 +20,8 @@ fn boxed(handle: Guarded<BoxError>) -> Boxed {
 }
 
 /// A stage whose handle is not to be polled by itself.
-fn inside<R: Row>(running: usize, waiting: usize) -> (R, Boxed, Mock) {
-    let (row, handle, mock) = stage::<R>(running, waiting);
+fn inside<R: LayerKind>(running: usize, waiting: usize) -> (R, Boxed, Mock) {
+    let (row, handle, mock) = set_up::<R>(running, waiting);
     (row, boxed(handle.into_inner()), mock)
 }
 

@@ -12,10 +12,10 @@ use tower_test::mock::Spawn;
 use super::{balance, inside};
 use crate::tower::{
     contracts::harness::{answer, assert_untouched, in_paused_time, until},
-    contracts::layer_kinds::{Request, Row},
+    contracts::layer_kinds::{LayerKind, Request},
 };
 
-pub(in crate::tower::contracts) fn buffer_outside<R: Row>() {
+pub(in crate::tower::contracts) fn buffer_outside<R: LayerKind>() {
     in_paused_time(async {
         let (row, handle, mut mock) = inside::<R>(1, 4);
         let slot = row.occupy();
@@ -38,7 +38,7 @@ pub(in crate::tower::contracts) fn buffer_outside<R: Row>() {
     });
 }
 
-pub(in crate::tower::contracts) fn load_shed_outside<R: Row>() {
+pub(in crate::tower::contracts) fn load_shed_outside<R: LayerKind>() {
     let (row, handle, mut mock) = inside::<R>(1, 1);
     let slot = row.occupy();
     let mut shed = Spawn::new(LoadShed::new(handle));
@@ -56,7 +56,7 @@ pub(in crate::tower::contracts) fn load_shed_outside<R: Row>() {
     assert_ready_ok!(response.poll());
 }
 
-pub(in crate::tower::contracts) fn timeout_outside<R: Row>() {
+pub(in crate::tower::contracts) fn timeout_outside<R: LayerKind>() {
     in_paused_time(async {
         let (row, handle, mut mock) = inside::<R>(1, 1);
         let slot = row.occupy();
@@ -83,7 +83,7 @@ pub(in crate::tower::contracts) fn timeout_outside<R: Row>() {
     });
 }
 
-pub(in crate::tower::contracts) fn steer_and_balance<R: Row>() {
+pub(in crate::tower::contracts) fn steer_and_balance<R: LayerKind>() {
     // A steer over any number of handles holds nothing.
     let (row, handle, mut mock) = inside::<R>(1, 1);
     let pick = |request: &Request, _: &[_]| usize::from(*request == "second");

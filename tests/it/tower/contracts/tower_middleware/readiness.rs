@@ -12,10 +12,10 @@ use tower_test::mock::Spawn;
 use super::{balance, inside};
 use crate::tower::{
     contracts::harness::{answer, assert_untouched, in_paused_time, until},
-    contracts::layer_kinds::{Request, Row},
+    contracts::layer_kinds::{LayerKind, Request},
 };
 
-pub(in crate::tower::contracts) fn buffer_outside<R: Row>() {
+pub(in crate::tower::contracts) fn buffer_outside<R: LayerKind>() {
     in_paused_time(async {
         let (row, handle, mut mock) = inside::<R>(1, 4);
         let slot = row.occupy();
@@ -45,7 +45,7 @@ pub(in crate::tower::contracts) fn buffer_outside<R: Row>() {
     });
 }
 
-pub(in crate::tower::contracts) fn load_shed_outside<R: Row>() {
+pub(in crate::tower::contracts) fn load_shed_outside<R: LayerKind>() {
     let (row, handle, mut mock) = inside::<R>(1, 1);
     let slot = row.occupy();
     let mut shed = Spawn::new(LoadShed::new(handle));
@@ -69,7 +69,7 @@ pub(in crate::tower::contracts) fn load_shed_outside<R: Row>() {
     assert!(error.is::<bulklink::Rejection>(), "without room the bulkhead answers: {error}");
 }
 
-pub(in crate::tower::contracts) fn timeout_outside<R: Row>() {
+pub(in crate::tower::contracts) fn timeout_outside<R: LayerKind>() {
     in_paused_time(async {
         let (row, handle, mut mock) = inside::<R>(1, 1);
         let slot = row.occupy();
@@ -96,7 +96,7 @@ pub(in crate::tower::contracts) fn timeout_outside<R: Row>() {
     });
 }
 
-pub(in crate::tower::contracts) fn steer_and_balance<R: Row>() {
+pub(in crate::tower::contracts) fn steer_and_balance<R: LayerKind>() {
     // A steer is ready when all its handles are: each of them holds a slot.
     let (row, handle, mut mock) = inside::<R>(2, 1);
     let pick = |request: &Request, _: &[_]| usize::from(*request == "second");
