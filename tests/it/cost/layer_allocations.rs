@@ -1,10 +1,11 @@
-//! What admission through a layer allocates: nothing where it is immediate.
+//! What admission through a layer allocates: nothing if it is immediate, once if it waits in readiness.
 
 use std::{
     convert::Infallible,
     future::{Ready, ready},
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bulklink::{
@@ -13,9 +14,12 @@ use bulklink::{
 };
 use tower::{Layer, Service, util::ServiceFn};
 
+use super::{assert_allocates_nothing, hold, partitioned, poll_once, weighted};
+use crate::support::{bulkhead, counting_allocator};
+
 /// Allocations made by this thread in `action`.
 fn allocations(action: impl FnOnce()) -> u64 {
-    crate::support::counting_allocator::allocations(action).0
+    counting_allocator::allocations(action).0
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn a_wait_in_readiness_allocates_once() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_in_readiness_with_a_limit_allocates_once() {
     let builder = Bulkhead::builder("plain").parallelism(1).waiting_room(2);
-    let plain = builder.wait_limit(std::time::Duration::from_secs(1)).build().unwrap();
+    let plain = builder.wait_limit(Duration::from_secs(1)).build().unwrap();
     let layer = BulkheadLayer::new(&plain).into_error();
     let _slot = plain.slot_now().unwrap();
     waiting_in_readiness(&mut layer.layer(echo()));
@@ -126,4 +130,57 @@ fn a_wait_per_request_allocates_nothing() {
         assert_eq!(response.poll(&mut context), Poll::Ready(Ok(7)));
     });
     assert_eq!(waiting, 0);
+}
+
+/// One request through a clone of `service`: whether it was admitted.
+fn is_admitted<S>(service: &S) -> bool
+where
+    S: Service<u64, Response = u64> + Clone,
+{
+    let mut service = service.clone();
+    let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(ready, Poll::Ready(Ok(()))), "readiness does not fail");
+    poll_once(service.call(7)).is_ok()
+}
+
+#[test]
+fn an_immediate_decision_through_a_layer_allocates_nothing() {
+    let plain = bulkhead(1, 0);
+    let service = BulkheadLayer::new(&plain).into_error().layer(echo());
+    assert_allocates_nothing(|| is_admitted(&service), hold(&plain));
+    let plain = bulkhead(1, 0);
+    let service = BulkheadLayer::new(&plain).per_request().into_error().layer(echo());
+    assert_allocates_nothing(|| is_admitted(&service), hold(&plain));
+    let reports = weighted();
+    let service = WeightedBulkheadLayer::fixed(&reports, 4).into_error().layer(echo());
+    assert_allocates_nothing(|| is_admitted(&service), || reports.slot_now(1));
+    let customers = partitioned();
+    let service = PartitionedBulkheadLayer::fixed(&customers, 7).into_error().layer(echo());
+    assert_allocates_nothing(|| is_admitted(&service), || customers.slot_now(&7));
+}
+
+#[test]
+fn the_retry_hint_of_a_layer_allocates_once() {
+    let plain = bulkhead(1, 0);
+    let layer = BulkheadLayer::new(&plain).retry_after(Duration::from_secs(7)).into_error();
+    let service = layer.layer(echo());
+    let _held = plain.slot_now().unwrap();
+    let reject = || counting_allocator::allocations(|| is_admitted(&service));
+    assert_eq!((reject(), reject()), ((1, false), (0, false)));
+}
+
+#[test]
+fn a_queued_readiness_allocates_once() {
+    let bulkhead = bulkhead(1, 10);
+    let service = BulkheadLayer::new(&bulkhead).into_error().layer(echo());
+    let _held = bulkhead.slot_now().unwrap();
+    let queue = || {
+        let mut service = service.clone();
+        let poll =
+            Service::<u64>::poll_ready(&mut service, &mut Context::from_waker(Waker::noop()));
+        assert!(poll.is_pending());
+    };
+    // The first waiter of all makes the line.
+    queue();
+    assert_eq!(allocations(queue), 1);
 }

@@ -7,7 +7,7 @@ use std::{
 
 use bulklink::{BulkheadEvent, BulkheadStatus, EventKind, Totals, WeightedBulkhead};
 
-use crate::support::{Log, assert_identities, weighted};
+use crate::support::{Log, Random, assert_identities, weighted};
 
 /// What a reader of events alone would know.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -121,16 +121,10 @@ impl Story {
 
 /// What one thread does: arrive, give up, run, resize, look.
 async fn work(reports: WeightedBulkhead, seed: usize, statuses: &mut Vec<BulkheadStatus>) {
-    let mut number = seed.wrapping_mul(0x9E37_79B9) | 1;
-    let mut draw = |below: usize| {
-        number ^= number << 13;
-        number ^= number >> 7;
-        number ^= number << 17;
-        number % below
-    };
+    let mut random = Random::new(seed as u64);
     for _ in 0..600 {
-        let cost = 1 + draw(4);
-        match draw(10) {
+        let cost = 1 + random.below(4);
+        match random.below(10) {
             0 => drop(reports.slot_now(cost)),
             1 => drop(reports.slot_within(std::time::Duration::ZERO, cost).await),
             2 => {
@@ -141,7 +135,7 @@ async fn work(reports: WeightedBulkhead, seed: usize, statuses: &mut Vec<Bulkhea
                 let limit = std::time::Duration::from_micros(200);
                 drop(reports.slot_within(limit, cost).await);
             }
-            4 => reports.resize(4 + draw(5)).unwrap_or(()),
+            4 => reports.resize(4 + random.below(5)).unwrap_or(()),
             5 => statuses.push(reports.status()),
             _ => {
                 let slot = reports.slot(cost).await;

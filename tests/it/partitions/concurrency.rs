@@ -10,7 +10,7 @@ use std::{
 
 use bulklink::{PartitionedBulkhead, RejectionReason, Slot};
 
-use crate::support::{assert_all_consistent, customers};
+use crate::support::{Random, assert_all_consistent, customers};
 
 const THREADS: usize = 16;
 const KEYS: usize = 64;
@@ -107,26 +107,15 @@ impl Drop for Running<'_> {
     }
 }
 
-/// A sequence of numbers of one's own.
-fn drawer(seed: usize) -> impl FnMut(usize) -> usize {
-    let mut state = (seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    move |below| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    }
-}
-
 #[test]
 fn threads_that_use_fewer_partitions_than_the_limit_are_never_rejected() {
     let floor = Floor::new();
     floor.run(|floor, number| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut draw = drawer(number);
+        let mut random = Random::new(number as u64);
         for _ in 0..400 {
-            let key = draw(KEYS);
-            let outcome = match draw(3) {
+            let key = random.below(KEYS);
+            let outcome = match random.below(3) {
                 0 => floor.customers.slot_now(&(key as u64)),
                 1 => runtime.block_on(floor.customers.slot(&(key as u64))),
                 _ => {
@@ -141,15 +130,15 @@ fn threads_that_use_fewer_partitions_than_the_limit_are_never_rejected() {
             match outcome {
                 Ok(slot) => {
                     let running = floor.begin(key, slot);
-                    if draw(4) == 0 {
+                    if random.below(4) == 0 {
                         thread::yield_now();
                     }
                     drop(running);
                 }
                 Err(rejection) => floor.reject(rejection.reason()),
             }
-            if draw(8) == 0 {
-                floor.customers.discard(&(draw(KEYS) as u64));
+            if random.below(8) == 0 {
+                floor.customers.discard(&(random.below(KEYS) as u64));
             }
         }
     });
@@ -162,16 +151,16 @@ fn threads_that_use_fewer_partitions_than_the_limit_are_never_rejected() {
 fn partitions_in_use_stay_while_threads_want_more_than_the_limit() {
     let floor = Floor::new();
     floor.run(|floor, number| {
-        let mut draw = drawer(number);
+        let mut random = Random::new(number as u64);
         let mut held = Vec::new();
         for step in 0..600 {
-            let key = draw(KEYS);
+            let key = random.below(KEYS);
             match floor.customers.slot_now(&(key as u64)) {
                 Ok(slot) => held.push(floor.begin(key, slot)),
                 Err(rejection) => floor.reject(rejection.reason()),
             }
-            while held.len() > 2 + draw(4) {
-                drop(held.swap_remove(draw(held.len())));
+            while held.len() > 2 + random.below(4) {
+                drop(held.swap_remove(random.below(held.len())));
             }
             if step % 100 == 0 {
                 held.clear();

@@ -3,7 +3,7 @@
 use bulklink::{RejectionReason, Slot};
 use proptest::prelude::*;
 
-use crate::support::{assert_all_consistent, customers, retained};
+use crate::support::{assert_all_consistent, cases, customers, retained};
 
 #[test]
 fn idle_begins_when_the_last_slot_is_given_back() {
@@ -241,7 +241,7 @@ fn compare(max: usize, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::support::cases(1_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..cases(1_000) })]
 
     #[test]
     fn the_partition_idle_longest_is_evicted_in_any_sequence_of_uses(

@@ -8,8 +8,8 @@ use std::{
 use bulklink::{PartitionedBulkhead, RejectionReason, Slot};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use crate::support::assert_all_consistent;
 use crate::support::{Hook, poll_with};
+use crate::support::{assert_all_consistent, assert_panics};
 
 /// Room for one partition, that of key 1, which has been used and is idle.
 fn customers(parallelism: usize, room: usize) -> PartitionedBulkhead<u64> {
@@ -137,8 +137,7 @@ fn in_use_by_running_and_by_queued_work() {
 fn idle_after_its_work_has_panicked() {
     let customers = customers(1, 1);
     let mut panicking = task::spawn(customers.execute(&1, async { panic!("on purpose") }));
-    let poll = std::panic::AssertUnwindSafe(|| panicking.poll().map(|_: Result<(), _>| ()));
-    assert!(std::panic::catch_unwind(poll).is_err());
+    assert_panics(|| panicking.poll().map(|_: Result<(), _>| ()));
     drop(panicking);
     assert_idle(&customers);
 }

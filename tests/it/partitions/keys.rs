@@ -3,7 +3,6 @@
 use std::{
     cell::Cell,
     hash::{Hash, Hasher},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicIsize, Ordering::SeqCst},
@@ -13,8 +12,8 @@ use std::{
 use bulklink::PartitionedBulkhead;
 use tokio_test::{assert_pending, task};
 
-use crate::support::must_end;
 use crate::support::{assert_all_consistent, customers};
+use crate::support::{must_end, panics};
 
 /// What a key panics in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +75,7 @@ fn faulty(max: usize) -> PartitionedBulkhead<Faulty> {
 /// Whether it panicked, with all keys at fault meanwhile.
 fn panics_with<T>(fault: Fault, call: impl FnOnce() -> T) -> bool {
     FAULT.set(fault);
-    let panicked = catch_unwind(AssertUnwindSafe(|| drop(call()))).is_err();
+    let panicked = panics(|| drop(call()));
     FAULT.set(Fault::None);
     panicked
 }

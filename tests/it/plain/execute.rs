@@ -3,7 +3,6 @@
 use std::{
     cell::Cell,
     future::{Future, pending, ready},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
     sync::{
@@ -18,7 +17,9 @@ use bulklink::{Bulkhead, Deadline, Execute, RejectionReason};
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 
-use crate::support::{assert_nothing_left, bulkhead, checked_status, must_come, never_polled};
+use crate::support::{
+    assert_nothing_left, bulkhead, checked_status, must_come, never_polled, panics,
+};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -272,7 +273,7 @@ fn rejected_work_is_not_run_without_a_slot_when_it_is_polled_again() {
     let work = async { runs.set(runs.get() + 1) };
     let mut rejected = task::spawn(payments.execute(work));
     assert_ready_err!(rejected.poll());
-    let again = catch_unwind(AssertUnwindSafe(|| rejected.poll().is_ready()));
+    let panicked = panics(|| rejected.poll().is_ready());
     assert_eq!(runs.get(), 0, "it ran beside the slot that is taken");
-    assert!(again.is_err(), "a future that is polled after its end panics");
+    assert!(panicked, "a future that is polled after its end panics");
 }

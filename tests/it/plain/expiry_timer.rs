@@ -1,7 +1,6 @@
 //! Many waiters with the bulkhead's own limit: each leaves when its time is up, whoever keeps it.
 
 use std::{
-    future::Future,
     panic,
     pin::Pin,
     sync::{
@@ -14,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bulklink::{Admission, Bulkhead, BulkheadLayer, Deadline, EventKind, RejectionReason};
+use bulklink::{Admission, BulkheadLayer, Deadline, EventKind, RejectionReason};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Instant, advance},
@@ -22,15 +21,7 @@ use tokio::{
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service, service_fn};
 
-use crate::support::{assert_nothing_left, checked_status, must_come};
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-fn limited(limit: Duration) -> Bulkhead {
-    Bulkhead::builder("payments").parallelism(1).waiting_room(99).wait_limit(limit).build().unwrap()
-}
+use crate::support::{assert_nothing_left, checked_status, limited, ms, must_come, poll_with};
 
 /// A runtime on this thread, which is driven only while it blocks.
 fn runtime() -> Runtime {
@@ -46,7 +37,7 @@ fn has_run_out(rejection: &bulklink::Rejection) -> Option<Duration> {
 
 #[tokio::test(start_paused = true)]
 async fn each_of_many_waiters_expires_at_its_own_time() {
-    let payments = limited(ms(10));
+    let payments = limited(99, ms(10));
     let slot = payments.slot_now().unwrap();
     let mut waits = Vec::new();
     for number in 0..20 {
@@ -68,7 +59,7 @@ async fn each_of_many_waiters_expires_at_its_own_time() {
 
 #[tokio::test(start_paused = true)]
 async fn waiters_behind_an_admitted_one_expire_on_time() {
-    let payments = limited(ms(10));
+    let payments = limited(99, ms(10));
     let slot = payments.slot_now().unwrap();
     let mut first = task::spawn(payments.slot());
     assert_pending!(first.poll());
@@ -88,7 +79,7 @@ async fn waiters_behind_an_admitted_one_expire_on_time() {
 
 #[tokio::test(start_paused = true)]
 async fn wait_limits_hold_again_after_the_line_was_empty() {
-    let payments = limited(ms(10));
+    let payments = limited(99, ms(10));
     let _slot = payments.slot_now().unwrap();
     for pause in [0, 3, 10, 1_000] {
         let mut waiter = task::spawn(payments.slot());
@@ -103,7 +94,7 @@ async fn wait_limits_hold_again_after_the_line_was_empty() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_between_two_wait_limits_expires_on_time() {
-    let payments = limited(ms(10));
+    let payments = limited(99, ms(10));
     let _slot = payments.slot_now().unwrap();
     let begun = Instant::now();
     let (first, late, last) = tokio::join!(
@@ -118,7 +109,7 @@ async fn a_deadline_between_two_wait_limits_expires_on_time() {
 /// A request takes its place when it is called, whenever its future is polled first.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_polled_late_is_limited_from_its_call_on() {
-    let payments = limited(ms(10));
+    let payments = limited(99, ms(10));
     let _slot = payments.slot_now().unwrap();
     let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
     let mut service = BulkheadLayer::new(&payments).per_request().into_error().layer(echo);
@@ -142,11 +133,11 @@ async fn a_request_that_is_polled_late_is_limited_from_its_call_on() {
 
 #[test]
 fn a_stalled_runtime_does_not_delay_the_waiters_of_others() {
-    let payments = limited(ms(20));
+    let payments = limited(99, ms(20));
     let _slot = payments.slot_now().unwrap();
     let (stuck, driven) = (runtime(), runtime());
     let mut waiter = Box::pin(payments.slot());
-    stuck.block_on(async { assert_pending!(poll_once(waiter.as_mut(), Waker::noop())) });
+    stuck.block_on(async { assert_pending!(poll_with(&mut waiter, Waker::noop())) });
     for _ in 0..2 {
         let rejection = driven.block_on(must_come(payments.slot())).unwrap_err();
         // Long before whoever only looks for a wait that never ends would have polled it.
@@ -159,13 +150,13 @@ fn a_stalled_runtime_does_not_delay_the_waiters_of_others() {
 
 #[test]
 fn a_waiter_whose_runtime_is_gone_expires_in_another_one() {
-    let payments = limited(ms(30));
+    let payments = limited(99, ms(30));
     let slot = payments.slot_now().unwrap();
     let mut waits: Vec<_> = (0..3).map(|_| Box::pin(payments.slot())).collect();
     let gone = runtime();
     gone.block_on(async {
         for wait in &mut waits {
-            assert_pending!(poll_once(wait.as_mut(), Waker::noop()));
+            assert_pending!(poll_with(wait, Waker::noop()));
         }
     });
     drop(gone);
@@ -183,14 +174,14 @@ fn a_waiter_whose_runtime_is_gone_expires_in_another_one() {
 
 #[test]
 fn an_armed_timer_does_not_keep_its_bulkhead_alive() {
-    let payments = limited(Duration::from_secs(3_600));
+    let payments = limited(99, Duration::from_secs(3_600));
     let held = Arc::new(());
     let within = held.clone();
     let _subscription = payments.subscribe(move |_| drop(within.clone()));
     let slot = payments.slot_now().unwrap();
     let mut waiter = Box::pin(payments.slot());
     let runtime = runtime();
-    runtime.block_on(async { assert_pending!(poll_once(waiter.as_mut(), Waker::noop())) });
+    runtime.block_on(async { assert_pending!(poll_with(&mut waiter, Waker::noop())) });
     assert_eq!(Arc::strong_count(&held), 2);
     drop((waiter, slot, payments));
     assert_eq!(Arc::strong_count(&held), 1, "its handlers went with it");
@@ -199,7 +190,7 @@ fn an_armed_timer_does_not_keep_its_bulkhead_alive() {
 /// A handler may take its time: the alarm is set before anybody is told.
 #[test]
 fn a_slow_event_handler_does_not_delay_an_expiry() {
-    let payments = limited(ms(50));
+    let payments = limited(99, ms(50));
     let _slot = payments.slot_now().unwrap();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     // There is an alarm afterwards, which is not set.
@@ -228,7 +219,7 @@ fn a_slow_event_handler_does_not_delay_an_expiry() {
 /// Nothing panics, on the way or in a hook, when a runtime goes from under a line.
 #[test]
 fn shutting_down_a_runtime_with_an_armed_timer_does_not_panic() {
-    let payments = limited(Duration::from_secs(3_600));
+    let payments = limited(99, Duration::from_secs(3_600));
     let _slot = payments.slot_now().unwrap();
     let mut waiter = task::spawn(payments.slot());
     let gone = runtime();
@@ -248,11 +239,11 @@ fn shutting_down_a_runtime_with_an_armed_timer_does_not_panic() {
 
 #[test]
 fn a_service_called_after_its_runtime_is_gone_rejects() {
-    let payments = limited(Duration::from_secs(3_600));
+    let payments = limited(99, Duration::from_secs(3_600));
     let _slot = payments.slot_now().unwrap();
     let (kept, gone) = (runtime(), runtime());
     let mut other = Box::pin(payments.slot());
-    kept.block_on(async { assert_pending!(poll_once(other.as_mut(), Waker::noop())) });
+    kept.block_on(async { assert_pending!(poll_with(&mut other, Waker::noop())) });
     let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
     let mut service = BulkheadLayer::new(&payments).into_error().layer(echo);
     let mut cx = Context::from_waker(Waker::noop());
@@ -263,13 +254,13 @@ fn a_service_called_after_its_runtime_is_gone_rejects() {
 
 #[test]
 fn a_request_called_in_one_runtime_and_polled_in_another_expires_there() {
-    let payments = limited(ms(30));
+    let payments = limited(99, ms(30));
     let _slot = payments.slot_now().unwrap();
     let (stuck, driven) = (runtime(), runtime());
     let mut first = Box::pin(payments.slot());
     let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
     let mut service = BulkheadLayer::new(&payments).per_request().into_error().layer(echo);
-    stuck.block_on(async { assert_pending!(poll_once(first.as_mut(), Waker::noop())) });
+    stuck.block_on(async { assert_pending!(poll_with(&mut first, Waker::noop())) });
     let answer = {
         let _within = stuck.enter();
         service.call(1)
@@ -286,7 +277,7 @@ impl Wake for OnTheSpot {
     fn wake(self: Arc<Self>) {
         let wait = self.0.lock().unwrap().take();
         if let Some(mut wait) = wait {
-            let expired = matches!(poll_once(wait.as_mut(), Waker::noop()), Poll::Ready(Err(_)));
+            let expired = matches!(poll_with(&mut wait, Waker::noop()), Poll::Ready(Err(_)));
             self.1.lock().unwrap().push(expired);
         }
     }
@@ -294,13 +285,13 @@ impl Wake for OnTheSpot {
 
 #[tokio::test(start_paused = true)]
 async fn a_waiter_polled_by_its_own_waker_expires_in_that_poll() {
-    let payments = limited(ms(10));
+    let payments = limited(99, ms(10));
     let _slot = payments.slot_now().unwrap();
     let spots: Vec<_> =
         (0..3).map(|_| Arc::new(OnTheSpot(Mutex::new(None), Mutex::default()))).collect();
     for spot in &spots {
         let mut wait = Box::pin(payments.slot());
-        assert_pending!(poll_once(wait.as_mut(), &spot.clone().into()));
+        assert_pending!(poll_with(&mut wait, &spot.clone().into()));
         *spot.0.lock().unwrap() = Some(wait);
     }
     advance(ms(10)).await;
@@ -308,8 +299,4 @@ async fn a_waiter_polled_by_its_own_waker_expires_in_that_poll() {
         assert_eq!(*spot.1.lock().unwrap(), [true]);
     }
     assert_eq!(checked_status(&payments).totals.expired, 3);
-}
-
-fn poll_once<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(waker))
 }

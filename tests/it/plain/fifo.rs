@@ -15,9 +15,14 @@ use tokio::{
 };
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use crate::support::{Wakes, assert_nothing_left, bulkhead, checked_status, must_come, poll_with};
+use crate::support::{
+    Wakes, assert_nothing_left, bulkhead, checked_status, limited, must_come, poll_with,
+};
 
 const WAITERS: usize = 10_000;
+
+/// Waiters with a limit have timers, which take part in the cooperative budget.
+const WAIT_LIMIT: Duration = Duration::from_secs(3_600);
 
 /// What a task does with its budget in the poll in which it arrives.
 #[derive(Clone, Copy)]
@@ -101,16 +106,6 @@ fn unlimited() -> Bulkhead {
     bulkhead(1, WAITERS)
 }
 
-/// Its waiters have timers, which take part in the cooperative budget.
-fn limited() -> Bulkhead {
-    Bulkhead::builder("payments")
-        .parallelism(1)
-        .waiting_room(WAITERS)
-        .wait_limit(Duration::from_secs(3_600))
-        .build()
-        .unwrap()
-}
-
 #[tokio::test(flavor = "current_thread")]
 async fn ten_thousand_waiters_are_admitted_in_order_on_one_thread() {
     admitted_in_order_of_arrival(unlimited(), Budget::Kept).await;
@@ -124,18 +119,18 @@ async fn ten_thousand_waiters_are_admitted_in_order_on_many_threads() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_spent_budget_does_not_cost_a_place_in_line_on_one_thread() {
     admitted_in_order_of_arrival(unlimited(), Budget::Spent).await;
-    admitted_in_order_of_arrival(limited(), Budget::SpentByTurns).await;
+    admitted_in_order_of_arrival(limited(WAITERS, WAIT_LIMIT), Budget::SpentByTurns).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_spent_budget_does_not_cost_a_place_in_line_on_many_threads() {
     admitted_in_order_of_arrival(unlimited(), Budget::SpentByTurns).await;
-    admitted_in_order_of_arrival(limited(), Budget::Spent).await;
+    admitted_in_order_of_arrival(limited(WAITERS, WAIT_LIMIT), Budget::Spent).await;
 }
 
 #[tokio::test]
 async fn a_free_slot_is_taken_at_once_although_the_budget_is_spent() {
-    let payments = limited();
+    let payments = limited(WAITERS, WAIT_LIMIT);
     let mut wait = pin!(payments.slot());
     let polled = poll_fn(|cx| {
         spend_budget(cx);

@@ -11,7 +11,7 @@ use std::{
 use bulklink::{Bulkhead, Deadline};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use crate::support::{assert_nothing_left, bulkhead, checked_status, must_come};
+use crate::support::{assert_nothing_left, bulkhead, checked_status, limited, must_come};
 
 /// What a caught panic said.
 fn panic_of<T>(work: impl FnOnce() -> T) -> String {
@@ -134,11 +134,6 @@ fn a_slot_dropped_by_a_panic_serves_the_line() {
     assert_nothing_left(&payments);
 }
 
-fn limited() -> Bulkhead {
-    let builder = Bulkhead::builder("payments").parallelism(1).waiting_room(2);
-    builder.wait_limit(Duration::from_secs(60)).build().unwrap()
-}
-
 /// Has a wait with a limit panic at its first poll, and sees that nothing of it remains.
 fn panics_and_leaves_nothing<F: Future>(payments: &Bulkhead, wait: F) {
     let slot = payments.slot_now().unwrap();
@@ -158,7 +153,7 @@ fn panics_and_leaves_nothing<F: Future>(payments: &Bulkhead, wait: F) {
 
 #[test]
 fn a_limited_wait_outside_a_runtime_panics_and_leaves_nothing_behind() {
-    let payments = limited();
+    let payments = limited(2, Duration::from_secs(60));
     panics_and_leaves_nothing(&payments, payments.slot());
     panics_and_leaves_nothing(&payments, payments.execute(pending::<()>()));
     panics_and_leaves_nothing(&payments, payments.slot_within(Duration::from_secs(1)));
@@ -171,7 +166,7 @@ fn a_limited_wait_outside_a_runtime_panics_and_leaves_nothing_behind() {
 
 #[test]
 fn a_limited_wait_in_a_runtime_without_a_timer_panics_and_leaves_nothing_behind() {
-    let payments = limited();
+    let payments = limited(2, Duration::from_secs(60));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _context = runtime.enter();
     panics_and_leaves_nothing(&payments, payments.slot());
@@ -179,7 +174,7 @@ fn a_limited_wait_in_a_runtime_without_a_timer_panics_and_leaves_nothing_behind(
 
 #[test]
 fn a_wait_that_panicked_may_be_admitted_all_the_same_and_is_abandoned_when_dropped() {
-    let payments = limited();
+    let payments = limited(2, Duration::from_secs(60));
     let slot = payments.slot_now().unwrap();
     let mut failing = task::spawn(payments.slot());
     panic_of(|| failing.poll().is_pending());
@@ -192,7 +187,7 @@ fn a_wait_that_panicked_may_be_admitted_all_the_same_and_is_abandoned_when_dropp
 
 #[test]
 fn outside_a_runtime_only_a_limited_wait_panics() {
-    let payments = limited();
+    let payments = limited(2, Duration::from_secs(60));
     let slot = assert_ready_ok!(task::spawn(payments.slot()).poll());
     assert!(payments.slot_now().is_err());
     drop(slot);

@@ -6,19 +6,11 @@ use std::{
     time::Duration,
 };
 
-use bulklink::{Bulkhead, Deadline, Rejection, RejectionReason};
+use bulklink::{Deadline, Rejection, RejectionReason};
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
-use crate::support::{assert_nothing_left, bulkhead, checked_status, must_come};
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-fn limited(limit: Duration) -> Bulkhead {
-    Bulkhead::builder("payments").parallelism(1).waiting_room(9).wait_limit(limit).build().unwrap()
-}
+use crate::support::{assert_nothing_left, bulkhead, checked_status, limited, ms, must_come};
 
 /// How a wait ended that ran out, and after how long.
 fn ran_out(rejection: &Rejection) -> (&'static str, Duration) {
@@ -36,7 +28,7 @@ async fn rejected<T: Debug>(wait: impl Future<Output = Result<T, Rejection>>) ->
 
 #[tokio::test(start_paused = true)]
 async fn a_waiter_leaves_at_the_wait_limit() {
-    let payments = limited(ms(250));
+    let payments = limited(9, ms(250));
     let _slot = payments.slot_now().unwrap();
     let begun = Instant::now();
     let rejection = rejected(payments.slot()).await;
@@ -50,7 +42,7 @@ async fn a_waiter_leaves_at_the_wait_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn slot_within_waits_for_the_shorter_of_its_own_limit_and_the_wait_limit() {
-    let payments = limited(ms(250));
+    let payments = limited(9, ms(250));
     let slot = payments.slot_now().unwrap();
     for (own, expected) in [(100, 100), (250, 250), (400, 250)] {
         let begun = Instant::now();
@@ -69,7 +61,7 @@ async fn slot_within_waits_for_the_shorter_of_its_own_limit_and_the_wait_limit()
 
 #[tokio::test(start_paused = true)]
 async fn the_earlier_of_wait_limit_and_deadline_is_reported() {
-    let payments = limited(ms(250));
+    let payments = limited(9, ms(250));
     let _slot = payments.slot_now().unwrap();
     let rejection = rejected(payments.slot_before(Deadline::after(ms(249)))).await;
     assert_eq!(ran_out(&rejection), ("deadline", ms(249)));
@@ -84,7 +76,7 @@ async fn the_earlier_of_wait_limit_and_deadline_is_reported() {
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_limit_runs_from_the_arrival() {
-    let payments = limited(ms(250));
+    let payments = limited(9, ms(250));
     let _slot = payments.slot_now().unwrap();
     let waiter = payments.slot();
     sleep(ms(1_000)).await;
@@ -95,7 +87,7 @@ async fn the_wait_limit_runs_from_the_arrival() {
 
 #[tokio::test(start_paused = true)]
 async fn slot_now_ignores_the_wait_limit() {
-    let payments = limited(ms(1));
+    let payments = limited(9, ms(1));
     let _slot = payments.slot_now().unwrap();
     let reason = *payments.slot_now().unwrap_err().reason();
     assert!(matches!(reason, RejectionReason::Saturated { .. }), "{reason}");
@@ -103,7 +95,7 @@ async fn slot_now_ignores_the_wait_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_waiter_admitted_before_its_expiry_is_noticed_runs() {
-    let payments = limited(ms(250));
+    let payments = limited(9, ms(250));
     let slot = payments.slot_now().unwrap();
     let mut waiter = task::spawn(payments.slot());
     assert_pending!(waiter.poll());
@@ -162,7 +154,7 @@ async fn a_deadline_limits_the_admission_and_not_the_work() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_was_admitted_in_time_is_not_cut_short_by_the_limit_it_had() {
-    let payments = limited(ms(100));
+    let payments = limited(9, ms(100));
     let slot = payments.slot_now().unwrap();
     let mut waiting = task::spawn(payments.execute(async {
         sleep(ms(500)).await;
@@ -180,7 +172,7 @@ async fn a_wait_that_was_admitted_in_time_is_not_cut_short_by_the_limit_it_had()
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_too_far_away_to_be_an_instant_is_none() {
-    let payments = limited(Duration::MAX);
+    let payments = limited(9, Duration::MAX);
     let slot = payments.slot_now().unwrap();
     let mut forever = task::spawn(payments.slot());
     let mut longer = task::spawn(payments.slot_within(Duration::MAX));
@@ -199,7 +191,7 @@ async fn a_limit_too_far_away_to_be_an_instant_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn every_execute_method_applies_the_limit_in_its_name() {
-    let payments = limited(ms(250));
+    let payments = limited(9, ms(250));
     let _slot = payments.slot_now().unwrap();
     let rejection = rejected(payments.execute(pending::<()>())).await;
     assert_eq!(ran_out(&rejection), ("wait limit", ms(250)));

@@ -9,9 +9,7 @@ use std::{
 use bulklink::{Admission, Bulkhead, RejectionReason, WeightedBulkhead};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use crate::support::{
-    assert_identities, assert_nothing_left, assert_plain, bulkhead, random::Random,
-};
+use crate::support::{Random, assert_identities, assert_nothing_left, assert_plain, bulkhead};
 
 const MOST: usize = Bulkhead::MAX_CAPACITY;
 

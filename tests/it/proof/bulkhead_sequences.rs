@@ -7,13 +7,13 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::{
     bulkhead_driver::{Driver, Face, How, Step},
-    cases,
     event_handlers::HandlerKind,
     on_paused_time,
     reference::bulkhead::Model,
     reference::partitioned::{IMPOSSIBLE, Key, PANICKING, PartitionedModel, limits},
     reference::{Real, Reference},
 };
+use crate::support::cases;
 
 /// What a bulkhead is made with.
 #[derive(Clone, Copy, Debug)]

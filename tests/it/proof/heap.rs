@@ -11,8 +11,8 @@ use std::{
 use bulklink::{Bulkhead, PartitionedBulkhead, Rejection, Slot, WeightedBulkhead};
 
 use crate::support::{
+    Random,
     counting_allocator::{live, live_bytes},
-    random::Random,
 };
 
 /// Ten million operations, or fewer where the build is not optimized.

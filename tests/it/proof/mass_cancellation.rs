@@ -16,9 +16,7 @@ use std::{
 use bulklink::{Admission, Bulkhead, RejectionReason, Slot};
 use tokio::time::Instant;
 
-use crate::support::{
-    Wakes, assert_nothing_left, assert_plain, bulkhead, poll_with, random::Random,
-};
+use crate::support::{Random, Wakes, assert_nothing_left, assert_plain, bulkhead, poll_with};
 
 const WAITERS: usize = 100_000;
 /// Of so many, one stays.

@@ -4,10 +4,11 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::{
     bulkhead_sequences::{Settings, cost, key, settings},
-    cases, on_paused_time,
+    on_paused_time,
     service_driver::{ServiceDriver, Shape, Step},
     service_handles::{END, FAIL, PANIC, WAIT},
 };
+use crate::support::cases;
 
 fn step() -> impl Strategy<Value = Step> {
     let at = || 0usize..64;

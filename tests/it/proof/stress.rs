@@ -15,7 +15,7 @@ use std::{
 use bulklink::{Bulkhead, PartitionedBulkhead, PartitionedStatus, Totals, WeightedBulkhead};
 
 use super::reference::partitioned::Key;
-use crate::support::{assert_identities, assert_plain, random::Random};
+use crate::support::{Random, assert_identities, assert_plain};
 
 /// Operations of each thread in a normal run.
 const OPERATIONS: usize = 4_000;

@@ -6,11 +6,7 @@ use bulklink::{Bulkhead, BulkheadStatus, Totals};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
-use crate::support::{assert_nothing_left, bulkhead, checked_status};
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
+use crate::support::{assert_nothing_left, bulkhead, checked_status, ms};
 
 #[test]
 fn a_new_bulkhead_has_counted_nothing() {

@@ -24,7 +24,7 @@ use tonic::{
 };
 use tower::{Layer, Service};
 
-use super::socket_server::{Work, in_time};
+use super::{must_come, socket_server::Work};
 
 pub(crate) const SAY: &str = "/shop.Echo/Say";
 const COUNT: &str = "/shop.Echo/Count";
@@ -162,16 +162,16 @@ pub(crate) struct EchoClient(tonic::client::Grpc<Channel>);
 
 impl EchoClient {
     pub(crate) async fn say(mut self, request: Request<String>) -> Result<String, Status> {
-        in_time(self.0.ready()).await.unwrap();
+        must_come(self.0.ready()).await.unwrap();
         let answer = self.0.unary(request, PathAndQuery::from_static(SAY), Text);
-        in_time(answer).await.map(Response::into_inner)
+        must_come(answer).await.map(Response::into_inner)
     }
 
     pub(crate) async fn count(&mut self, to: u32) -> Result<Streaming<String>, Status> {
-        in_time(self.0.ready()).await.unwrap();
+        must_come(self.0.ready()).await.unwrap();
         let request = Request::new(to.to_string());
         let path = PathAndQuery::from_static(COUNT);
-        in_time(self.0.server_streaming(request, path, Text)).await.map(Response::into_inner)
+        must_come(self.0.server_streaming(request, path, Text)).await.map(Response::into_inner)
     }
 }
 

@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use axum::{Router, body::Body};
@@ -23,8 +22,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A failure of these tests takes this long; nothing else waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::must_come;
 
 /// A server on loopback until it is dropped.
 pub(crate) struct Server {
@@ -107,7 +105,7 @@ impl Client {
                 }
             }
         };
-        in_time(response).await.unwrap()
+        must_come(response).await.unwrap()
     }
 }
 
@@ -145,7 +143,7 @@ impl Work {
 
     /// Waits until so many more handlers have begun to run.
     pub(crate) async fn begun(&self, handlers: u32) {
-        in_time(self.0.begun.acquire_many(handlers)).await.unwrap().forget();
+        must_come(self.0.begun.acquire_many(handlers)).await.unwrap().forget();
     }
 
     /// Lets so many handlers go, now or later.
@@ -176,18 +174,13 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Waits for `future`, but not for ever.
-pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.expect("in time")
-}
-
 /// Waits for a state of the bulkhead that `reached` tells by its status. It looks whenever
 /// something has happened there.
 pub(crate) async fn until(bulkhead: &Bulkhead, reached: impl Fn(&BulkheadStatus) -> bool) {
     let happened = Arc::new(Notify::new());
     let tell = happened.clone();
     let _subscription = bulkhead.subscribe(move |_| tell.notify_one());
-    in_time(async {
+    must_come(async {
         while !reached(&bulkhead.status()) {
             happened.notified().await;
         }

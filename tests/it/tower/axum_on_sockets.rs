@@ -8,7 +8,10 @@ use bulklink::{Bulkhead, BulkheadLayer};
 use http::{Method, StatusCode, header::RETRY_AFTER};
 use tokio::task::JoinSet;
 
-use crate::support::socket_server::{Protocol, Server, Work, in_time, on_both_protocols, until};
+use crate::support::{
+    must_come,
+    socket_server::{Protocol, Server, Work, on_both_protocols, until},
+};
 
 on_both_protocols! {
     ten_at_once_are_five_answers_and_five_rejections
@@ -51,7 +54,7 @@ async fn ten_at_once(protocol: Protocol, payments: &Bulkhead, work: &Work, app: 
 
     // Nothing that was admitted has ended, and yet five are answered.
     for _ in 0..5 {
-        let answer = in_time(answers.join_next()).await.unwrap().unwrap();
+        let answer = must_come(answers.join_next()).await.unwrap().unwrap();
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()[RETRY_AFTER], "1");
     }
@@ -60,7 +63,7 @@ async fn ten_at_once(protocol: Protocol, payments: &Bulkhead, work: &Work, app: 
 
     work.end(5);
     for _ in 0..5 {
-        let answer = in_time(answers.join_next()).await.unwrap().unwrap();
+        let answer = must_come(answers.join_next()).await.unwrap().unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         assert!(!answer.headers().contains_key(RETRY_AFTER));
     }
@@ -96,7 +99,7 @@ async fn methods_and_routers_share_one_bulkhead(protocol: Protocol) {
     until(&payments, |now| now.totals.queued == 10).await;
     for _ in 0..12 {
         work.end(1);
-        assert_eq!(in_time(answers.join_next()).await.unwrap().unwrap(), StatusCode::OK);
+        assert_eq!(must_come(answers.join_next()).await.unwrap().unwrap(), StatusCode::OK);
     }
     let status = payments.status();
     assert_eq!((status.totals.finished, status.used, status.peaks.used), (12, 0, 2));
@@ -141,8 +144,8 @@ async fn a_client_that_disconnects_in_line_leaves_it_at_once(protocol: Protocol)
     let next = tokio::spawn(async move { next.get("/pay").await.status() });
     until(&payments, |now| now.waiting == 1).await;
     work.end(2);
-    assert_eq!(in_time(running).await.unwrap(), StatusCode::OK);
-    assert_eq!(in_time(next).await.unwrap(), StatusCode::OK);
+    assert_eq!(must_come(running).await.unwrap(), StatusCode::OK);
+    assert_eq!(must_come(next).await.unwrap(), StatusCode::OK);
     assert_eq!(payments.status().totals.finished, 2, "the one that left has not run");
 }
 
@@ -159,7 +162,7 @@ async fn a_client_that_disconnects_while_its_handler_runs_gives_the_slot_back(pr
     gone.abort();
     until(&payments, |now| now.totals.admitted_from_queue == 1).await;
     work.end(1);
-    assert_eq!(in_time(next).await.unwrap(), StatusCode::OK);
+    assert_eq!(must_come(next).await.unwrap(), StatusCode::OK);
     let status = payments.status();
     assert_eq!((status.used, status.totals.finished, work.peak()), (0, 2, 1));
 }
@@ -173,7 +176,7 @@ async fn closing_answers_those_in_line_and_lets_those_running_finish(protocol: P
         until(&payments, |now| now.waiting == 1).await;
         let closed = payments.close_and_wait();
         work.end(1);
-        in_time(closed).await;
+        must_come(closed).await;
     };
     let (one, other, ()) = tokio::join!(running.get("/pay"), waiting.get("/pay"), close);
     let mut answers = [one.status(), other.status()];

@@ -16,14 +16,10 @@ use bulklink::{Bulkhead, BulkheadError, BulkheadLayer, Rejection, RejectionReaso
 use http::{Request, Response, StatusCode, header::RETRY_AFTER};
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-use crate::support::http_service::{answer, request, shop};
-
-/// A bulkhead that rejects everybody as saturated while the slot is held.
-fn full() -> (Bulkhead, bulklink::Slot) {
-    let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
-    let slot = payments.slot_now().unwrap();
-    (payments, slot)
-}
+use crate::support::{
+    full,
+    http_service::{answer, request, shop},
+};
 
 struct Body(Arc<AtomicBool>);
 
@@ -35,7 +31,7 @@ impl Drop for Body {
 
 #[tokio::test]
 async fn a_closure_answers_with_the_rejection_and_a_request_without_its_body() {
-    let (payments, _slot) = full();
+    let (payments, _slot) = full(0);
     let body_is_dropped = Arc::new(AtomicBool::new(false));
     let seen = body_is_dropped.clone();
     let layer = BulkheadLayer::new(&payments).on_reject(move |rejection, request: Request<()>| {
@@ -64,7 +60,7 @@ async fn a_closure_answers_with_the_rejection_and_a_request_without_its_body() {
 
 #[tokio::test]
 async fn a_closure_given_again_replaces_the_first_and_error_and_response_replace_each_other() {
-    let (payments, _slot) = full();
+    let (payments, _slot) = full(0);
     let with = |status: u16| {
         move |_: Rejection, _: Request<()>| Response::builder().status(status).body(()).unwrap()
     };
@@ -75,7 +71,7 @@ async fn a_closure_given_again_replaces_the_first_and_error_and_response_replace
 
 #[tokio::test]
 async fn the_retry_hint_is_sent_in_whole_seconds_rounded_up() {
-    let (payments, _slot) = full();
+    let (payments, _slot) = full(0);
     for (hint, told) in [(0, "0"), (1, "1"), (999, "1"), (1_000, "1"), (1_001, "2"), (90_000, "90")]
     {
         let hint = Duration::from_millis(hint);
@@ -89,7 +85,7 @@ async fn the_retry_hint_is_sent_in_whole_seconds_rounded_up() {
 
 #[tokio::test]
 async fn the_retry_hint_reaches_closures_and_errors_unless_the_bulkhead_is_closed() {
-    let (payments, _slot) = full();
+    let (payments, _slot) = full(0);
     let hint = Duration::from_secs(7);
     let layer = BulkheadLayer::new(&payments).retry_after(hint);
     let told = layer.clone().on_reject(move |rejection, _| {
@@ -114,7 +110,7 @@ fn sources<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static
 
 #[tokio::test]
 async fn an_error_has_the_rejection_in_its_chain() {
-    let (payments, _slot) = full();
+    let (payments, _slot) = full(0);
     let inner = tower::service_fn(|request: u64| ready(Ok::<_, io::Error>(request)));
     let error =
         BulkheadLayer::new(&payments).into_error().layer(inner).oneshot(1).await.unwrap_err();
@@ -154,7 +150,7 @@ async fn without_into_error_the_error_is_the_inner_services_own() {
 
 #[tokio::test]
 async fn boxed_errors_pass_through_towers_own_middleware() {
-    let (payments, _slot) = full();
+    let (payments, _slot) = full(0);
     let inner = tower::service_fn(|request: u64| ready(Ok::<_, BoxError>(request)));
     let service = BulkheadLayer::new(&payments).into_error().layer(inner);
     let mut buffer = tower::buffer::Buffer::new(service.map_err(BulkheadError::into_boxed), 1);
@@ -165,7 +161,7 @@ async fn boxed_errors_pass_through_towers_own_middleware() {
 
 #[tokio::test]
 async fn the_largest_retry_hint_is_sent_as_the_largest_number_of_seconds() {
-    let (payments, _slot) = full();
+    let (payments, _slot) = full(0);
     let layer = BulkheadLayer::new(&payments).retry_after(Duration::MAX);
     let response = answer(&layer, request()).await;
     assert_eq!(response.headers()[RETRY_AFTER], u64::MAX.to_string());

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
 use tower::{Layer, Service, ServiceExt};
 
-use super::contracts::harness::in_paused_time;
+use crate::support::in_paused_time;
 
 type Customer = char;
 

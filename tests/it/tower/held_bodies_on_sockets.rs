@@ -15,7 +15,10 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use tonic::codegen::tokio_stream;
 
-use crate::support::socket_server::{Protocol, Server, in_time, on_both_protocols, until};
+use crate::support::{
+    must_come,
+    socket_server::{Protocol, Server, on_both_protocols, until},
+};
 
 on_both_protocols! {
     a_slow_reader_keeps_its_slot
@@ -53,14 +56,14 @@ async fn a_slow_reader_keeps_its_slot(protocol: Protocol) {
     let mut slow = server.connect(protocol).await;
     let mut response = slow.get("/file").await;
     assert_eq!(response.status(), StatusCode::OK);
-    in_time(response.body_mut().frame()).await.unwrap().unwrap();
+    must_come(response.body_mut().frame()).await.unwrap().unwrap();
 
     let refused = server.connect(protocol).await.get("/file").await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(downloads.status().used, 1);
     assert!(sent.load(Ordering::SeqCst) < FRAMES, "the reader is behind");
 
-    in_time(response.into_body().collect()).await.unwrap();
+    must_come(response.into_body().collect()).await.unwrap();
     until(&downloads, |now| now.used == 0).await;
     assert_eq!(sent.load(Ordering::SeqCst), FRAMES);
     assert_eq!(downloads.status().totals.finished, 1);

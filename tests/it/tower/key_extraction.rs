@@ -14,7 +14,10 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service};
 use tower_test::mock::Spawn;
 
-use crate::support::http_service::{WebLayer, answer, request, shop, with_header};
+use crate::support::{
+    assert_panics,
+    http_service::{WebLayer, answer, request, shop, with_header},
+};
 
 fn customers<K>() -> PartitionedBulkhead<K>
 where
@@ -174,7 +177,7 @@ fn an_extractor_or_a_parser_that_panics_loses_nothing() {
     let key = |request: &Request<()>| (request.uri().path() == "/order").then(|| panic!("whose?"));
     let mut service = PartitionedBulkheadLayer::new(&customers, key).layer(shop());
     let request = request().body(()).unwrap();
-    assert!(catch_unwind(AssertUnwindSafe(|| service.call(request))).is_err());
+    assert_panics(|| service.call(request));
     let status = customers.status();
     assert_eq!((status.in_flight, status.waiting, status.active_partitions), (0, 0, 0));
 }

@@ -1,7 +1,5 @@
 //! Headers and extractors that are wrong: the request may fail, and nothing is lost.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use bulklink::{
     Bulkhead, BulkheadLayer, ContentLengthCost, CostExtractor, Deadline, DeadlineSource,
     GrpcTimeout, HeaderTimeout, WeightedBulkhead, WeightedBulkheadLayer,
@@ -11,7 +9,11 @@ use proptest::prelude::*;
 use tokio_test::{assert_ready_ok, task};
 use tower::{Layer, Service};
 
-use crate::support::http_service::{answer, request, shop, with_header};
+use crate::support::{
+    assert_panics,
+    http_service::{answer, request, shop, with_header},
+    in_paused_time, panics,
+};
 
 fn uploads() -> WeightedBulkhead {
     WeightedBulkhead::builder("uploads").capacity(4).build().unwrap()
@@ -58,13 +60,13 @@ async fn an_absurd_content_length_is_too_large_and_costs_nothing() {
 
 #[test]
 fn a_unit_of_no_bytes_is_refused() {
-    assert!(catch_unwind(|| ContentLengthCost::per(0)).is_err());
+    assert_panics(|| ContentLengthCost::per(0));
 }
 
 #[test]
 fn a_header_source_without_a_name_is_refused() {
     for name in ["", "not a name", "ümlaut", "a:b"] {
-        assert!(catch_unwind(|| HeaderTimeout::millis(name)).is_err(), "{name}");
+        assert!(panics(|| HeaderTimeout::millis(name)), "{name}");
     }
 }
 
@@ -112,10 +114,6 @@ fn a_deadline_source_a_bypass_or_a_mapping_that_panics_loses_nothing() {
     assert_eq!((payments.status().used, payments.status().totals.abandoned), (0, 1));
 }
 
-fn assert_panics<T>(action: impl FnOnce() -> T) {
-    assert!(catch_unwind(AssertUnwindSafe(action)).is_err(), "there was no panic");
-}
-
 /// What `grpc-timeout` says by its specification: at most 8 digits and a unit.
 fn nanoseconds(text: &[u8]) -> Option<u128> {
     let (unit, digits) = text.split_last()?;
@@ -136,11 +134,10 @@ fn nanoseconds(text: &[u8]) -> Option<u128> {
 proptest! {
     #[test]
     fn any_grpc_timeout_is_read_as_specified(value in "[0-9]{0,10}[HMSmunx]?|[ -~]{0,4}") {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_time().start_paused(true).build().unwrap();
-        let _entered = runtime.enter();
         let request = with_header("grpc-timeout", &*value).body(()).unwrap();
-        let remaining = GrpcTimeout.deadline(&request).map(|it| it.remaining().as_nanos());
+        let remaining = in_paused_time(async {
+            GrpcTimeout.deadline(&request).map(|it| it.remaining().as_nanos())
+        });
         prop_assert_eq!(remaining, nanoseconds(value.as_bytes()));
     }
 

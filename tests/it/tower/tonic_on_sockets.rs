@@ -15,7 +15,8 @@ use tonic::{
 
 use crate::support::{
     grpc_service::{Echo, GrpcServer, SAY, hello},
-    socket_server::{Client, Protocol, Server, Work, in_time, until},
+    must_come,
+    socket_server::{Client, Protocol, Server, Work, until},
 };
 
 fn bulkhead() -> Bulkhead {
@@ -43,7 +44,7 @@ async fn a_full_bulkhead_is_unavailable() {
     let status = client.clone().say(hello()).await.unwrap_err();
     assert_told(&status, Code::Unavailable, SATURATED);
     work.end(1);
-    assert_eq!(in_time(running).await.unwrap().unwrap(), "hello");
+    assert_eq!(must_come(running).await.unwrap().unwrap(), "hello");
     assert_eq!((echo.status().used, echo.status().totals.finished), (0, 1));
 
     echo.close();
@@ -88,7 +89,7 @@ async fn a_customer_over_its_share_is_resource_exhausted_and_no_other_customer()
     work.begun(1).await;
     assert_told(&of("1").await.unwrap_err(), Code::ResourceExhausted, SATURATED);
     work.end(1);
-    in_time(running).await.unwrap().unwrap();
+    must_come(running).await.unwrap().unwrap();
     work.end(1);
     assert_eq!(of("2").await.unwrap(), "hello");
     let status = of("no number").await.unwrap_err();
@@ -158,9 +159,9 @@ async fn a_stream_holds_its_slot_to_the_end_with_hold_body() {
         let status = client.count(1).await.unwrap_err();
         assert_told(&status, Code::Unavailable, SATURATED);
         work.end(1);
-        assert_eq!(in_time(numbers.message()).await.unwrap().unwrap(), number);
+        assert_eq!(must_come(numbers.message()).await.unwrap().unwrap(), number);
     }
-    assert_eq!(in_time(numbers.message()).await.unwrap(), None);
+    assert_eq!(must_come(numbers.message()).await.unwrap(), None);
     until(&echo, |now| now.used == 0).await;
 
     let forsaken = client.count(3).await.unwrap();
@@ -180,5 +181,5 @@ async fn without_hold_body_a_stream_gives_its_slot_back_when_it_begins() {
     let mut numbers = client.count(1).await.unwrap();
     assert_eq!((echo.status().used, echo.status().totals.finished), (0, 1));
     work.end(1);
-    assert_eq!(in_time(numbers.message()).await.unwrap().unwrap(), "1");
+    assert_eq!(must_come(numbers.message()).await.unwrap().unwrap(), "1");
 }

@@ -6,7 +6,7 @@ use bulklink::{Admission, RejectionReason, ResizeError, Slot, WeightedBulkhead};
 use proptest::prelude::*;
 use tokio_test::task::Spawn;
 
-use crate::support::{assert_identities, weighted};
+use crate::support::{assert_identities, cases, weighted};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -247,7 +247,7 @@ fn compare(capacity: usize, room: usize, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::support::cases(2_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..cases(2_000) })]
 
     #[test]
     fn weighted_bulkheads_follow_the_table_of_admission(

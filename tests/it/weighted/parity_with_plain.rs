@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 use tokio_test::task::{self, Spawn};
 
-use crate::support::{Log, assert_identities};
+use crate::support::{Log, assert_identities, cases, in_paused_time};
 
 /// One step of a sequence. Numbers choose among what there is.
 #[derive(Clone, Debug)]
@@ -229,7 +229,7 @@ async fn compare(parallelism: usize, room: usize, limit: Option<u64>, steps: &[S
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::support::cases(2_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..cases(2_000) })]
 
     #[test]
     fn a_weighted_bulkhead_with_unit_costs_behaves_like_a_plain_one(
@@ -238,11 +238,6 @@ proptest! {
         limit in proptest::option::of(1u64..4),
         steps in proptest::collection::vec(step(), 1..50),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(compare(parallelism, room, limit, &steps));
+        in_paused_time(compare(parallelism, room, limit, &steps));
     }
 }

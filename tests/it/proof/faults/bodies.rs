@@ -12,8 +12,8 @@ use http_body::{Body, Frame};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, service_fn};
 
-use super::{Switch, panics};
-use crate::support::{assert_nothing_left, bulkhead, checked_status};
+use super::Switch;
+use crate::support::{assert_nothing_left, bulkhead, checked_status, panics};
 
 /// A body without an end that fails where it is told to.
 #[derive(Clone, Default)]

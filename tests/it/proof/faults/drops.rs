@@ -5,21 +5,16 @@ use std::{
     thread,
 };
 
-use bulklink::{Bulkhead, EventKind, PartitionLimits, PartitionedBulkhead, Slot, Subscription};
+use bulklink::{EventKind, PartitionLimits, PartitionedBulkhead, Slot, Subscription};
 use tokio_test::{assert_pending, task};
 
 use super::{
     Switch,
     keys::{Key, assert_whole, customers},
-    panics,
 };
-use crate::support::{Hook, assert_nothing_left, bulkhead, checked_status, poll_with};
-
-fn full(room: usize) -> (Bulkhead, Slot) {
-    let bulkhead = bulkhead(1, room);
-    let slot = bulkhead.slot_now().unwrap();
-    (bulkhead, slot)
-}
+use crate::support::{
+    Hook, assert_nothing_left, bulkhead, checked_status, full, panics, poll_with,
+};
 
 /// Lets a slot go when it is cloned, and panics when it is dropped.
 fn releasing(slot: Arc<Mutex<Option<Slot>>>, armed: Switch) -> std::task::Waker {

@@ -7,8 +7,8 @@ use std::sync::{
 
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use super::{Switch, drops::Bomb, fault, panics};
-use crate::support::{assert_nothing_left, bulkhead, checked_status};
+use super::{Switch, drops::Bomb, fault};
+use crate::support::{assert_nothing_left, bulkhead, checked_status, panics};
 
 #[test]
 fn handlers_that_panic_on_every_event_lose_nothing() {

@@ -5,7 +5,8 @@ use std::hash::{Hash, Hasher};
 use bulklink::{PartitionLimits, PartitionedBulkhead};
 use tokio_test::{assert_pending, task};
 
-use super::{Switch, fault, panics};
+use super::{Switch, fault};
+use crate::support::panics;
 
 /// A key that fails in one place.
 #[derive(Default)]

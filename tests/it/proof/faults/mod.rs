@@ -2,7 +2,7 @@
 //! is wedged.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,11 +20,6 @@ mod wakers;
 /// A panic without its message, which would only be noise here.
 fn fault() -> ! {
     resume_unwind(Box::new("fault"))
-}
-
-/// Whether this panicked.
-fn panics<T>(code: impl FnOnce() -> T) -> bool {
-    catch_unwind(AssertUnwindSafe(code)).is_err()
 }
 
 /// Whether there is a fault now.

@@ -8,8 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use super::panics;
-use crate::support::{assert_identities, assert_nothing_left, bulkhead};
+use crate::support::{assert_identities, assert_nothing_left, bulkhead, panics};
 
 fn threads() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()

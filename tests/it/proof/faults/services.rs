@@ -17,9 +17,8 @@ use tower::{Layer, Service};
 use super::{
     Switch,
     keys::{self, Key, assert_whole},
-    panics,
 };
-use crate::support::{assert_nothing_left, bulkhead, checked_status};
+use crate::support::{assert_nothing_left, bulkhead, checked_status, panics};
 
 /// Fails where it is told to.
 #[derive(Default)]

@@ -1,16 +1,11 @@
 //! Wakers that panic when they are cloned, woken or dropped, also after letting a slot go.
 
-use bulklink::{Bulkhead, Slot};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
-use super::{Switch, fault, panics};
-use crate::support::{Hook, Wakes, assert_nothing_left, bulkhead, checked_status, poll_with};
-
-fn full(room: usize) -> (Bulkhead, Slot) {
-    let bulkhead = bulkhead(1, room);
-    let slot = bulkhead.slot_now().unwrap();
-    (bulkhead, slot)
-}
+use super::{Switch, fault};
+use crate::support::{
+    Hook, Wakes, assert_nothing_left, bulkhead, checked_status, full, panics, poll_with,
+};
 
 #[test]
 fn a_clone_that_panics_as_its_operation_joins_leaves_nothing_in_line() {

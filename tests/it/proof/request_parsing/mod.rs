@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use proptest::prelude::*;
 
 use self::checks::TARGETS;
-use super::{cases, on_paused_time};
+use super::on_paused_time;
+use crate::support::cases;
 
 mod checks;
 

@@ -1,7 +1,6 @@
 //! What the situations are played with: a mock behind a row, and services that panic.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -35,17 +34,6 @@ pub(super) fn answer(mock: &mut Mock) -> Request {
 /// No request has reached the mock.
 pub(super) fn assert_untouched(mock: &mut Mock) {
     assert!(!matches!(mock.poll_request(), Poll::Ready(Some(_))), "a request reached the mock");
-}
-
-/// Runs `action`, which must panic.
-pub(super) fn assert_panics<T>(action: impl FnOnce() -> T) {
-    assert!(catch_unwind(AssertUnwindSafe(action)).is_err(), "there was no panic");
-}
-
-/// Runs what needs a runtime; its time stands still unless nothing else is left to do.
-pub(in crate::tower) fn in_paused_time<F: Future>(test: F) -> F::Output {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().start_paused(true).build().unwrap().block_on(test)
 }
 
 /// Lets the other tasks of this thread run until `reached` says so.

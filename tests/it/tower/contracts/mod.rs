@@ -4,7 +4,7 @@
 //! Three rows wait in readiness and three per request; a situation is written once for each of the
 //! two ways.
 
-pub(super) mod harness;
+mod harness;
 mod layer_kinds;
 mod per_request;
 mod readiness;

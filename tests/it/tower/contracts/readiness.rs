@@ -4,9 +4,12 @@ use bulklink::RejectionReason;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower_test::mock::Spawn;
 
-use super::harness::{Panicking, Panics, answer, assert_panics, assert_untouched, set_up};
+use super::harness::{Panicking, Panics, answer, assert_untouched, set_up};
 pub(super) use super::tower_middleware::readiness::*;
-use crate::tower::contracts::layer_kinds::{LayerKind, echo};
+use crate::{
+    support::assert_panics,
+    tower::contracts::layer_kinds::{LayerKind, echo},
+};
 
 pub(super) fn ready_then_call<R: LayerKind>() {
     let (row, mut handle, mut mock) = set_up::<R>(1, 1);

@@ -10,9 +10,12 @@ use tower::{
 use tower_test::mock::Spawn;
 
 use super::{balance, inside};
-use crate::tower::{
-    contracts::harness::{answer, assert_untouched, in_paused_time, until},
-    contracts::layer_kinds::{LayerKind, Request},
+use crate::{
+    support::in_paused_time,
+    tower::{
+        contracts::harness::{answer, assert_untouched, until},
+        contracts::layer_kinds::{LayerKind, Request},
+    },
 };
 
 pub(in crate::tower::contracts) fn buffer_outside<R: LayerKind>() {

@@ -1,0 +1,84 @@
+//! What holds in every status, whatever has happened before.
+
+use bulklink::{Bulkhead, BulkheadStatus, PartitionedStatus};
+
+/// What holds in every snapshot of every kind of bulkhead.
+#[track_caller]
+pub(crate) fn assert_identities(status: &BulkheadStatus) {
+    let (totals, peaks) = (&status.totals, &status.peaks);
+    let in_flight = status.in_flight as u64;
+    assert_eq!(totals.admitted, in_flight + totals.finished + totals.abandoned, "{status:?}");
+    let used = status.used as u64;
+    let units = used + totals.finished_units + totals.abandoned_units;
+    assert_eq!(totals.admitted_units, units, "{status:?}");
+    let left = totals.admitted_from_queue
+        + totals.expired
+        + totals.cancelled
+        + totals.closed_while_waiting;
+    assert_eq!(totals.queued, status.waiting as u64 + left, "{status:?}");
+    assert_eq!(totals.settled_waiting(), left, "{status:?}");
+    if status.waiting > 0 {
+        // The others in line need at least one unit each, so this is the most the head can need.
+        let head = status.waiting_units - (status.waiting - 1);
+        assert!(status.free() < head, "the head of the line fits: {status:?}");
+    }
+    assert!(status.waiting <= status.waiting_room, "{status:?}");
+    assert!(!status.is_closed || status.waiting == 0, "{status:?}");
+    assert!(totals.admitted_from_queue <= totals.admitted, "{status:?}");
+    assert!(status.used <= peaks.used && status.in_flight <= peaks.in_flight, "{status:?}");
+    assert!(status.waiting <= peaks.waiting, "{status:?}");
+    assert!(status.waiting_units <= peaks.waiting_units, "{status:?}");
+    assert!(peaks.wait <= totals.wait_time, "{status:?}");
+    assert!(totals.admitted_from_queue > 0 || totals.wait_time.is_zero(), "{status:?}");
+}
+
+/// The status of a plain bulkhead, in which every operation has one unit, after checking that
+/// everything holds that must.
+#[track_caller]
+pub(crate) fn checked_status(bulkhead: &Bulkhead) -> BulkheadStatus {
+    let status = bulkhead.status();
+    assert_plain(&status);
+    status
+}
+
+/// What holds in every snapshot of a plain bulkhead.
+#[track_caller]
+pub(crate) fn assert_plain(status: &BulkheadStatus) {
+    assert_identities(status);
+    let (totals, peaks) = (&status.totals, &status.peaks);
+    assert_eq!((status.used, status.waiting_units), (status.in_flight, status.waiting));
+    assert_eq!((peaks.used, peaks.waiting_units), (peaks.in_flight, peaks.waiting));
+    assert_eq!(totals.admitted_units, totals.admitted);
+    assert_eq!(totals.admitted_from_queue_units, totals.admitted_from_queue);
+    assert_eq!(totals.abandoned_units, totals.abandoned);
+    assert_eq!(totals.queued_units, totals.queued);
+    assert_eq!(totals.finished_units, totals.finished);
+}
+
+/// Nothing runs, nothing waits, and every unit can be taken again.
+#[track_caller]
+pub(crate) fn assert_nothing_left(bulkhead: &Bulkhead) {
+    let status = checked_status(bulkhead);
+    assert_eq!((status.used, status.in_flight, status.waiting), (0, 0, 0), "{status:?}");
+    if !status.is_closed {
+        let all: Vec<_> = (0..status.capacity).map(|_| bulkhead.slot_now().unwrap()).collect();
+        assert!(bulkhead.slot_now().is_err(), "more slots than capacity");
+        drop(all);
+        assert_eq!(checked_status(bulkhead).used, 0);
+    }
+}
+
+/// What holds in every status of all partitions together.
+#[track_caller]
+pub(crate) fn assert_all_consistent(status: &PartitionedStatus) {
+    let totals = &status.totals;
+    let in_flight = status.in_flight as u64;
+    assert_eq!(totals.admitted, in_flight + totals.finished + totals.abandoned, "{status:?}");
+    assert_eq!(totals.admitted_units, totals.admitted, "{status:?}");
+    assert_eq!(totals.queued, status.waiting as u64 + totals.settled_waiting(), "{status:?}");
+    assert_eq!(status.created, status.partitions as u64 + status.evicted + status.discarded);
+    assert!(status.partitions <= status.max_partitions, "{} partitions", status.partitions);
+    assert!(status.peak_partitions <= status.max_partitions, "{}", status.peak_partitions);
+    assert!(status.active_partitions <= status.partitions);
+    assert!(status.peak_partitions >= status.partitions);
+}
