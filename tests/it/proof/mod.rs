@@ -1,5 +1,5 @@
-//! The proof: references that the crate is compared with, storms that it is left out in, and faults
-//! that it has to survive. What each part is for is told in docs/reliability.md.
+//! The proof: random sequences against a reference, stress, mass cancellation, bounds, and faults in user
+//! code. docs/reliability.md explains what each part is for.
 
 mod bounds;
 mod bulkhead_driver;

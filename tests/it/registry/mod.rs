@@ -1,4 +1,4 @@
-//! The registry: registration under a label, the layers it hands out, and shutdown.
+//! The registry: registration under a label, the layers it creates, and shutdown.
 
 mod layers;
 mod registration;
