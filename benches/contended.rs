@@ -9,17 +9,17 @@ mod cases;
 use self::cases::{
     LIMIT, compare,
     handover::{self, On},
-    threads,
+    two_threads,
 };
 
 fn main() {
     let criterion = &mut cases::criterion();
-    let two = vec![threads::slot_now(), threads::tokio_try_acquire_owned()];
+    let two = vec![two_threads::slot_now(), two_threads::tokio_try_acquire_owned()];
     compare(criterion, "two threads", two);
     compare(
         criterion,
         "two threads, hot keys",
-        vec![threads::hot_keys(), threads::dashmap_hot_keys()],
+        vec![two_threads::hot_keys(), two_threads::dashmap_hot_keys()],
     );
     for (on, name) in [(On::CurrentThread, "current thread"), (On::TwoWorkers, "two workers")] {
         let cases = vec![

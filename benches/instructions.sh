@@ -5,8 +5,8 @@
 #   benches/instructions.sh [NAME..]
 set -eu
 cd "$(dirname "$0")/.."
-program=$(cargo build --quiet --profile bench --bench once --message-format json |
-    sed -n 's/.*"executable":"\([^"]*once[^"]*\)".*/\1/p' | tail -n 1)
+program=$(cargo build --quiet --profile bench --bench single_case --message-format json |
+    sed -n 's/.*"executable":"\([^"]*single_case[^"]*\)".*/\1/p' | tail -n 1)
 count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" --once "$1" "$2" 2>&1 |
         sed -n 's/.*Collected : \([0-9]*\).*/\1/p'

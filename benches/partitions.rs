@@ -6,7 +6,7 @@ mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]
 mod cases;
 
-use self::cases::{compare, partition::*};
+use self::cases::{compare, partitions::*};
 
 fn main() {
     let criterion = &mut cases::criterion();

@@ -4,14 +4,14 @@
 //! Ours and the peer's case of a pair do the same work: the same inner service, runtime, number of
 //! operations and threads, everything built before the clock starts.
 
-pub(crate) mod bare;
-pub(crate) mod direct;
+pub(crate) mod baseline;
+pub(crate) mod cancellation;
 pub(crate) mod growth;
 pub(crate) mod handover;
-pub(crate) mod hostile;
 pub(crate) mod layer;
-pub(crate) mod partition;
-pub(crate) mod threads;
+pub(crate) mod partitions;
+pub(crate) mod two_threads;
+pub(crate) mod uncontended;
 
 use std::{
     hint::black_box,

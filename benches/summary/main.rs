@@ -11,8 +11,8 @@ mod alloc;
 #[path = "../cases/mod.rs"]
 mod cases;
 mod counts;
-mod rounds;
-mod table;
+mod measure;
+mod report;
 mod targets;
 
 use std::{env, process::ExitCode};
@@ -34,14 +34,14 @@ fn main() -> ExitCode {
         .filter(|target| is_chosen(target.number))
         .map(|target| {
             let outcome = target.measure();
-            table::print_progress(&outcome);
+            report::print_progress(&outcome);
             outcome
         })
         .collect();
     let counted: Vec<_> = if chosen.is_empty() { counts::all() } else { Vec::new() };
     let limits = targets::physical_limits();
-    table::print(&measured, &counted, limits);
-    match table::write_json(&measured, &counted, limits) {
+    report::print(&measured, &counted, limits);
+    match report::write_json(&measured, &counted, limits) {
         Ok(path) => {
             println!("\nwritten to {}", path.display());
             ExitCode::SUCCESS

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::{
     cases::{
-        Case, LIMIT, bare, direct,
+        Case, LIMIT, baseline,
         handover::{self, On},
-        layer, partition, threads,
+        layer, partitions, two_threads, uncontended,
     },
-    rounds::{self, LONG, Measured, SHORT},
+    measure::{self, LONG, Measured, SHORT},
 };
 
 /// A comparison, and the most that the ratio may be if there is a target for it.
@@ -47,9 +47,9 @@ impl Target {
         let (ours, peers) = ((self.ours)(), (self.peers)());
         let peer = peers.name;
         let Self { number, work, at_most, rounds: Rounds { length, count, on_two }, .. } = *self;
-        let round_trip = || on_two.then(|| rounds::fastest(threads::round_trip(), 21));
+        let round_trip = || on_two.then(|| measure::fastest(two_threads::round_trip(), 21));
         let before = round_trip();
-        let measured = rounds::compare(ours, peers, length, count);
+        let measured = measure::compare(ours, peers, length, count);
         let round_trips = before.zip(round_trip());
         Outcome { number, work, peer, at_most, measured, round_trips }
     }
@@ -74,8 +74,8 @@ pub(crate) struct Limits {
 
 pub(crate) fn physical_limits() -> Limits {
     Limits {
-        exchange: rounds::fastest(direct::physical_limit(), 101),
-        clock: rounds::fastest(direct::clock(), 101),
+        exchange: measure::fastest(uncontended::physical_limit(), 101),
+        clock: measure::fastest(uncontended::clock(), 101),
     }
 }
 
@@ -90,23 +90,23 @@ pub(crate) fn all() -> Vec<Target> {
         Target { number, work, at_most, rounds, ours, peers }
     };
     vec![
-        target("1", "slot_now() + drop", Some(0.75), SINGLE, direct::slot_now, direct::tokio_try_acquire_owned),
-        target("1a", "slot_now() + drop", None, SINGLE, direct::slot_now, direct::tokio_try_acquire),
-        target("2", "execute(ready future)", Some(0.50), SINGLE, direct::execute, direct::tokio_acquire),
-        target("2a", "slot().await + drop", None, SINGLE, direct::slot, direct::tokio_acquire_owned),
+        target("1", "slot_now() + drop", Some(0.75), SINGLE, uncontended::slot_now, uncontended::tokio_try_acquire_owned),
+        target("1a", "slot_now() + drop", None, SINGLE, uncontended::slot_now, uncontended::tokio_try_acquire),
+        target("2", "execute(ready future)", Some(0.50), SINGLE, uncontended::execute, uncontended::tokio_acquire),
+        target("2a", "slot().await + drop", None, SINGLE, uncontended::slot, uncontended::tokio_acquire_owned),
         target("3", "layer: clone + oneshot", Some(0.85), SINGLE, layer::plain, layer::concurrency_limit),
         target("3a", "layer, per request", None, SINGLE, layer::per_request, layer::concurrency_limit),
         target("4", "layer: clone + oneshot", Some(0.45), SINGLE, layer::plain, layer::tower_stack),
         target("5", "layer: clone + oneshot", Some(0.15), SINGLE, layer::plain, layer::resilience_waiting),
         target("5a", "layer: clone + oneshot", None, SINGLE, layer::plain, layer::resilience_backpressure),
-        target("6", "slot_now() + drop, two threads", Some(0.70), PAIR, threads::slot_now, threads::tokio_try_acquire_owned),
-        target("6a", "slot_now() + drop, two threads", None, PAIR, threads::slot_now, bare::word),
+        target("6", "slot_now() + drop, two threads", Some(0.70), PAIR, two_threads::slot_now, two_threads::tokio_try_acquire_owned),
+        target("6a", "slot_now() + drop, two threads", None, PAIR, two_threads::slot_now, baseline::word),
         target("7", "hand-over, wait limit, current thread", Some(0.85), CROWD,
             || handover::execute(On::CurrentThread, Some(LIMIT)), || handover::tokio_timeout_acquire(On::CurrentThread)),
         target("7", "hand-over, wait limit, two workers", Some(0.85), PAIR,
             || handover::execute(On::TwoWorkers, Some(LIMIT)), || handover::tokio_timeout_acquire(On::TwoWorkers)),
         target("7a", "bare queue, timed, no limit, two workers", None, PAIR,
-            || bare::handover(On::TwoWorkers), || handover::tokio_timeout_acquire(On::TwoWorkers)),
+            || baseline::handover(On::TwoWorkers), || handover::tokio_timeout_acquire(On::TwoWorkers)),
         target("8", "hand-over, no limit, current thread", Some(1.15), CROWD,
             || handover::execute(On::CurrentThread, None), || handover::tokio_acquire(On::CurrentThread)),
         target("8", "hand-over, no limit, two workers", Some(1.15), PAIR,
@@ -116,37 +116,37 @@ pub(crate) fn all() -> Vec<Target> {
         target("8b", "tokio acquire(), timed, current thread", None, CROWD,
             || handover::tokio_acquire_timed(On::CurrentThread), || handover::tokio_acquire(On::CurrentThread)),
         target("8c", "bare queue, timed, current thread", None, CROWD,
-            || bare::handover(On::CurrentThread), || handover::tokio_acquire(On::CurrentThread)),
+            || baseline::handover(On::CurrentThread), || handover::tokio_acquire(On::CurrentThread)),
         target("8c", "bare queue, timed, two workers", None, PAIR,
-            || bare::handover(On::TwoWorkers), || handover::tokio_acquire(On::TwoWorkers)),
+            || baseline::handover(On::TwoWorkers), || handover::tokio_acquire(On::TwoWorkers)),
         target("8d", "hand-over, no limit, current thread", None, CROWD,
-            || handover::execute(On::CurrentThread, None), || bare::handover(On::CurrentThread)),
+            || handover::execute(On::CurrentThread, None), || baseline::handover(On::CurrentThread)),
         target("9", "layer: rejection when full", Some(0.50), SINGLE, layer::plain_rejection, layer::tower_stack_rejection),
         target("9a", "layer: rejection when full", None, SINGLE, layer::plain_rejection, layer::load_shed_rejection),
         target("10", "partition hit, 100,000 keys", Some(1.20), SINGLE,
-            || partition::hit(100_000), || partition::dashmap_hit(100_000)),
+            || partitions::hit(100_000), || partitions::dashmap_hit(100_000)),
         target("10", "partition hit, 100 hot keys", Some(1.20), SINGLE,
-            || partition::hit(100), || partition::dashmap_hit(100)),
-        target("10a", "100 hot keys, two threads", None, PAIR, threads::hot_keys, threads::dashmap_hot_keys),
+            || partitions::hit(100), || partitions::dashmap_hit(100)),
+        target("10a", "100 hot keys, two threads", None, PAIR, two_threads::hot_keys, two_threads::dashmap_hot_keys),
         target("10b", "partition hit, 100,000 keys", None, SINGLE,
-            || partition::hit(100_000), || partition::dashmap_stamped_hit(100_000)),
+            || partitions::hit(100_000), || partitions::dashmap_stamped_hit(100_000)),
         target("10b", "partition hit, 100 hot keys", None, SINGLE,
-            || partition::hit(100), || partition::dashmap_stamped_hit(100)),
+            || partitions::hit(100), || partitions::dashmap_stamped_hit(100)),
         target("10c", "partition hit, 100,000 keys", None, SINGLE,
-            || partition::hit(100_000), || bare::ordered_hit(100_000)),
+            || partitions::hit(100_000), || baseline::ordered_hit(100_000)),
         target("10c", "partition hit, 100 hot keys", None, SINGLE,
-            || partition::hit(100), || bare::ordered_hit(100)),
+            || partitions::hit(100), || baseline::ordered_hit(100)),
         target("10d", "bare lock, table, clock, order, 100,000 keys", None, SINGLE,
-            || bare::ordered_hit(100_000), || partition::dashmap_hit(100_000)),
+            || baseline::ordered_hit(100_000), || partitions::dashmap_hit(100_000)),
         target("10d", "bare lock, table, clock, 100 hot keys", None, SINGLE,
-            || bare::hit(100), || partition::dashmap_hit(100)),
+            || baseline::hit(100), || partitions::dashmap_hit(100)),
         target("10e", "partition hit, kept forever, 100,000 keys", None, SINGLE,
-            || partition::hit_forever(100_000), || partition::dashmap_hit(100_000)),
+            || partitions::hit_forever(100_000), || partitions::dashmap_hit(100_000)),
         target("10e", "partition hit, kept forever, 100 hot keys", None, SINGLE,
-            || partition::hit_forever(100), || partition::dashmap_hit(100)),
+            || partitions::hit_forever(100), || partitions::dashmap_hit(100)),
         target("11", "weighted slot_now(4) + drop", Some(1.10), SINGLE,
-            direct::weighted_slot_now, direct::tokio_try_acquire_many_owned),
-        target("12", "status() every 10 us beside slot_now", Some(1.0 / 0.9), PAIR, threads::with_status, threads::without_status),
-        target("12a", "status() at 1 kHz beside slot_now", None, PAIR, threads::with_rare_status, threads::without_status),
+            uncontended::weighted_slot_now, uncontended::tokio_try_acquire_many_owned),
+        target("12", "status() every 10 us beside slot_now", Some(1.0 / 0.9), PAIR, two_threads::with_status, two_threads::without_status),
+        target("12a", "status() at 1 kHz beside slot_now", None, PAIR, two_threads::with_rare_status, two_threads::without_status),
     ]
 }

@@ -6,17 +6,17 @@ mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]
 mod cases;
 
-use self::cases::{compare, hostile, threads};
+use self::cases::{cancellation, compare, two_threads};
 
 fn main() {
     let criterion = &mut cases::criterion();
-    let storm = vec![hostile::cancellation(), hostile::tokio_cancellation()];
+    let storm = vec![cancellation::cancellation(), cancellation::tokio_cancellation()];
     compare(criterion, "cancellation storm", storm);
     let beside = vec![
-        threads::without_status(),
-        threads::with_rare_status(),
-        threads::with_status(),
-        threads::with_resizes(),
+        two_threads::without_status(),
+        two_threads::with_rare_status(),
+        two_threads::with_status(),
+        two_threads::with_resizes(),
     ];
     compare(criterion, "beside slot_now", beside);
     criterion.final_summary();

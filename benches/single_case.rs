@@ -10,25 +10,25 @@ mod cases;
 
 use std::{env, process::ExitCode};
 
-use self::cases::{Case, direct, handover, handover::On, layer, partition};
+use self::cases::{Case, handover, handover::On, layer, partitions, uncontended};
 
 type Make = fn() -> Case;
 
 const CASES: [(&str, Make); 15] = [
-    ("slot_now", direct::slot_now),
-    ("execute", direct::execute),
+    ("slot_now", uncontended::slot_now),
+    ("execute", uncontended::execute),
     ("layer", layer::plain),
     ("layer_per_request", layer::per_request),
-    ("partition_hit", || partition::hit(100)),
-    ("weighted_slot_now_4", direct::weighted_slot_now),
-    ("rejected_slot_now", direct::rejected_slot_now),
+    ("partition_hit", || partitions::hit(100)),
+    ("weighted_slot_now_4", uncontended::weighted_slot_now),
+    ("rejected_slot_now", uncontended::rejected_slot_now),
     ("rejected_layer", layer::plain_rejection),
     ("handover", || handover::execute(On::CurrentThread, None)),
-    ("tokio_try_acquire_owned", direct::tokio_try_acquire_owned),
-    ("tokio_acquire", direct::tokio_acquire),
+    ("tokio_try_acquire_owned", uncontended::tokio_try_acquire_owned),
+    ("tokio_acquire", uncontended::tokio_acquire),
     ("tower_concurrency_limit", layer::concurrency_limit),
     ("tower_stack_rejection", layer::tower_stack_rejection),
-    ("dashmap_hit", || partition::dashmap_hit(100)),
+    ("dashmap_hit", || partitions::dashmap_hit(100)),
     ("tokio_handover", || handover::tokio_acquire(On::CurrentThread)),
 ];
 

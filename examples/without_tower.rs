@@ -1,7 +1,7 @@
 //! Bulkheads without tower: slots, work that runs in one, and what a bulkhead tells of itself.
 //!
 //! ```text
-//! cargo run --example direct
+//! cargo run --example without_tower
 //! ```
 
 use std::{error::Error, time::Duration};

@@ -6,7 +6,7 @@ mod alloc;
 #[expect(dead_code, reason = "each group uses its part")]
 mod cases;
 
-use self::cases::{compare, direct::*};
+use self::cases::{compare, uncontended::*};
 
 fn main() {
     let criterion = &mut cases::criterion();

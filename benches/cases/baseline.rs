@@ -20,7 +20,7 @@ use tokio::{task::yield_now, time::Instant};
 use super::{
     Case, Random,
     handover::{On, SLOTS, saturated},
-    threads::on_two,
+    two_threads::on_two,
 };
 
 /// Two threads take from one word and give back, by changes that depend on what it holds, and count a

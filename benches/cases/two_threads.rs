@@ -13,7 +13,7 @@ use std::{
 use bulklink::{Bulkhead, PartitionedBulkhead};
 use tokio::sync::Semaphore;
 
-use super::{Case, PARALLELISM, Random, bulkhead, partition};
+use super::{Case, PARALLELISM, Random, bulkhead, partitions};
 
 /// Half of the operations on each of two threads that begin together. The time is that of the slower.
 pub(crate) fn on_two(name: &'static str, work: impl Fn(u64) + Sync + 'static) -> Case {
@@ -76,7 +76,7 @@ pub(crate) fn round_trip() -> Case {
 
 /// 100 hot keys from two threads.
 pub(crate) fn hot_keys() -> Case {
-    let bulkhead: PartitionedBulkhead<u64> = partition::bulkhead(100);
+    let bulkhead: PartitionedBulkhead<u64> = partitions::bulkhead(100);
     on_two("partition hit, 100 hot keys, two threads", move |times| {
         let mut random = Random(0x9E37_79B9);
         for _ in 0..times {
@@ -86,11 +86,11 @@ pub(crate) fn hot_keys() -> Case {
 }
 
 pub(crate) fn dashmap_hot_keys() -> Case {
-    let map = partition::dashmap(100);
+    let map = partitions::dashmap(100);
     on_two("DashMap + try_acquire_owned, 100 hot keys, two threads", move |times| {
         let mut random = Random(0x9E37_79B9);
         for _ in 0..times {
-            drop(black_box(partition::take(&map, random.below(100))));
+            drop(black_box(partitions::take(&map, random.below(100))));
         }
     })
 }
