@@ -1,23 +1,23 @@
-//! What nobody hopes for: cancellations, resizes and curious dashboards under load.
+//! Adverse conditions: cancellations in a long line, and frequent resizes and `status` calls under load.
 
 #[path = "../tests/it/support/counting_allocator.rs"]
-#[expect(dead_code, reason = "the counts are others'")]
+#[expect(dead_code, reason = "only the growth bench and the summary count allocations")]
 mod alloc;
-#[expect(dead_code, reason = "each group uses its part")]
+#[expect(dead_code, reason = "this bench uses only some of the cases")]
 mod cases;
 
-use self::cases::{cancellation, compare, two_threads};
+use self::cases::{bench_group, cancellation, two_threads};
 
 fn main() {
     let criterion = &mut cases::criterion();
-    let storm = vec![cancellation::cancellation(), cancellation::tokio_cancellation()];
-    compare(criterion, "cancellation storm", storm);
-    let beside = vec![
-        two_threads::without_status(),
-        two_threads::with_rare_status(),
-        two_threads::with_status(),
-        two_threads::with_resizes(),
+    let cancellations = vec![cancellation::join_and_leave(), cancellation::tokio_join_and_leave()];
+    bench_group(criterion, "cancellation", cancellations);
+    let alongside = vec![
+        two_threads::slot_now_alone(),
+        two_threads::slot_now_and_infrequent_status(),
+        two_threads::slot_now_and_frequent_status(),
+        two_threads::slot_now_and_resizes(),
     ];
-    compare(criterion, "beside slot_now", beside);
+    bench_group(criterion, "alongside slot_now", alongside);
     criterion.final_summary();
 }

@@ -1,35 +1,38 @@
-//! Two threads, and a thousand tasks, on one bulkhead.
+//! Contention for one bulkhead: two threads, and a thousand tasks.
 
 #[path = "../tests/it/support/counting_allocator.rs"]
-#[expect(dead_code, reason = "the counts are others'")]
+#[expect(dead_code, reason = "only the growth bench and the summary count allocations")]
 mod alloc;
-#[expect(dead_code, reason = "each group uses its part")]
+#[expect(dead_code, reason = "this bench uses only some of the cases")]
 mod cases;
 
 use self::cases::{
-    LIMIT, compare,
-    handover::{self, On},
+    WAIT_LIMIT, bench_group,
+    handover::{self, RuntimeKind},
     two_threads,
 };
 
 fn main() {
     let criterion = &mut cases::criterion();
-    let two = vec![two_threads::slot_now(), two_threads::tokio_try_acquire_owned()];
-    compare(criterion, "two threads", two);
-    compare(
+    let slots = vec![two_threads::slot_now(), two_threads::tokio_try_acquire_owned()];
+    bench_group(criterion, "two threads", slots);
+    bench_group(
         criterion,
         "two threads, hot keys",
         vec![two_threads::hot_keys(), two_threads::dashmap_hot_keys()],
     );
-    for (on, name) in [(On::CurrentThread, "current thread"), (On::TwoWorkers, "two workers")] {
+    for (kind, name) in
+        [(RuntimeKind::CurrentThread, "current thread"), (RuntimeKind::TwoWorkers, "two workers")]
+    {
         let cases = vec![
-            handover::execute(on, None),
-            handover::slot(on, None),
-            handover::tokio_acquire(on),
+            handover::execute(kind, None),
+            handover::slot(kind, None),
+            handover::tokio_acquire(kind),
         ];
-        compare(criterion, &format!("hand-over, {name}"), cases);
-        let cases = vec![handover::execute(on, Some(LIMIT)), handover::tokio_timeout_acquire(on)];
-        compare(criterion, &format!("hand-over, wait limit, {name}"), cases);
+        bench_group(criterion, &format!("hand-over, {name}"), cases);
+        let cases =
+            vec![handover::execute(kind, Some(WAIT_LIMIT)), handover::tokio_timeout_acquire(kind)];
+        bench_group(criterion, &format!("hand-over, wait limit, {name}"), cases);
     }
     criterion.final_summary();
 }

@@ -1,20 +1,22 @@
-//! How cost and memory grow from a thousand to a million: `cargo bench --bench growth`.
+//! How cost and memory grow from a thousand waiters or partitions to a million:
+//! `cargo bench --bench growth`.
 //!
-//! Prints a table and draws `docs/growth.svg`. Nothing is measured without `--bench`.
+//! Prints a table and draws `docs/growth.svg`. Measures nothing without `--bench`, which `cargo test` does not
+//! pass.
 
 #[path = "../tests/it/support/counting_allocator.rs"]
-#[expect(dead_code, reason = "allocations are counted elsewhere")]
+#[expect(dead_code, reason = "only the summary counts allocations")]
 mod alloc;
-#[expect(dead_code, reason = "others use the rest")]
+#[expect(dead_code, reason = "this bench uses only some of the cases")]
 mod cases;
 
 use std::{env, error::Error, path::Path};
 
 use plotters::prelude::*;
 
-use self::cases::growth::{LineCost, ShelfCost, median_line, median_shelf};
+use self::cases::growth::{LineCost, PartitionCost, median_line_cost, median_partition_cost};
 
-/// How many waiters, or partitions, and how often that is measured.
+/// Numbers of waiters or partitions, each with its number of rounds.
 const SIZES: [(usize, usize); 4] = [(1_000, 101), (10_000, 31), (100_000, 11), (1_000_000, 5)];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,8 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("nothing measured: run `cargo bench --bench growth`");
         return Ok(());
     }
-    let lines = SIZES.map(|(size, rounds)| (size, median_line(size, rounds)));
-    let shelves = SIZES.map(|(size, rounds)| (size, median_shelf(size, rounds)));
+    let lines = SIZES.map(|(size, rounds)| (size, median_line_cost(size, rounds)));
+    let partitions = SIZES.map(|(size, rounds)| (size, median_partition_cost(size, rounds)));
     println!("| waiters | join ns | leave ns | admit ns | bytes a waiter |");
     println!("|--------:|--------:|---------:|---------:|---------------:|");
     for (size, LineCost { join, leave, admit, bytes }) in &lines {
@@ -31,16 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("\n| partitions | create ns | hit ns | evict ns | bytes a partition |");
     println!("|-----------:|----------:|-------:|---------:|------------------:|");
-    for (size, ShelfCost { create, hit, evict, bytes }) in &shelves {
+    for (size, PartitionCost { create, hit, evict, bytes }) in &partitions {
         println!("| {size} | {create:.0} | {hit:.0} | {evict:.0} | {bytes:.0} |");
     }
     let curves = [
         ("join the line", lines.map(|(size, cost)| (size, cost.join))),
         ("leave from anywhere", lines.map(|(size, cost)| (size, cost.leave))),
         ("be admitted", lines.map(|(size, cost)| (size, cost.admit))),
-        ("hit a partition", shelves.map(|(size, cost)| (size, cost.hit))),
-        ("create a partition", shelves.map(|(size, cost)| (size, cost.create))),
-        ("evict and create", shelves.map(|(size, cost)| (size, cost.evict))),
+        ("hit a partition", partitions.map(|(size, cost)| (size, cost.hit))),
+        ("create a partition", partitions.map(|(size, cost)| (size, cost.create))),
+        ("evict and create", partitions.map(|(size, cost)| (size, cost.evict))),
     ];
     draw(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/growth.svg"), &curves)
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Instructions of one operation, counted by callgrind: the difference of two runs of different length.
-# For looking at, not a gate. Needs valgrind.
+# Counts the instructions per operation with callgrind, as the difference between two runs of different length.
+# The counts are informative and not checked. Needs valgrind.
 #
 #   benches/instructions.sh [NAME..]
 set -eu
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 program=$(cargo build --quiet --profile bench --bench single_case --message-format json |
     sed -n 's/.*"executable":"\([^"]*single_case[^"]*\)".*/\1/p' | tail -n 1)
 count() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" --once "$1" "$2" 2>&1 |
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" --case "$1" "$2" 2>&1 |
         sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 }
 [ $# -gt 0 ] || set -- $("$program")

@@ -1,17 +1,17 @@
-//! A request through a layer.
+//! Requests through a layer, admitted and rejected.
 
 #[path = "../tests/it/support/counting_allocator.rs"]
-#[expect(dead_code, reason = "the counts are others'")]
+#[expect(dead_code, reason = "only the growth bench and the summary count allocations")]
 mod alloc;
-#[expect(dead_code, reason = "each group uses its part")]
+#[expect(dead_code, reason = "this bench uses only some of the cases")]
 mod cases;
 
-use self::cases::{compare, layer::*};
+use self::cases::{bench_group, layer::*};
 
 fn main() {
     let criterion = &mut cases::criterion();
     let admitted = vec![
-        bare(),
+        no_layer(),
         plain(),
         per_request(),
         weighted(),
@@ -21,8 +21,8 @@ fn main() {
         resilience_waiting(),
         resilience_backpressure(),
     ];
-    compare(criterion, "layer", admitted);
+    bench_group(criterion, "layer", admitted);
     let rejected = vec![plain_rejection(), tower_stack_rejection(), load_shed_rejection()];
-    compare(criterion, "layer, rejected", rejected);
+    bench_group(criterion, "layer, rejected", rejected);
     criterion.final_summary();
 }

@@ -1,4 +1,5 @@
-//! What nobody can do without who does the same work: the least that a case can take, to read it by.
+//! Baselines: the minimum that any implementation of the same work needs, with no bulkhead involved.
+//! They show how much of a case's cost is the work itself.
 
 use std::{
     collections::VecDeque,
@@ -19,102 +20,105 @@ use tokio::{task::yield_now, time::Instant};
 
 use super::{
     Case, Random,
-    handover::{On, SLOTS, saturated},
-    two_threads::on_two,
+    handover::{RuntimeKind, SLOTS, saturated},
+    two_threads::on_two_threads,
 };
 
-/// Two threads take from one word and give back, by changes that depend on what it holds, and count a
-/// handle in the same cache line.
-pub(crate) fn word() -> Case {
+/// Two threads add to one atomic word and subtract again, by compare-exchange, and count a handle in the
+/// same cache line.
+pub(crate) fn word_and_handle_count() -> Case {
     #[derive(Default)]
     #[repr(align(64))]
-    struct Line {
+    struct CacheLine {
         word: AtomicU64,
         handles: AtomicU64,
     }
-    let line = Line::default();
-    on_two("bare word and handle, two threads", move |times| {
+    let line = CacheLine::default();
+    on_two_threads("baseline: word and handle count, two threads", move |times| {
         for _ in 0..times {
-            change(&line.word, 1);
+            add(&line.word, 1);
             line.handles.fetch_add(1, Ordering::Relaxed);
-            change(&black_box(&line).word, 1_u64.wrapping_neg());
+            add(&black_box(&line).word, 1_u64.wrapping_neg());
             line.handles.fetch_sub(1, Ordering::AcqRel);
         }
     })
 }
 
-fn change(word: &AtomicU64, by: u64) {
+fn add(word: &AtomicU64, value: u64) {
     let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-    let mut seen = word.load(Ordering::Relaxed);
-    while let Err(now) = word.compare_exchange_weak(seen, seen.wrapping_add(by), success, failure) {
-        seen = now;
+    let mut current = word.load(Ordering::Relaxed);
+    while let Err(actual) =
+        word.compare_exchange_weak(current, current.wrapping_add(value), success, failure)
+    {
+        current = actual;
     }
 }
 
-/// A key is found under a lock, the time noted, what is there held, and a unit of it taken and given back.
-pub(crate) fn hit(keys: u64) -> Case {
+/// Finds a key under a lock, records the time, clones the entry's word, then adds a unit to the word and
+/// subtracts it.
+pub(crate) fn partition_hit(keys: u64) -> Case {
     let (map, mut random) = (Map::new(keys), Random(0x9E37_79B9));
-    Case::repeat("bare lock, table, clock", move || {
+    Case::repeat("baseline: lock, table, clock", move || {
         let key = random.below(keys);
-        let (shard, hash) = map.find(key);
-        let mut books = shard.lock();
-        let entry = books.entry(hash, key);
-        entry.since = map.now();
-        let unit = entry.unit.clone();
-        drop(books);
-        change(&unit, 1);
-        let unit = black_box(unit);
-        change(&unit, 1_u64.wrapping_neg());
+        let (lock, hash) = map.find(key);
+        let mut shard = lock.lock();
+        let entry = shard.entry(hash, key);
+        entry.last_used = map.now();
+        let word = entry.word.clone();
+        drop(shard);
+        add(&word, 1);
+        let word = black_box(word);
+        add(&word, 1_u64.wrapping_neg());
     })
 }
 
-/// The same, and known is who of all has been idle longest: who is used leaves an order of the idle, and
-/// joins it again with the time and a number.
-pub(crate) fn ordered_hit(keys: u64) -> Case {
+/// Like [`partition_hit`], but also tracks which entry has been idle longest: the entry is unlinked from
+/// the idle order while in use, and then appended with the time and a sequence number.
+pub(crate) fn partition_hit_with_idle_order(keys: u64) -> Case {
     let (map, mut random) = (Map::new(keys), Random(0x9E37_79B9));
-    Case::repeat("bare lock, table, clock, order", move || {
+    Case::repeat("baseline: lock, table, clock, idle order", move || {
         let key = random.below(keys);
-        let (shard, hash) = map.find(key);
-        let mut books = shard.lock();
-        let entry = books.entry(hash, key);
-        let (place, unit) = (entry.place, entry.unit.clone());
-        books.leave(place);
-        drop(books);
-        change(&unit, 1);
-        let unit = black_box(unit);
-        change(&unit, 1_u64.wrapping_neg());
-        let mut books = shard.lock();
-        books.join(place);
-        books.idle[place as usize] = (map.now(), map.numbers.0.fetch_add(1, Ordering::Relaxed));
+        let (lock, hash) = map.find(key);
+        let mut shard = lock.lock();
+        let entry = shard.entry(hash, key);
+        let (index, word) = (entry.index, entry.word.clone());
+        shard.unlink(index);
+        drop(shard);
+        add(&word, 1);
+        let word = black_box(word);
+        add(&word, 1_u64.wrapping_neg());
+        let mut shard = lock.lock();
+        shard.push_back(index);
+        shard.idle[index as usize] = (map.now(), map.sequence.0.fetch_add(1, Ordering::Relaxed));
     })
 }
 
-/// Hand-overs through a queue of wakers under a lock, each timed: who waits cannot leave, and nobody else
-/// comes.
-pub(crate) fn handover(on: On) -> Case {
-    let turnstile = Arc::new(Turnstile::default());
-    turnstile.queue.lock().free = SLOTS;
-    saturated("bare queue, timed", on, move |times| {
-        let turnstile = turnstile.clone();
+/// Hand-overs through a queue of wakers under a lock, each wait timed. Waiters cannot be cancelled, and no
+/// other tasks arrive.
+pub(crate) fn handover(kind: RuntimeKind) -> Case {
+    let queue = Arc::new(WakerQueue::default());
+    queue.state.lock().free = SLOTS;
+    saturated("baseline: queue of wakers, timed", kind, move |times| {
+        let queue = queue.clone();
         async move {
             for _ in 0..times {
-                turnstile.enter().await;
+                queue.acquire().await;
                 yield_now().await;
-                turnstile.leave();
+                queue.release();
             }
         }
     })
 }
 
 #[derive(Default)]
-struct Turnstile {
-    queue: Mutex<Queue>,
-    /// How many have been called.
-    called: AtomicU64,
+struct WakerQueue {
+    state: Mutex<QueueState>,
+    /// Number of waiters admitted so far.
+    admitted: AtomicU64,
 }
 
 #[derive(Default)]
-struct Queue {
+struct QueueState {
     free: usize,
     waiting: VecDeque<(Waker, Instant)>,
     joined: u64,
@@ -122,94 +126,94 @@ struct Queue {
     longest: Duration,
 }
 
-impl Turnstile {
-    async fn enter(&self) {
+impl WakerQueue {
+    async fn acquire(&self) {
         let mut number = None;
         poll_fn(|cx| match number {
-            Some(number) if number < self.called.load(Ordering::Acquire) => Poll::Ready(()),
+            Some(number) if number < self.admitted.load(Ordering::Acquire) => Poll::Ready(()),
             Some(_) => Poll::Pending,
             None => {
                 let since = Instant::now();
                 let waker = cx.waker().clone();
-                let mut queue = self.queue.lock();
-                if queue.free > 0 {
-                    queue.free -= 1;
+                let mut state = self.state.lock();
+                if state.free > 0 {
+                    state.free -= 1;
                     return Poll::Ready(());
                 }
-                number = Some(queue.joined);
-                queue.joined += 1;
-                queue.waiting.push_back((waker, since));
+                number = Some(state.joined);
+                state.joined += 1;
+                state.waiting.push_back((waker, since));
                 Poll::Pending
             }
         })
         .await;
     }
 
-    fn leave(&self) {
+    fn release(&self) {
         let now = Instant::now();
-        let mut queue = self.queue.lock();
-        let Some((waker, since)) = queue.waiting.pop_front() else {
-            queue.free += 1;
+        let mut state = self.state.lock();
+        let Some((waker, since)) = state.waiting.pop_front() else {
+            state.free += 1;
             return;
         };
         let waited = now.saturating_duration_since(since);
-        queue.waited += waited;
-        queue.longest = queue.longest.max(waited);
-        let called = self.called.load(Ordering::Relaxed) + 1;
-        self.called.store(called, Ordering::Release);
-        drop(queue);
+        state.waited += waited;
+        state.longest = state.longest.max(waited);
+        let admitted = self.admitted.load(Ordering::Relaxed) + 1;
+        self.admitted.store(admitted, Ordering::Release);
+        drop(state);
         waker.wake();
     }
 }
 
 struct Map {
     hasher: RandomState,
-    shards: Vec<Apart<Mutex<Books>>>,
+    shards: Vec<CachePadded<Mutex<Shard>>>,
     epoch: Instant,
-    numbers: Apart<AtomicU64>,
+    sequence: CachePadded<AtomicU64>,
 }
 
 #[repr(align(128))]
-struct Apart<T>(T);
+struct CachePadded<T>(T);
 
-struct Books {
+struct Shard {
     table: HashTable<Entry>,
-    /// The neighbours of each place in a ring, of which place 0 is the end that stays.
-    ring: Vec<(u32, u32)>,
-    /// Since when each place is idle, and its number.
+    /// The previous and the next index of each entry in a circular list, whose sentinel is index 0.
+    links: Vec<(u32, u32)>,
+    /// The time at which each entry became idle, and its sequence number.
     idle: Vec<(u64, u64)>,
 }
 
 struct Entry {
     key: u64,
-    since: u64,
-    place: u32,
-    unit: Arc<AtomicU64>,
+    last_used: u64,
+    index: u32,
+    word: Arc<AtomicU64>,
 }
 
 impl Map {
     fn new(keys: u64) -> Self {
-        let shard = || Apart(Mutex::new(Books::with_end()));
+        let shard = || CachePadded(Mutex::new(Shard::with_sentinel()));
         let map = Self {
             hasher: RandomState::new(),
             shards: (0..16).map(|_| shard()).collect(),
             epoch: Instant::now(),
-            numbers: Apart(AtomicU64::new(0)),
+            sequence: CachePadded(AtomicU64::new(0)),
         };
         for key in 0..keys {
-            let (shard, hash) = map.find(key);
-            let mut books = shard.lock();
-            let place = books.ring.len() as u32;
-            let entry = Entry { key, since: 0, place, unit: Arc::default() };
-            books.table.insert_unique(hash, entry, |entry| map.find(entry.key).1);
-            books.ring.push((0, 0));
-            books.idle.push((0, 0));
-            books.join(place);
+            let (lock, hash) = map.find(key);
+            let mut shard = lock.lock();
+            let index = shard.links.len() as u32;
+            let entry = Entry { key, last_used: 0, index, word: Arc::default() };
+            shard.table.insert_unique(hash, entry, |entry| map.find(entry.key).1);
+            shard.links.push((0, 0));
+            shard.idle.push((0, 0));
+            shard.push_back(index);
         }
         map
     }
 
-    fn find(&self, key: u64) -> (&Mutex<Books>, u64) {
+    fn find(&self, key: u64) -> (&Mutex<Shard>, u64) {
         let hash = self.hasher.hash_one(key);
         (&self.shards[hash as usize % self.shards.len()].0, hash)
     }
@@ -219,25 +223,25 @@ impl Map {
     }
 }
 
-impl Books {
-    fn with_end() -> Self {
-        Self { table: HashTable::new(), ring: vec![(0, 0)], idle: vec![(0, 0)] }
+impl Shard {
+    fn with_sentinel() -> Self {
+        Self { table: HashTable::new(), links: vec![(0, 0)], idle: vec![(0, 0)] }
     }
 
     fn entry(&mut self, hash: u64, key: u64) -> &mut Entry {
-        self.table.find_mut(hash, |entry| entry.key == key).expect("a key that is there")
+        self.table.find_mut(hash, |entry| entry.key == key).expect("a known key")
     }
 
-    fn leave(&mut self, place: u32) {
-        let (prev, next) = self.ring[place as usize];
-        self.ring[prev as usize].1 = next;
-        self.ring[next as usize].0 = prev;
+    fn unlink(&mut self, index: u32) {
+        let (prev, next) = self.links[index as usize];
+        self.links[prev as usize].1 = next;
+        self.links[next as usize].0 = prev;
     }
 
-    fn join(&mut self, place: u32) {
-        let tail = self.ring[0].0;
-        self.ring[place as usize] = (tail, 0);
-        self.ring[tail as usize].1 = place;
-        self.ring[0].0 = place;
+    fn push_back(&mut self, index: u32) {
+        let tail = self.links[0].0;
+        self.links[index as usize] = (tail, 0);
+        self.links[tail as usize].1 = index;
+        self.links[0].0 = index;
     }
 }

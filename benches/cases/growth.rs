@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::{Random, bulkhead};
 use crate::alloc::live_bytes;
 
-/// What a line of this length costs: nanoseconds an operation, and bytes a waiter beyond its future.
+/// The cost of a waiting line: nanoseconds per operation, and bytes per waiter besides its future.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineCost {
     pub(crate) join: f64,
@@ -23,24 +23,25 @@ pub(crate) struct LineCost {
     pub(crate) bytes: f64,
 }
 
-/// What so many partitions cost: nanoseconds an operation, and bytes an idle partition.
+/// The cost of partitions: nanoseconds per operation, and bytes per idle partition.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ShelfCost {
+pub(crate) struct PartitionCost {
     pub(crate) create: f64,
     pub(crate) hit: f64,
     pub(crate) evict: f64,
     pub(crate) bytes: f64,
 }
 
-/// A future in a place of its own, which stays when the future goes.
-type Place<F> = Pin<Box<Option<F>>>;
+/// Memory for a future that outlives it: dropping the future does not free the memory.
+type FutureCell<F> = Pin<Box<Option<F>>>;
 
-/// Measures a line of `waiters`: all join, a quarter leaves from random places, the rest is admitted one
-/// by one. Leaving includes the drop of the future, but not of its memory, which is its owner's.
-pub(crate) fn line(waiters: usize) -> LineCost {
+/// Measures a line of `waiters`: all join, a quarter leave from random positions, the rest are admitted
+/// one by one. Leaving includes dropping the future, but not freeing its memory, which belongs to the
+/// caller.
+fn line_cost(waiters: usize) -> LineCost {
     let bulkhead = bulkhead(1, waiters, None);
     let slot = bulkhead.slot_now().expect("a free slot");
-    let mut line: Vec<Place<Admission>> =
+    let mut line: Vec<FutureCell<Admission>> =
         (0..waiters).map(|_| Box::pin(Some(bulkhead.slot()))).collect();
     let (bytes, join) = live_bytes(|| join_all(&mut line));
     let leave = leave_at_random(&mut line);
@@ -48,82 +49,83 @@ pub(crate) fn line(waiters: usize) -> LineCost {
     LineCost { join, leave, admit, bytes: bytes as f64 / waiters as f64 }
 }
 
-/// What it costs to leave the line of tokio's semaphore from a random place, in the same way.
+/// Measures leaving the line of tokio's semaphore from random positions, in the same way.
 pub(crate) fn tokio_leave(waiters: usize) -> f64 {
     let semaphore = Arc::new(Semaphore::new(0));
-    let mut line: Vec<Place<_>> =
+    let mut line: Vec<FutureCell<_>> =
         (0..waiters).map(|_| Box::pin(Some(semaphore.clone().acquire_owned()))).collect();
     join_all(&mut line);
     leave_at_random(&mut line)
 }
 
-fn join_all<F: Future>(line: &mut [Place<F>]) -> f64 {
+fn join_all<F: Future>(line: &mut [FutureCell<F>]) -> f64 {
     let mut cx = Context::from_waker(Waker::noop());
     let start = Instant::now();
-    for place in line.iter_mut() {
-        let waiter = place.as_mut().as_pin_mut().expect("nobody has left");
+    for cell in line.iter_mut() {
+        let waiter = cell.as_mut().as_pin_mut().expect("no waiter has left");
         assert!(waiter.poll(&mut cx).is_pending());
     }
     start.elapsed().as_nanos() as f64 / line.len() as f64
 }
 
-fn leave_at_random<F>(line: &mut [Place<F>]) -> f64 {
-    at_random(line.len(), |at| line[at].set(None))
+fn leave_at_random<F>(line: &mut [FutureCell<F>]) -> f64 {
+    leave_quarter(line.len(), |index| line[index].set(None))
 }
 
-/// What it costs to take a random place out of nothing but a list of places as large as a cache line.
-pub(crate) fn bare_leave(places: usize) -> f64 {
+/// The baseline for leaving: unlinks random nodes from a linked list whose nodes are one cache line each.
+pub(crate) fn baseline_leave(nodes: usize) -> f64 {
     #[repr(align(64))]
-    struct Bare {
+    struct Node {
         prev: usize,
         next: usize,
     }
-    // A ring: the neighbours of every place are there.
-    let around = |at: usize, by: usize| (at + by) % places;
-    let mut list: Vec<Bare> =
-        (0..places).map(|at| Bare { prev: around(at, places - 1), next: around(at, 1) }).collect();
-    at_random(places, |at| {
-        let Bare { prev, next } = list[at];
+    // A circular list, so that every node has both neighbours.
+    let wrap = |index: usize, offset: usize| (index + offset) % nodes;
+    let mut list: Vec<Node> = (0..nodes)
+        .map(|index| Node { prev: wrap(index, nodes - 1), next: wrap(index, 1) })
+        .collect();
+    leave_quarter(nodes, |index| {
+        let Node { prev, next } = list[index];
         list[prev].next = next;
         list[next].prev = prev;
     })
 }
 
-/// Nanoseconds for each of a quarter of so many places, chosen at random.
-fn at_random(places: usize, mut leave: impl FnMut(usize)) -> f64 {
-    // Who leaves is settled before: the generator's own way through memory is not what is measured.
+/// Calls `leave` for a quarter of the indices below `len`, chosen at random. Returns nanoseconds per call.
+fn leave_quarter(len: usize, mut leave: impl FnMut(usize)) -> f64 {
+    // The indices are chosen beforehand, so that the shuffle's memory accesses are not measured.
     let mut random = Random(0x9E37_79B9);
-    let mut order: Vec<usize> = (0..places).collect();
-    for at in 0..places / 4 {
-        let other = at + random.below((places - at) as u64) as usize;
-        order.swap(at, other);
+    let mut order: Vec<usize> = (0..len).collect();
+    for index in 0..len / 4 {
+        let other = index + random.below((len - index) as u64) as usize;
+        order.swap(index, other);
     }
-    order.truncate(places / 4);
+    order.truncate(len / 4);
     let start = Instant::now();
-    for &at in &order {
-        leave(at);
+    for &index in &order {
+        leave(index);
     }
     start.elapsed().as_nanos() as f64 / order.len() as f64
 }
 
-fn admit_in_turn(line: &mut [Place<Admission>], mut slot: Slot) -> f64 {
+fn admit_in_turn(line: &mut [FutureCell<Admission>], mut slot: Slot) -> f64 {
     let mut cx = Context::from_waker(Waker::noop());
     let mut admitted = 0;
     let start = Instant::now();
-    for place in line {
-        let Some(waiter) = place.as_mut().as_pin_mut() else { continue };
+    for cell in line {
+        let Some(waiter) = cell.as_mut().as_pin_mut() else { continue };
         drop(slot);
         slot = match waiter.poll(&mut cx) {
             std::task::Poll::Ready(Ok(slot)) => slot,
-            other => panic!("the head of the line has its slot: {other:?}"),
+            other => panic!("the head of the line was not admitted: {other:?}"),
         };
         admitted += 1;
     }
     start.elapsed().as_nanos() as f64 / f64::from(admitted)
 }
 
-/// Measures a bulkhead of so many partitions.
-pub(crate) fn shelf(partitions: usize) -> ShelfCost {
+/// Measures a bulkhead with this many partitions.
+fn partition_cost(partitions: usize) -> PartitionCost {
     let bulkhead: PartitionedBulkhead<u64> = PartitionedBulkhead::builder("bench")
         .parallelism(3)
         .max_partitions(partitions)
@@ -142,13 +144,13 @@ pub(crate) fn shelf(partitions: usize) -> ShelfCost {
     let mut random = Random(0x9E37_79B9);
     let hit = timed(keys.max(100_000), &mut |_| random.below(keys));
     let evict = timed(keys.clamp(10_000, 100_000), &mut |number| keys + number);
-    ShelfCost { create, hit, evict, bytes: bytes as f64 / partitions as f64 }
+    PartitionCost { create, hit, evict, bytes: bytes as f64 / partitions as f64 }
 }
 
-/// The medians of several measurements of a line.
-pub(crate) fn median_line(waiters: usize, rounds: usize) -> LineCost {
-    let costs: Vec<LineCost> = (0..rounds).map(|_| line(waiters)).collect();
-    let of = |part: fn(&LineCost) -> f64| median(costs.iter().map(part).collect());
+/// Returns the medians of `rounds` measurements of a line.
+pub(crate) fn median_line_cost(waiters: usize, rounds: usize) -> LineCost {
+    let costs: Vec<LineCost> = (0..rounds).map(|_| line_cost(waiters)).collect();
+    let of = |field: fn(&LineCost) -> f64| median(costs.iter().map(field).collect());
     LineCost {
         join: of(|cost| cost.join),
         leave: of(|cost| cost.leave),
@@ -157,11 +159,11 @@ pub(crate) fn median_line(waiters: usize, rounds: usize) -> LineCost {
     }
 }
 
-/// The medians of several measurements of a shelf.
-pub(crate) fn median_shelf(partitions: usize, rounds: usize) -> ShelfCost {
-    let costs: Vec<ShelfCost> = (0..rounds).map(|_| shelf(partitions)).collect();
-    let of = |part: fn(&ShelfCost) -> f64| median(costs.iter().map(part).collect());
-    ShelfCost {
+/// Returns the medians of `rounds` measurements of partitions.
+pub(crate) fn median_partition_cost(partitions: usize, rounds: usize) -> PartitionCost {
+    let costs: Vec<PartitionCost> = (0..rounds).map(|_| partition_cost(partitions)).collect();
+    let of = |field: fn(&PartitionCost) -> f64| median(costs.iter().map(field).collect());
+    PartitionCost {
         create: of(|cost| cost.create),
         hit: of(|cost| cost.hit),
         evict: of(|cost| cost.evict),
@@ -169,9 +171,9 @@ pub(crate) fn median_shelf(partitions: usize, rounds: usize) -> ShelfCost {
     }
 }
 
-/// The median of several measurements with so many places.
-pub(crate) fn median_leave(leave: fn(usize) -> f64, places: usize, rounds: usize) -> f64 {
-    median((0..rounds).map(|_| leave(places)).collect())
+/// Returns the median of `rounds` measurements of `leave` with a line of `len` waiters.
+pub(crate) fn median_leave(leave: fn(usize) -> f64, len: usize, rounds: usize) -> f64 {
+    median((0..rounds).map(|_| leave(len)).collect())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,4 +1,4 @@
-//! Saturation: 1,000 tasks pass 10 slots on to one another, each yielding while it holds one.
+//! Saturation: 1,000 tasks hand 10 slots over to one another. Each yields while it holds a slot.
 
 use std::{
     hint::black_box,
@@ -13,36 +13,41 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Case, LIMIT, bulkhead, current_thread, two_workers};
+use super::{Case, WAIT_LIMIT, bulkhead, current_thread, two_workers};
 
 const TASKS: u64 = 1_000;
 pub(crate) const SLOTS: usize = 10;
 
-/// Which runtime the tasks run on.
+/// The runtime that the tasks run on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum On {
+pub(crate) enum RuntimeKind {
     CurrentThread,
     TwoWorkers,
 }
 
+/// Creates a case that divides its operations among [`TASKS`] concurrent tasks. `task(n)` returns the
+/// future of a task that performs `n` operations.
 pub(crate) fn saturated<F>(
     name: &'static str,
-    on: On,
+    kind: RuntimeKind,
     mut task: impl FnMut(u64) -> F + 'static,
 ) -> Case
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    match on {
-        On::CurrentThread => {
+    match kind {
+        RuntimeKind::CurrentThread => {
             let runtime = current_thread();
             Case::timed(name, move |times| measure(&runtime, times, &mut task))
         }
-        On::TwoWorkers => Case::timed(name, move |times| measure(two_workers(), times, &mut task)),
+        RuntimeKind::TwoWorkers => {
+            Case::timed(name, move |times| measure(two_workers(), times, &mut task))
+        }
     }
 }
 
-/// How long it takes to do so many of what a task does so many of.
+/// Returns the time for `times` operations. Every task performs the same number, rounded up, and the elapsed
+/// time is scaled down accordingly.
 fn measure<F>(runtime: &Runtime, times: u64, task: &mut impl FnMut(u64) -> F) -> Duration
 where
     F: Future<Output = ()> + Send + 'static,
@@ -61,25 +66,25 @@ where
     elapsed.mul_f64(times as f64 / (each * TASKS) as f64)
 }
 
-pub(crate) fn execute(on: On, limit: Option<Duration>) -> Case {
+pub(crate) fn execute(kind: RuntimeKind, limit: Option<Duration>) -> Case {
     let bulkhead = bulkhead(SLOTS, TASKS as usize, limit);
-    saturated("execute(yield)", on, move |times| {
+    saturated("execute(yield)", kind, move |times| {
         let bulkhead = bulkhead.clone();
         async move {
             for _ in 0..times {
-                bulkhead.execute(yield_now()).await.expect("room for all");
+                bulkhead.execute(yield_now()).await.expect("room for all tasks");
             }
         }
     })
 }
 
-pub(crate) fn slot(on: On, limit: Option<Duration>) -> Case {
+pub(crate) fn slot(kind: RuntimeKind, limit: Option<Duration>) -> Case {
     let bulkhead = bulkhead(SLOTS, TASKS as usize, limit);
-    saturated("slot().await", on, move |times| {
+    saturated("slot().await", kind, move |times| {
         let bulkhead = bulkhead.clone();
         async move {
             for _ in 0..times {
-                let slot = bulkhead.slot().await.expect("room for all");
+                let slot = bulkhead.slot().await.expect("room for all tasks");
                 yield_now().await;
                 drop(slot);
             }
@@ -87,9 +92,9 @@ pub(crate) fn slot(on: On, limit: Option<Duration>) -> Case {
     })
 }
 
-pub(crate) fn tokio_acquire(on: On) -> Case {
+pub(crate) fn tokio_acquire(kind: RuntimeKind) -> Case {
     let semaphore = Arc::new(Semaphore::new(SLOTS));
-    saturated("tokio acquire()", on, move |times| {
+    saturated("tokio acquire()", kind, move |times| {
         let semaphore = semaphore.clone();
         async move {
             for _ in 0..times {
@@ -101,10 +106,10 @@ pub(crate) fn tokio_acquire(on: On) -> Case {
     })
 }
 
-/// With the longest wait known in the end, as it is of a bulkhead.
-pub(crate) fn tokio_acquire_timed(on: On) -> Case {
+/// Like [`tokio_acquire`], but also tracks the longest wait, as a bulkhead does.
+pub(crate) fn tokio_acquire_timed(kind: RuntimeKind) -> Case {
     let semaphore = Arc::new(Semaphore::new(SLOTS));
-    saturated("tokio acquire(), timed", on, move |times| {
+    saturated("tokio acquire(), timed", kind, move |times| {
         let semaphore = semaphore.clone();
         async move {
             let mut longest = Duration::ZERO;
@@ -120,13 +125,13 @@ pub(crate) fn tokio_acquire_timed(on: On) -> Case {
     })
 }
 
-pub(crate) fn tokio_timeout_acquire(on: On) -> Case {
+pub(crate) fn tokio_timeout_acquire(kind: RuntimeKind) -> Case {
     let semaphore = Arc::new(Semaphore::new(SLOTS));
-    saturated("tokio timeout(acquire())", on, move |times| {
+    saturated("tokio timeout(acquire())", kind, move |times| {
         let semaphore = semaphore.clone();
         async move {
             for _ in 0..times {
-                let permit = timeout(LIMIT, semaphore.acquire()).await.expect("in time");
+                let permit = timeout(WAIT_LIMIT, semaphore.acquire()).await.expect("in time");
                 let permit = permit.expect("an open semaphore");
                 yield_now().await;
                 drop(permit);

@@ -1,4 +1,4 @@
-//! One request through a layer: the service is cloned and driven to its response, as a router does.
+//! One request through a layer: clones the service and drives it to its response, as a router does.
 
 use std::{
     convert::Infallible,
@@ -19,9 +19,9 @@ use tower::{
 };
 use tower_resilience_bulkhead::BulkheadLayer as ResilienceLayer;
 
-use super::{Case, LIMIT, PARALLELISM, bulkhead};
+use super::{Case, PARALLELISM, WAIT_LIMIT, bulkhead};
 
-/// The service behind every layer: it answers at once.
+/// The service behind every layer, which responds immediately.
 #[derive(Clone)]
 pub(crate) struct Echo;
 
@@ -59,17 +59,17 @@ where
     })
 }
 
-pub(crate) fn bare() -> Case {
+pub(crate) fn no_layer() -> Case {
     requests("no layer", Echo)
 }
 
 pub(crate) fn plain() -> Case {
-    let bulkhead = bulkhead(PARALLELISM, 100, Some(LIMIT));
+    let bulkhead = bulkhead(PARALLELISM, 100, Some(WAIT_LIMIT));
     requests("BulkheadLayer", BulkheadLayer::new(&bulkhead).into_error().layer(Echo))
 }
 
 pub(crate) fn per_request() -> Case {
-    let bulkhead = bulkhead(PARALLELISM, 100, Some(LIMIT));
+    let bulkhead = bulkhead(PARALLELISM, 100, Some(WAIT_LIMIT));
     let layer = BulkheadLayer::new(&bulkhead).per_request().into_error();
     requests("BulkheadLayer, per request", layer.layer(Echo))
 }
@@ -96,11 +96,11 @@ pub(crate) fn concurrency_limit() -> Case {
     requests("tower ConcurrencyLimit", ConcurrencyLimitLayer::new(PARALLELISM).layer(Echo))
 }
 
-/// What a user would otherwise put together.
+/// The usual hand-written alternative, built from tower's own layers.
 pub(crate) fn tower_stack() -> Case {
     let stack = ServiceBuilder::new()
         .load_shed()
-        .timeout(LIMIT)
+        .timeout(WAIT_LIMIT)
         .layer(GlobalConcurrencyLimitLayer::new(PARALLELISM));
     requests("tower load_shed + timeout + GlobalConcurrencyLimit", stack.service(Echo))
 }
@@ -108,7 +108,7 @@ pub(crate) fn tower_stack() -> Case {
 pub(crate) fn resilience_waiting() -> Case {
     let layer = ResilienceLayer::builder()
         .max_concurrent_calls(PARALLELISM)
-        .max_wait_duration(LIMIT)
+        .max_wait_duration(WAIT_LIMIT)
         .build();
     requests("tower-resilience, wait mode", layer.expect("valid settings").layer(Echo))
 }
@@ -118,10 +118,10 @@ pub(crate) fn resilience_backpressure() -> Case {
     requests("tower-resilience, backpressure mode", layer.expect("valid settings").layer(Echo))
 }
 
-/// A full bulkhead with no room.
+/// A full bulkhead with no waiting room.
 pub(crate) fn plain_rejection() -> Case {
     let bulkhead = bulkhead(1, 0, None);
-    // Held for as long as the program runs.
+    // The slot is held until the program ends.
     std::mem::forget(bulkhead.slot_now().expect("a free slot"));
     rejections("BulkheadLayer, full", BulkheadLayer::new(&bulkhead).into_error().layer(Echo))
 }
@@ -130,12 +130,12 @@ pub(crate) fn tower_stack_rejection() -> Case {
     let semaphore = Arc::new(Semaphore::new(0));
     let stack = ServiceBuilder::new()
         .load_shed()
-        .timeout(LIMIT)
+        .timeout(WAIT_LIMIT)
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(semaphore));
     rejections("tower load_shed + timeout + GlobalConcurrencyLimit, full", stack.service(Echo))
 }
 
-/// The peer that rejects without waiting and without timeout around it.
+/// The peer that rejects without waiting, with no timeout layer around it.
 pub(crate) fn load_shed_rejection() -> Case {
     let semaphore = Arc::new(Semaphore::new(0));
     let stack = ServiceBuilder::new()

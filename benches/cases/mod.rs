@@ -1,8 +1,8 @@
-//! What is measured: each case runs an operation so many times and says how long that took. The criterion
-//! groups, the summary and the instruction counts all run these.
+//! The measured cases. A case runs an operation a given number of times and returns the elapsed time. The
+//! criterion benches, the summary and the instruction counts all run these cases.
 //!
-//! Ours and the peer's case of a pair do the same work: the same inner service, runtime, number of
-//! operations and threads, everything built before the clock starts.
+//! Our case and the peer's case of a pair do the same work: the same inner service, runtime, number of
+//! operations and number of threads. Everything is built before the clock starts.
 
 pub(crate) mod baseline;
 pub(crate) mod cancellation;
@@ -23,19 +23,19 @@ use bulklink::Bulkhead;
 use criterion::Criterion;
 use tokio::runtime::Runtime;
 
-/// One operation, to be run so many times.
+/// An operation to measure, with its name.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     run: Box<dyn FnMut(u64) -> Duration>,
 }
 
 impl Case {
-    /// A case that keeps its own time.
+    /// Creates a case that times itself: `run(times)` returns the elapsed time of `times` operations.
     pub(crate) fn timed(name: &'static str, run: impl FnMut(u64) -> Duration + 'static) -> Self {
         Self { name, run: Box::new(run) }
     }
 
-    /// A case that repeats `work` on this thread.
+    /// Creates a case that repeats `work` on this thread.
     pub(crate) fn repeat<T>(name: &'static str, mut work: impl FnMut() -> T + 'static) -> Self {
         Self::timed(name, move |times| {
             let start = Instant::now();
@@ -46,7 +46,7 @@ impl Case {
         })
     }
 
-    /// A case that repeats what `work` makes, inside one task of a runtime on this thread.
+    /// Creates a case that repeats `work` within a single task, on a current-thread runtime.
     pub(crate) fn repeat_async<T>(
         name: &'static str,
         mut work: impl AsyncFnMut() -> T + 'static,
@@ -63,20 +63,21 @@ impl Case {
         })
     }
 
+    /// Runs the operation `times` times and returns the elapsed time.
     pub(crate) fn run(&mut self, times: u64) -> Duration {
         (self.run)(times)
     }
 }
 
-/// Measures the cases of a group with criterion.
-pub(crate) fn compare(criterion: &mut Criterion, group: &str, cases: Vec<Case>) {
+/// Measures `cases` as one criterion group.
+pub(crate) fn bench_group(criterion: &mut Criterion, group: &str, cases: Vec<Case>) {
     let mut group = criterion.benchmark_group(group);
     for mut case in cases {
         group.bench_function(case.name, |bencher| bencher.iter_custom(|times| case.run(times)));
     }
 }
 
-/// Criterion with rounds short enough for a group of a dozen.
+/// Returns a criterion configuration with measurements short enough for groups of a dozen cases.
 pub(crate) fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(30)
@@ -90,8 +91,9 @@ pub(crate) fn current_thread() -> Runtime {
     runtime.expect("a runtime with a timer")
 }
 
-/// A runtime of two workers. One for all, because how fast one is depends on where its memory happens to be:
-/// with one for each, two cases that do the same differed by more than half.
+/// Returns the runtime with two workers, which all cases share. A runtime's speed depends on where its
+/// memory happens to be: with a runtime for each case, two cases of the same work differed by more than
+/// half.
 pub(crate) fn two_workers() -> &'static Runtime {
     static SHARED: LazyLock<Runtime> = LazyLock::new(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -100,12 +102,13 @@ pub(crate) fn two_workers() -> &'static Runtime {
     &SHARED
 }
 
-/// The wait limit, and the peers' time-out, where there is one.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+/// The wait limit, and the peers' timeout, in the cases that have one.
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(30);
 
-/// How many may run, where that is not what the case is about.
+/// The parallelism of the cases that never run out of slots.
 pub(crate) const PARALLELISM: usize = 100;
 
+/// Builds a bulkhead with these limits.
 pub(crate) fn bulkhead(parallelism: usize, room: usize, limit: Option<Duration>) -> Bulkhead {
     let builder = Bulkhead::builder("bench").parallelism(parallelism).waiting_room(room);
     let builder = match limit {
@@ -115,10 +118,11 @@ pub(crate) fn bulkhead(parallelism: usize, room: usize, limit: Option<Duration>)
     builder.build().expect("valid settings")
 }
 
-/// Pseudo-random numbers for choosing keys: Marsaglia's xorshift64.
+/// A pseudo-random number generator for choosing keys and waiters: Marsaglia's xorshift64.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
+    /// Returns a number in `0..end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,4 +1,4 @@
-//! A slot of the bulkhead of a key that is there already.
+//! Slots of a partitioned bulkhead, for keys whose partition already exists.
 
 use std::{
     hint::black_box,
@@ -12,15 +12,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Case, PARALLELISM, Random};
 
-/// What a user would otherwise put together. It forgets nobody.
+/// The usual hand-written alternative: a map of semaphores. It never evicts a key.
 pub(crate) type Semaphores = DashMap<u64, Arc<Semaphore>>;
 
-/// A bulkhead with so many idle partitions.
+/// Returns a bulkhead with `keys` idle partitions.
 pub(crate) fn bulkhead(keys: u64) -> PartitionedBulkhead<u64> {
-    idle_for(keys, Duration::from_secs(300))
+    with_idle_timeout(keys, Duration::from_secs(300))
 }
 
-fn idle_for(keys: u64, timeout: Duration) -> PartitionedBulkhead<u64> {
+fn with_idle_timeout(keys: u64, timeout: Duration) -> PartitionedBulkhead<u64> {
     let bulkhead = PartitionedBulkhead::builder("bench").parallelism(PARALLELISM);
     let bulkhead = bulkhead.max_partitions(keys as usize).idle_timeout(timeout);
     let bulkhead = bulkhead.build().expect("valid settings");
@@ -33,13 +33,13 @@ fn idle_for(keys: u64, timeout: Duration) -> PartitionedBulkhead<u64> {
 pub(crate) fn dashmap(keys: u64) -> Semaphores {
     let map = DashMap::new();
     for key in 0..keys {
-        drop(take(&map, key));
+        drop(acquire(&map, key));
     }
     map
 }
 
-/// A permit of the semaphore of a key.
-pub(crate) fn take(map: &Semaphores, key: u64) -> OwnedSemaphorePermit {
+/// Takes a permit of the key's semaphore.
+pub(crate) fn acquire(map: &Semaphores, key: u64) -> OwnedSemaphorePermit {
     let semaphore = match map.get(&key) {
         Some(semaphore) => semaphore.clone(),
         None => map.entry(key).or_insert_with(|| Arc::new(Semaphore::new(PARALLELISM))).clone(),
@@ -47,15 +47,15 @@ pub(crate) fn take(map: &Semaphores, key: u64) -> OwnedSemaphorePermit {
     semaphore.try_acquire_owned().expect("a free permit")
 }
 
-/// The same, with what it takes to forget those who are idle: when each was last used.
-pub(crate) fn dashmap_stamped_hit(keys: u64) -> Case {
+/// Like [`dashmap_hit`], but also records when each key was last used, which evicting idle keys requires.
+pub(crate) fn dashmap_hit_with_last_use(keys: u64) -> Case {
     let map: DashMap<u64, (Arc<Semaphore>, Instant)> = DashMap::new();
     for key in 0..keys {
         map.insert(key, (Arc::new(Semaphore::new(PARALLELISM)), Instant::now()));
     }
     let mut random = Random(0x9E37_79B9);
     Case::repeat("DashMap + try_acquire_owned + time of last use", move || {
-        let mut entry = map.get_mut(&random.below(keys)).expect("a key that is there");
+        let mut entry = map.get_mut(&random.below(keys)).expect("a known key");
         let (semaphore, last_used) = &mut *entry;
         *last_used = Instant::now();
         let permit = semaphore.clone().try_acquire_owned();
@@ -65,15 +65,15 @@ pub(crate) fn dashmap_stamped_hit(keys: u64) -> Case {
 }
 
 pub(crate) fn hit(keys: u64) -> Case {
-    hit_of(bulkhead(keys), keys)
+    hit_in(bulkhead(keys), keys)
 }
 
-/// Where idle partitions are kept forever, as by the peer.
-pub(crate) fn hit_forever(keys: u64) -> Case {
-    hit_of(idle_for(keys, Duration::MAX), keys)
+/// A hit in a bulkhead whose idle partitions never expire, as in the peer's map.
+pub(crate) fn hit_without_expiry(keys: u64) -> Case {
+    hit_in(with_idle_timeout(keys, Duration::MAX), keys)
 }
 
-fn hit_of(bulkhead: PartitionedBulkhead<u64>, keys: u64) -> Case {
+fn hit_in(bulkhead: PartitionedBulkhead<u64>, keys: u64) -> Case {
     let mut random = Random(0x9E37_79B9);
     Case::repeat("partition hit", move || {
         drop(black_box(bulkhead.slot_now(&random.below(keys)).expect("a free slot")));
@@ -83,6 +83,6 @@ fn hit_of(bulkhead: PartitionedBulkhead<u64>, keys: u64) -> Case {
 pub(crate) fn dashmap_hit(keys: u64) -> Case {
     let (map, mut random) = (dashmap(keys), Random(0x9E37_79B9));
     Case::repeat("DashMap + try_acquire_owned", move || {
-        drop(black_box(take(&map, random.below(keys))));
+        drop(black_box(acquire(&map, random.below(keys))));
     })
 }

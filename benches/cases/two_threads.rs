@@ -1,4 +1,4 @@
-//! Two threads on one bulkhead.
+//! Two threads using one bulkhead.
 
 use std::{
     hint::{black_box, spin_loop},
@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 
 use super::{Case, PARALLELISM, Random, bulkhead, partitions};
 
-/// Half of the operations on each of two threads that begin together. The time is that of the slower.
-pub(crate) fn on_two(name: &'static str, work: impl Fn(u64) + Sync + 'static) -> Case {
+/// Creates a case that runs half of the operations on each of two threads, which start together. The
+/// elapsed time is that of the slower thread.
+pub(crate) fn on_two_threads(name: &'static str, work: impl Fn(u64) + Sync + 'static) -> Case {
     Case::timed(name, move |times| {
         let half = times.div_ceil(2);
         let start = Barrier::new(2);
@@ -28,14 +29,14 @@ pub(crate) fn on_two(name: &'static str, work: impl Fn(u64) + Sync + 'static) ->
         };
         thread::scope(|scope| {
             let other = scope.spawn(timed);
-            timed().max(other.join().expect("the other thread ends"))
+            timed().max(other.join().expect("the other thread finishes"))
         })
     })
 }
 
 pub(crate) fn slot_now() -> Case {
     let bulkhead = bulkhead(PARALLELISM, 0, None);
-    on_two("slot_now, two threads", move |times| {
+    on_two_threads("slot_now, two threads", move |times| {
         for _ in 0..times {
             drop(black_box(bulkhead.slot_now().expect("a free slot")));
         }
@@ -44,40 +45,40 @@ pub(crate) fn slot_now() -> Case {
 
 pub(crate) fn tokio_try_acquire_owned() -> Case {
     let semaphore = Arc::new(Semaphore::new(PARALLELISM));
-    on_two("tokio try_acquire_owned, two threads", move |times| {
+    on_two_threads("tokio try_acquire_owned, two threads", move |times| {
         for _ in 0..times {
             drop(black_box(semaphore.clone().try_acquire_owned().expect("a free permit")));
         }
     })
 }
 
-/// What it takes a word to be changed by another processor and be seen by this one, which is what two
-/// threads pay whenever they meet. It depends on where the two processors are.
+/// A word's round trip between two processors: each waits for the other's write, then writes. Two threads
+/// pay this cost whenever they contend for a word. It depends on where the two processors are.
 pub(crate) fn round_trip() -> Case {
-    Case::timed("a word to the other processor and back", |times| {
-        let (start, turn) = (Barrier::new(2), AtomicU64::new(0));
-        let play = |first: u64| {
+    Case::timed("a word's round trip between two processors", |times| {
+        let (start, word) = (Barrier::new(2), AtomicU64::new(0));
+        let alternate = |first: u64| {
             start.wait();
             let start = Instant::now();
-            for own in (first..).step_by(2).take(times as usize) {
-                while turn.load(Ordering::Acquire) != own {
+            for expected in (first..).step_by(2).take(times as usize) {
+                while word.load(Ordering::Acquire) != expected {
                     spin_loop();
                 }
-                turn.store(own + 1, Ordering::Release);
+                word.store(expected + 1, Ordering::Release);
             }
             start.elapsed()
         };
         thread::scope(|scope| {
-            scope.spawn(|| play(1));
-            play(0)
+            scope.spawn(|| alternate(1));
+            alternate(0)
         })
     })
 }
 
-/// 100 hot keys from two threads.
+/// Two threads using the same 100 hot keys.
 pub(crate) fn hot_keys() -> Case {
     let bulkhead: PartitionedBulkhead<u64> = partitions::bulkhead(100);
-    on_two("partition hit, 100 hot keys, two threads", move |times| {
+    on_two_threads("partition hit, 100 hot keys, two threads", move |times| {
         let mut random = Random(0x9E37_79B9);
         for _ in 0..times {
             drop(black_box(bulkhead.slot_now(&random.below(100)).expect("a free slot")));
@@ -87,19 +88,20 @@ pub(crate) fn hot_keys() -> Case {
 
 pub(crate) fn dashmap_hot_keys() -> Case {
     let map = partitions::dashmap(100);
-    on_two("DashMap + try_acquire_owned, 100 hot keys, two threads", move |times| {
+    on_two_threads("DashMap + try_acquire_owned, 100 hot keys, two threads", move |times| {
         let mut random = Random(0x9E37_79B9);
         for _ in 0..times {
-            drop(black_box(partitions::take(&map, random.below(100))));
+            drop(black_box(partitions::acquire(&map, random.below(100))));
         }
     })
 }
 
-/// One thread admits and releases; beside it another does `beside` every so often.
-fn beside(
+/// Creates a case in which one thread admits and releases, while another thread calls `background` once
+/// every `interval`.
+fn slot_now_alongside(
     name: &'static str,
-    every: Duration,
-    beside: impl Fn(&Bulkhead) + Sync + 'static,
+    interval: Duration,
+    background: impl Fn(&Bulkhead) + Sync + 'static,
 ) -> Case {
     let bulkhead = bulkhead(PARALLELISM, 0, None);
     Case::timed(name, move |times| {
@@ -110,8 +112,8 @@ fn beside(
                 let mut next = Instant::now();
                 while !done.load(Ordering::Relaxed) {
                     if Instant::now() >= next {
-                        beside(&bulkhead);
-                        next += every;
+                        background(&bulkhead);
+                        next += interval;
                     }
                     spin_loop();
                 }
@@ -128,27 +130,40 @@ fn beside(
     })
 }
 
-pub(crate) fn with_status() -> Case {
-    beside("status() every 10 us beside slot_now", Duration::from_micros(10), |bulkhead| {
-        black_box(bulkhead.status());
-    })
+pub(crate) fn slot_now_and_frequent_status() -> Case {
+    slot_now_alongside(
+        "slot_now, status() every 10 us alongside",
+        Duration::from_micros(10),
+        |bulkhead| {
+            black_box(bulkhead.status());
+        },
+    )
 }
 
-pub(crate) fn with_rare_status() -> Case {
-    beside("status() at 1 kHz beside slot_now", Duration::from_millis(1), |bulkhead| {
-        black_box(bulkhead.status());
-    })
+pub(crate) fn slot_now_and_infrequent_status() -> Case {
+    slot_now_alongside(
+        "slot_now, status() every 1 ms alongside",
+        Duration::from_millis(1),
+        |bulkhead| {
+            black_box(bulkhead.status());
+        },
+    )
 }
 
-pub(crate) fn without_status() -> Case {
-    beside("nothing beside slot_now", Duration::from_micros(10), |bulkhead| {
+/// The second thread only spins.
+pub(crate) fn slot_now_alone() -> Case {
+    slot_now_alongside("slot_now, nothing alongside", Duration::from_micros(10), |bulkhead| {
         black_box(bulkhead);
     })
 }
 
-pub(crate) fn with_resizes() -> Case {
-    beside("a resize every 100 us beside slot_now", Duration::from_micros(100), |bulkhead| {
-        let parallelism = if bulkhead.parallelism() == 100 { 50 } else { 100 };
-        bulkhead.resize(parallelism).expect("a valid parallelism");
-    })
+pub(crate) fn slot_now_and_resizes() -> Case {
+    slot_now_alongside(
+        "slot_now, resize() every 100 us alongside",
+        Duration::from_micros(100),
+        |bulkhead| {
+            let parallelism = if bulkhead.parallelism() == 100 { 50 } else { 100 };
+            bulkhead.resize(parallelism).expect("a valid parallelism");
+        },
+    )
 }

@@ -1,4 +1,4 @@
-//! Slots without tower, on one thread and never waiting.
+//! Slots and guarded work without tower, on one thread, never waiting.
 
 use std::{
     future::ready,
@@ -14,22 +14,23 @@ use tokio::sync::Semaphore;
 
 use super::{Case, PARALLELISM, bulkhead};
 
-/// The least that admission and release can cost: one compare-exchange and one fetch-sub on a word of
-/// one's own.
+/// The physical limit of an admission and its release: one compare-exchange and one fetch-sub on an
+/// uncontended word.
 pub(crate) fn physical_limit() -> Case {
     let word = AtomicU64::new(0);
     Case::repeat("one compare-exchange and one fetch-sub", move || {
         let word = black_box(&word);
-        let seen = word.load(Ordering::Relaxed);
-        let won = word.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
-        black_box(won.is_ok());
+        let current = word.load(Ordering::Relaxed);
+        let exchanged =
+            word.compare_exchange(current, current + 1, Ordering::AcqRel, Ordering::Acquire);
+        black_box(exchanged.is_ok());
         word.fetch_sub(1, Ordering::AcqRel)
     })
 }
 
-/// A reading of the clock: a wait needs two, and a use of a partition one.
+/// One clock reading. A wait needs two, the use of a partition one.
 pub(crate) fn clock() -> Case {
-    Case::repeat("one reading of the clock", tokio::time::Instant::now)
+    Case::repeat("one clock reading", tokio::time::Instant::now)
 }
 
 pub(crate) fn slot_now() -> Case {
@@ -98,7 +99,7 @@ pub(crate) fn tokio_try_acquire_many_owned() -> Case {
     })
 }
 
-/// A rejection without tower.
+/// A rejection by a full bulkhead with no waiting room.
 pub(crate) fn rejected_slot_now() -> Case {
     let bulkhead = bulkhead(1, 0, None);
     let held = bulkhead.slot_now().expect("a free slot");

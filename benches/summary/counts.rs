@@ -1,4 +1,4 @@
-//! Targets 13 to 18: growth and memory, counted.
+//! Targets 13 to 18: growth, memory and allocations.
 
 use std::task::{Context, Waker};
 
@@ -13,7 +13,7 @@ use crate::{
     cases::{bulkhead, current_thread, growth, layer::Echo},
 };
 
-/// Something counted, and the most that it may be.
+/// A count, with the highest allowed value if it has one.
 pub(crate) struct Count {
     pub(crate) number: &'static str,
     pub(crate) what: &'static str,
@@ -35,42 +35,56 @@ const FEW: usize = 1_000;
 const MANY: usize = 1_000_000;
 
 pub(crate) fn all() -> Vec<Count> {
-    let read = |number, what, counted| Count { number, what, counted, at_most: None };
-    let count = |number, what, counted, at_most| Count {
+    let untargeted = |number, what, counted| Count { number, what, counted, at_most: None };
+    let target = |number, what, counted, at_most| Count {
         at_most: Some(at_most),
-        ..read(number, what, counted)
+        ..untargeted(number, what, counted)
     };
-    let (few, many) = (growth::median_line(FEW, 31), growth::median_line(MANY, 5));
-    let (few_kept, many_kept) = (growth::median_shelf(FEW, 31), growth::median_shelf(MANY, 5));
+    let (few, many) = (growth::median_line_cost(FEW, 31), growth::median_line_cost(MANY, 5));
+    let (few_partitions, many_partitions) =
+        (growth::median_partition_cost(FEW, 31), growth::median_partition_cost(MANY, 5));
     let leave_both = |leave| {
-        [(FEW, 31), (MANY, 5)].map(|(places, rounds)| growth::median_leave(leave, places, rounds))
+        [(FEW, 31), (MANY, 5)].map(|(len, rounds)| growth::median_leave(leave, len, rounds))
     };
-    let ([tokio_few, tokio_many], [bare_few, bare_many]) =
-        (leave_both(growth::tokio_leave), leave_both(growth::bare_leave));
+    let ([tokio_few, tokio_many], [baseline_few, baseline_many]) =
+        (leave_both(growth::tokio_leave), leave_both(growth::baseline_leave));
     vec![
-        count("13", "joining: a million waiters against a thousand", many.join / few.join, 3.0),
-        count("13", "leaving from anywhere: the same", many.leave / few.leave, 3.0),
-        read("13a", "leaving tokio's semaphore: the same", tokio_many / tokio_few),
-        read("13a", "taking a place out of a bare list: the same", bare_many / bare_few),
-        read("13b", "leaving, of a million: ns", many.leave),
-        read("13b", "leaving tokio's semaphore, of a million: ns", tokio_many),
-        read("13b", "taking a place out of a bare list, of a million: ns", bare_many),
-        count("13", "admitting: the same", many.admit / few.admit, 3.0),
-        count("14", "bytes a waiter, of a million", many.bytes, 96.0),
-        count("14", "bytes a waiter, of a thousand", few.bytes, 96.0),
-        count("15", "allocations: 1,000 immediate admissions and rejections", immediate(), 0.0),
-        count("16", "bytes an idle partition, of a million", many_kept.bytes, 256.0),
-        count(
-            "17",
-            "evicting: a million partitions against a thousand",
-            many_kept.evict / few_kept.evict,
+        target("13", "joining: 1,000,000 waiters vs 1,000", many.join / few.join, 3.0),
+        target(
+            "13",
+            "leaving from random positions: 1,000,000 waiters vs 1,000",
+            many.leave / few.leave,
             3.0,
         ),
-        count("18", "allocations: one queued poll_ready", queued_poll_ready(), 1.0),
+        untargeted(
+            "13a",
+            "leaving tokio's semaphore: 1,000,000 waiters vs 1,000",
+            tokio_many / tokio_few,
+        ),
+        untargeted(
+            "13a",
+            "baseline: unlinking from a list: 1,000,000 nodes vs 1,000",
+            baseline_many / baseline_few,
+        ),
+        untargeted("13b", "leaving, of 1,000,000 waiters: ns", many.leave),
+        untargeted("13b", "leaving tokio's semaphore, of 1,000,000 waiters: ns", tokio_many),
+        untargeted("13b", "baseline: unlinking from a list, of 1,000,000 nodes: ns", baseline_many),
+        target("13", "admitting: 1,000,000 waiters vs 1,000", many.admit / few.admit, 3.0),
+        target("14", "bytes per waiter, of 1,000,000", many.bytes, 96.0),
+        target("14", "bytes per waiter, of 1,000", few.bytes, 96.0),
+        target("15", "allocations: 1,000 immediate admissions and rejections", immediate(), 0.0),
+        target("16", "bytes per idle partition, of 1,000,000", many_partitions.bytes, 256.0),
+        target(
+            "17",
+            "evicting: 1,000,000 partitions vs 1,000",
+            many_partitions.evict / few_partitions.evict,
+            3.0,
+        ),
+        target("18", "allocations: one queued poll_ready", queued_poll_ready(), 1.0),
     ]
 }
 
-/// Allocations of a thousand admissions and a thousand rejections, direct and through each layer.
+/// Returns the allocations of 1,000 immediate admissions and 1,000 rejections by each method and each layer.
 fn immediate() -> f64 {
     let plain = bulkhead(1, 0, None);
     let weighted = WeightedBulkhead::builder("bench").capacity(4).build().expect("valid settings");
@@ -80,7 +94,7 @@ fn immediate() -> f64 {
     let weighted_service = WeightedBulkheadLayer::fixed(&weighted, 4).into_error().layer(Echo);
     let keyed_service = PartitionedBulkheadLayer::fixed(&keyed, 7).into_error().layer(Echo);
     let runtime = current_thread();
-    let all = |admits: bool| {
+    let run = |admits: bool| {
         for _ in 0..1_000 {
             assert_eq!(plain.slot_now().is_ok(), admits);
             assert_eq!(weighted.slot_now(4).is_ok(), admits);
@@ -93,24 +107,24 @@ fn immediate() -> f64 {
             });
         }
     };
-    // The first time makes the partition, and whatever a thread makes once.
-    all(true);
-    let (admitting, ()) = allocations(|| all(true));
+    // The first run creates the partition, and whatever a thread initializes once.
+    run(true);
+    let (for_admissions, ()) = allocations(|| run(true));
     let _held = (plain.slot_now(), weighted.slot_now(4), keyed.slot_now(&7));
-    all(false);
-    let (rejecting, ()) = allocations(|| all(false));
-    (admitting + rejecting) as f64
+    run(false);
+    let (for_rejections, ()) = allocations(|| run(false));
+    (for_admissions + for_rejections) as f64
 }
 
-/// Allocations of a `poll_ready` that is queued, once the line has had somebody in it before.
+/// Returns the allocations of a queued `poll_ready`, after the line has had a waiter before.
 fn queued_poll_ready() -> f64 {
     let bulkhead = bulkhead(1, 10, None);
     let _held = bulkhead.slot_now();
     let service = BulkheadLayer::new(&bulkhead).into_error().layer(Echo);
     let queue = || {
-        let mut waiting = service.clone();
+        let mut service = service.clone();
         let mut cx = Context::from_waker(Waker::noop());
-        let poll = Service::<u64>::poll_ready(&mut waiting, &mut cx);
+        let poll = Service::<u64>::poll_ready(&mut service, &mut cx);
         assert!(poll.is_pending());
     };
     queue();

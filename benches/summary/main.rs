@@ -1,13 +1,13 @@
-//! Every target in one run: `cargo bench --bench summary`.
+//! Measures every performance target in one run: `cargo bench --bench summary`.
 //!
-//! Prints a table of ratios, ours against a peer measured in alternation with it, and what was counted,
-//! and writes the same to `target/bench/summary.json`. Nothing is measured without `--bench`, which
-//! `cargo test` does not pass. Further arguments choose the targets whose number they are.
+//! Prints a table of ratios, each of our case to a peer's measured in alternation with it, and a table of
+//! counts. Writes the same to `target/bench/summary.json`. Measures nothing without `--bench`, which
+//! `cargo test` does not pass. Further arguments select targets by number.
 
-#[expect(dead_code, reason = "the tests use the rest")]
+#[expect(dead_code, reason = "the rest is used by the tests")]
 #[path = "../../tests/it/support/counting_allocator.rs"]
 mod alloc;
-#[expect(dead_code, reason = "the criterion groups use the rest")]
+#[expect(dead_code, reason = "the rest is used by the criterion benches")]
 #[path = "../cases/mod.rs"]
 mod cases;
 mod counts;
@@ -23,31 +23,33 @@ fn main() -> ExitCode {
         println!("nothing measured: run `cargo bench --bench summary`");
         return ExitCode::SUCCESS;
     }
-    let chosen: Vec<&String> =
+    let selected: Vec<&String> =
         arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let is_chosen = |target: &str| {
-        chosen.is_empty()
-            || chosen.iter().any(|number| target.trim_end_matches(char::is_alphabetic) == **number)
+    let is_selected = |number: &str| {
+        selected.is_empty()
+            || selected
+                .iter()
+                .any(|wanted| number.trim_end_matches(char::is_alphabetic) == **wanted)
     };
-    let measured: Vec<_> = targets::all()
+    let outcomes: Vec<_> = targets::all()
         .into_iter()
-        .filter(|target| is_chosen(target.number))
+        .filter(|target| is_selected(target.number))
         .map(|target| {
             let outcome = target.measure();
             report::print_progress(&outcome);
             outcome
         })
         .collect();
-    let counted: Vec<_> = if chosen.is_empty() { counts::all() } else { Vec::new() };
-    let limits = targets::physical_limits();
-    report::print(&measured, &counted, limits);
-    match report::write_json(&measured, &counted, limits) {
+    let counts: Vec<_> = if selected.is_empty() { counts::all() } else { Vec::new() };
+    let limits = targets::measure_limits();
+    report::print(&outcomes, &counts, limits);
+    match report::write_json(&outcomes, &counts, limits) {
         Ok(path) => {
             println!("\nwritten to {}", path.display());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("the JSON could not be written: {error}");
+            eprintln!("cannot write the JSON: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,72 +1,80 @@
-//! Two cases in alternation, many short rounds each.
+//! Measures two cases in alternation, in many short rounds each.
 //!
-//! What else the machine does falls on both alike, and the median of the ratios of neighbouring rounds
-//! does not see the rounds that it fell on alone.
+//! Most other load on the machine then affects both cases alike. Load that hits one case only disturbs a few
+//! rounds, which do not move the median of the ratios of neighbouring rounds.
 
 use std::time::Duration;
 
 use crate::cases::Case;
 
-/// What a round should take: less than the slice of time for which another program takes the processor.
-pub(crate) const SHORT: Duration = Duration::from_micros(500);
+/// The length of a round: shorter than the time slice that another program gets of the processor.
+pub(crate) const SHORT_ROUND: Duration = Duration::from_micros(500);
 
-/// What a round takes that starts threads or tasks.
-pub(crate) const LONG: Duration = Duration::from_millis(5);
+/// The length of a round that starts threads or tasks.
+pub(crate) const LONG_ROUND: Duration = Duration::from_millis(5);
 
-/// What the rounds of a pair came to. Times are nanoseconds an operation, medians over the rounds.
+/// The result of comparing two cases. Times are nanoseconds per operation, medians over the rounds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Measured {
+pub(crate) struct Comparison {
     pub(crate) ours: f64,
-    pub(crate) peers: f64,
+    pub(crate) peer: f64,
     pub(crate) ratio: f64,
-    /// The quartiles of the rounds' ratios.
+    /// The lower and upper quartiles of the rounds' ratios.
     pub(crate) spread: (f64, f64),
     /// The ratio of the fastest rounds.
     pub(crate) ratio_of_fastest: f64,
 }
 
-pub(crate) fn compare(mut ours: Case, mut peers: Case, round: Duration, rounds: usize) -> Measured {
-    let (our_times, peer_times) = (times_of(round, &mut ours), times_of(round, &mut peers));
-    let each: Vec<(f64, f64)> = (0..rounds)
+/// Runs `rounds` rounds of each case, in alternation.
+pub(crate) fn compare(
+    mut ours: Case,
+    mut peer: Case,
+    round: Duration,
+    rounds: usize,
+) -> Comparison {
+    let (our_times, peer_times) =
+        (operations_per_round(round, &mut ours), operations_per_round(round, &mut peer));
+    let pairs: Vec<(f64, f64)> = (0..rounds)
         .map(|round| {
-            // Neither always comes after the other.
+            // Each case goes first in every other round.
             if round % 2 == 0 {
-                let own = nanos(&mut ours, our_times);
-                (own, nanos(&mut peers, peer_times))
+                let our_nanos = nanos_per_operation(&mut ours, our_times);
+                (our_nanos, nanos_per_operation(&mut peer, peer_times))
             } else {
-                let peer = nanos(&mut peers, peer_times);
-                (nanos(&mut ours, our_times), peer)
+                let peer_nanos = nanos_per_operation(&mut peer, peer_times);
+                (nanos_per_operation(&mut ours, our_times), peer_nanos)
             }
         })
         .collect();
     let sorted = |of: fn(&(f64, f64)) -> f64| {
-        let mut values: Vec<f64> = each.iter().map(of).collect();
+        let mut values: Vec<f64> = pairs.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
         values
     };
-    let (own, peer) = (sorted(|&(own, _)| own), sorted(|&(_, peer)| peer));
-    let ratios = sorted(|&(own, peer)| own / peer);
-    Measured {
-        ours: own[rounds / 2],
-        peers: peer[rounds / 2],
+    let (ours, peer) = (sorted(|&(ours, _)| ours), sorted(|&(_, peer)| peer));
+    let ratios = sorted(|&(ours, peer)| ours / peer);
+    Comparison {
+        ours: ours[rounds / 2],
+        peer: peer[rounds / 2],
         ratio: ratios[rounds / 2],
         spread: (ratios[rounds / 4], ratios[rounds * 3 / 4]),
-        ratio_of_fastest: own[0] / peer[0],
+        ratio_of_fastest: ours[0] / peer[0],
     }
 }
 
-/// The nanoseconds of one operation, in the fastest of many rounds.
+/// Returns the nanoseconds per operation of the fastest of `rounds` rounds.
 pub(crate) fn fastest(mut case: Case, rounds: usize) -> f64 {
-    let times = times_of(SHORT, &mut case);
-    (0..rounds).map(|_| nanos(&mut case, times)).fold(f64::INFINITY, f64::min)
+    let times = operations_per_round(SHORT_ROUND, &mut case);
+    (0..rounds).map(|_| nanos_per_operation(&mut case, times)).fold(f64::INFINITY, f64::min)
 }
 
-fn nanos(case: &mut Case, times: u64) -> f64 {
+fn nanos_per_operation(case: &mut Case, times: u64) -> f64 {
     case.run(times).as_nanos() as f64 / times as f64
 }
 
-/// How many operations take about a round, found by running ever more of them, which warms up too.
-fn times_of(round: Duration, case: &mut Case) -> u64 {
+/// Returns the number of operations that take about one round. Doubles the number until it is long enough,
+/// which also warms up the case.
+fn operations_per_round(round: Duration, case: &mut Case) -> u64 {
     let mut times = 64;
     loop {
         let elapsed = case.run(times);
