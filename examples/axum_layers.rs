@@ -1,5 +1,5 @@
-//! An axum server with the three kinds of bulkheads. They are made once, in a registry, and every
-//! module layers its own routes with them by label.
+//! An axum server with all three kinds of bulkhead. They are created once, in a registry, and each module
+//! applies them to its own routes by label.
 //!
 //! ```text
 //! cargo run --example axum_layers
@@ -28,7 +28,7 @@ mod orders {
         Ok(Router::new()
             .route("/pay", post(work).layer(registry.layer("payments")?))
             .route("/order", post(work))
-            // `layer` would put the answers to unknown paths behind the bulkhead as well.
+            // `layer` would also apply the bulkhead to requests for unknown paths.
             .route_layer(registry.partitioned_layer::<u64, _>("customers", customer)?))
     }
 }
@@ -44,7 +44,7 @@ mod reports {
         Ok(Router::new()
             .route("/report/{period}", post(work))
             .route_layer(registry.weighted_layer("reports", cost)?)
-            // The same bulkhead as in `orders`: a customer has one share of both.
+            // The same bulkhead as in `orders`, so a customer's limit covers both modules.
             .route_layer(registry.partitioned_layer::<u64, _>("customers", customer)?))
     }
 
@@ -62,7 +62,7 @@ fn bulkheads() -> Result<BulkheadRegistry, RegistryError> {
     Ok(registry)
 }
 
-/// Every handler's work: long enough for requests to meet.
+/// The work of every handler. It takes long enough for requests to overlap.
 async fn work() {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
@@ -75,22 +75,22 @@ async fn main() -> Result<(), BoxError> {
     let server = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async { axum::serve(listener, app).await });
 
-    println!("three customers pay at once, and two payments may run:");
-    let answers = send(&server, &[("/pay", 1), ("/pay", 2), ("/pay", 3)]).await?;
-    assert_eq!(answers, ["200 OK", "200 OK", "503 Service Unavailable, retry after 1 s"]);
+    println!("three customers pay at once; two payments may run:");
+    let responses = send(&server, &[("/pay", 1), ("/pay", 2), ("/pay", 3)]).await?;
+    assert_eq!(responses, ["200 OK", "200 OK", "503 Service Unavailable, retry after 1 s"]);
 
-    println!("two reports of 8 units and one of 1, and there are 10 units:");
+    println!("two reports of 8 units and one of 1 unit, with a capacity of 10:");
     let requests = [("/report/year", 1), ("/report/year", 2), ("/report/day", 3)];
-    let answers = send(&server, &requests).await?;
-    assert_eq!(answers, ["200 OK", "200 OK", "503 Service Unavailable, retry after 1 s"]);
+    let responses = send(&server, &requests).await?;
+    assert_eq!(responses, ["200 OK", "200 OK", "503 Service Unavailable, retry after 1 s"]);
 
-    println!("customer 4 sends four requests to both modules, and three may run:");
+    println!("customer 4 sends two requests to each module; three may run:");
     let paths = ["/order", "/order", "/report/day", "/report/day"];
-    let answers = send(&server, &paths.map(|path| (path, 4))).await?;
-    assert_eq!(answers[..3], ["200 OK"; 3]);
-    assert_eq!(answers[3], "429 Too Many Requests, retry after 1 s");
+    let responses = send(&server, &paths.map(|path| (path, 4))).await?;
+    assert_eq!(responses[..3], ["200 OK"; 3]);
+    assert_eq!(responses[3], "429 Too Many Requests, retry after 1 s");
 
-    println!("and what the registry says of it:");
+    println!("the registry reports:");
     for status in registry.statuses() {
         let totals = match &status {
             RegistryStatus::Bulkhead(status) => &status.totals,
@@ -104,23 +104,23 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Sends all requests, each a path and a customer, at once. Returns the answers, sorted.
+/// Sends all requests at once, each a path and a customer. Returns the responses, sorted.
 async fn send(server: &str, requests: &[(&str, u64)]) -> Result<Vec<String>, BoxError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let mut sending = JoinSet::new();
+    let mut in_flight = JoinSet::new();
     for (path, customer) in requests {
         let request = Request::post(format!("{server}{path}")).header("x-customer-id", *customer);
-        sending.spawn(client.request(request.body(Empty::new())?));
+        in_flight.spawn(client.request(request.body(Empty::new())?));
     }
-    let mut answers = Vec::new();
-    for response in sending.join_all().await {
+    let mut responses = Vec::new();
+    for response in in_flight.join_all().await {
         let response = response?;
-        answers.push(match response.headers().get(RETRY_AFTER) {
+        responses.push(match response.headers().get(RETRY_AFTER) {
             Some(wait) => format!("{}, retry after {} s", response.status(), wait.to_str()?),
             None => response.status().to_string(),
         });
     }
-    answers.sort();
-    answers.iter().for_each(|answer| println!("  {answer}"));
-    Ok(answers)
+    responses.sort();
+    responses.iter().for_each(|response| println!("  {response}"));
+    Ok(responses)
 }

@@ -1,5 +1,5 @@
-//! A bulkhead in front of somebody else's slow server: an HTTP client in tower's `ServiceBuilder`,
-//! where callers learn at once that the server is busy, and can find out why from the error.
+//! A bulkhead that protects callers from a slow remote server: an HTTP client in tower's `ServiceBuilder`.
+//! When the server is busy, callers are rejected immediately, and the error tells them why.
 //!
 //! ```text
 //! cargo run --example client_stack
@@ -25,24 +25,24 @@ type Stack = BoxCloneService<Request<Empty<Bytes>>, Response<Incoming>, BoxError
 async fn main() -> Result<(), BoxError> {
     let server = slow_server().await?;
 
-    println!("two calls may run, nobody waits:");
-    let impatient = Bulkhead::builder("search").parallelism(2).build()?;
-    let outcomes = ten_calls(stack(&impatient), &server).await?;
+    println!("two calls may run, and none may wait:");
+    let without_waiting = Bulkhead::builder("search").parallelism(2).build()?;
+    let outcomes = ten_calls(stack(&without_waiting), &server).await?;
     assert_eq!(outcomes, Outcomes { served: 2, rejected: 8, overloaded: 0 });
 
-    println!("two calls may run, and the next may wait for 100 ms:");
-    let patient = Bulkhead::builder("search").parallelism(2).waiting_room(1);
-    let patient = patient.wait_limit(Duration::from_millis(100)).build()?;
-    let outcomes = ten_calls(stack(&patient), &server).await?;
+    println!("two calls may run, and one more may wait for up to 100 ms:");
+    let with_waiting = Bulkhead::builder("search").parallelism(2).waiting_room(1);
+    let with_waiting = with_waiting.wait_limit(Duration::from_millis(100)).build()?;
+    let outcomes = ten_calls(stack(&with_waiting), &server).await?;
     assert!(outcomes.served >= 2 && outcomes.rejected >= 1 && outcomes.overloaded >= 1);
     assert_eq!(outcomes.served + outcomes.rejected + outcomes.overloaded, 10);
-    assert_eq!(patient.status().peaks.in_flight, 2);
+    assert_eq!(with_waiting.status().peaks.in_flight, 2);
     Ok(())
 }
 
-/// The bulkhead comes last, next to the client. While it has somebody wait it is not ready, so calls
-/// gather in the buffer; and once that is full, `load_shed` refuses them. A call joins the line when it
-/// leaves the buffer, so that is when its wait limit begins.
+/// The bulkhead is the innermost layer, next to the client. It is not ready while a call waits, so further
+/// calls collect in the buffer. Once the buffer is full, `load_shed` rejects them. A call joins the waiting
+/// line when it leaves the buffer, which is when its wait limit starts.
 fn stack(bulkhead: &Bulkhead) -> Stack {
     ServiceBuilder::new()
         .boxed_clone()
@@ -71,7 +71,7 @@ async fn ten_calls(stack: Stack, server: &str) -> Result<Outcomes, BoxError> {
     let mut outcomes = Outcomes::default();
     while let Some(call) = calls.join_next().await {
         let (number, result, elapsed) = call?;
-        let told = match result {
+        let outcome = match result {
             Ok(_) => {
                 outcomes.served += 1;
                 "served".to_owned()
@@ -88,12 +88,12 @@ async fn ten_calls(stack: Stack, server: &str) -> Result<Outcomes, BoxError> {
                 None => return Err(error),
             },
         };
-        println!("  call {number:2} after {:3} ms: {told}", elapsed.as_millis());
+        println!("  call {number:2} after {:3} ms: {outcome}", elapsed.as_millis());
     }
     Ok(outcomes)
 }
 
-/// The first error of this type in the chain of sources.
+/// Returns the first error of type `T` in the chain of sources.
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -106,8 +106,8 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 }
 
 async fn slow_server() -> Result<String, BoxError> {
-    let answer = || async { tokio::time::sleep(Duration::from_millis(700)).await };
-    let app = Router::new().route("/", get(answer));
+    let respond = || async { tokio::time::sleep(Duration::from_millis(700)).await };
+    let app = Router::new().route("/", get(respond));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/", listener.local_addr()?);
     tokio::spawn(async { axum::serve(listener, app).await });

@@ -1,5 +1,5 @@
-//! Shutting down without losing work: on ctrl-c those who wait are told at once, what runs is
-//! finished, and then the server stops. The example asks for it by itself once everybody is there.
+//! Graceful shutdown: on ctrl-c, waiting requests are rejected at once, running requests finish, and then
+//! the server stops. The example triggers the shutdown itself once all its clients run or wait.
 //!
 //! ```text
 //! cargo run --example graceful_shutdown
@@ -22,8 +22,8 @@ async fn main() -> Result<(), BoxError> {
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/report", listener.local_addr()?);
-    let (ask, asked) = oneshot::channel();
-    let shutdown = shutdown(registry, asked);
+    let (trigger, triggered) = oneshot::channel();
+    let shutdown = shutdown(registry, triggered);
     let server = axum::serve(listener, app).with_graceful_shutdown(shutdown);
     let server = tokio::spawn(server.into_future());
 
@@ -31,35 +31,35 @@ async fn main() -> Result<(), BoxError> {
     while reports.status().waiting < 2 {
         sleep(Duration::from_millis(5)).await;
     }
-    println!("one report runs and two wait; asking for shutdown");
-    ask.send(()).expect("the server is there");
+    println!("one report runs and two wait; shutting down");
+    trigger.send(()).expect("the server is running");
 
     reports.wait_closed().await;
     server.await??;
     println!("the server has stopped");
 
-    let mut answers = Vec::new();
+    let mut statuses = Vec::new();
     for client in clients {
-        answers.push(client.await??);
+        statuses.push(client.await??);
     }
-    answers.sort();
-    println!("the answers: {answers:?}");
+    statuses.sort();
+    println!("the responses: {statuses:?}");
     let rejected = StatusCode::SERVICE_UNAVAILABLE;
-    assert_eq!(answers, [StatusCode::OK, rejected, rejected]);
+    assert_eq!(statuses, [StatusCode::OK, rejected, rejected]);
     assert!(reports.status().is_drained());
-    assert!(fetch(url).await.is_err(), "nobody listens any more");
+    assert!(fetch(url).await.is_err(), "the port is closed");
     Ok(())
 }
 
-/// Ends when the server may stop. Until then it still answers: newcomers are told 503 and can go
-/// elsewhere, instead of finding the port closed while the last reports are being finished.
-async fn shutdown(registry: BulkheadRegistry, asked: oneshot::Receiver<()>) {
+/// Completes when the server may stop. Until then the server still responds: new requests get 503 and can be
+/// sent elsewhere, rather than finding the port closed while the last reports finish.
+async fn shutdown(registry: BulkheadRegistry, triggered: oneshot::Receiver<()>) {
     tokio::select! {
         _ = signal::ctrl_c() => println!("ctrl-c"),
-        _ = asked => {}
+        _ = triggered => {}
     }
     registry.close_and_wait().await;
-    println!("nothing runs any more");
+    println!("no request is running any more");
 }
 
 async fn report() -> &'static str {
@@ -70,6 +70,6 @@ async fn report() -> &'static str {
 async fn fetch(url: String) -> Result<StatusCode, BoxError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let status = client.get(url.parse()?).await?.status();
-    println!("a client was answered {status}");
+    println!("a client received {status}");
     Ok(status)
 }

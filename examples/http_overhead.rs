@@ -1,13 +1,13 @@
-//! What a layer costs an HTTP server at saturation: hello-world behind no layer, behind tower's
-//! `ConcurrencyLimit` and behind a bulkhead, over loopback, in alternation.
+//! The cost of a layer in an HTTP server at saturation: "hello, world" without a layer, behind tower's
+//! `ConcurrencyLimit`, and behind a bulkhead, over loopback, in alternation.
 //!
 //! ```text
 //! cargo run --release --example http_overhead -- [--seconds 30]
 //! ```
 //!
-//! One thread serves and one drives, each with its own runtime. Every turn drives the three servers one
-//! after another for a fifth of a second; the table gives the medians over the turns, and how each
-//! compares with no layer in the same turn.
+//! One thread serves and another sends the requests, each with its own runtime. A round loads the three
+//! servers one after another, for a fifth of a second each. The table shows the medians over the rounds, and
+//! how each server compares with the one without a layer in the same round.
 
 use std::{
     error::Error,
@@ -28,25 +28,26 @@ use tokio::{
 };
 use tower::limit::GlobalConcurrencyLimitLayer;
 
-/// Connections that always have a request under way.
+/// Connections, each with one request in flight at all times.
 const CONNECTIONS: usize = 64;
-/// More than ever run at once: what is measured is admission, not waiting.
+/// More than there are connections, so that no request waits and only admission is measured.
 const PARALLELISM: usize = 1_000;
-const TURN: Duration = Duration::from_millis(200);
+const LOAD_TIME: Duration = Duration::from_millis(200);
 
 const NAMES: [&str; 3] = ["no layer", "ConcurrencyLimit", "BulkheadLayer"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let seconds = seconds()?;
-    let (told, addresses) = std::sync::mpsc::channel();
+    let (address_sender, addresses) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let mut servers = JoinSet::new();
             for router in routers() {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                told.send(listener.local_addr().expect("a bound port"))
-                    .expect("the driver listens");
+                address_sender
+                    .send(listener.local_addr().expect("a bound port"))
+                    .expect("the main thread is receiving");
                 servers.spawn(axum::serve(listener, router).into_future());
             }
             servers.join_all().await
@@ -54,8 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let addresses: Vec<SocketAddr> = addresses.iter().take(NAMES.len()).collect();
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let turns = runtime.block_on(drive_in_turns(&addresses, Duration::from_secs(seconds)))?;
-    print_table(&turns);
+    let rounds = runtime.block_on(measure_rounds(&addresses, Duration::from_secs(seconds)))?;
+    print_table(&rounds);
     Ok(())
 }
 
@@ -83,17 +84,17 @@ fn routers() -> [Router; 3] {
     ]
 }
 
-/// What one server did in one turn.
+/// The measurements of one server in one round.
 #[derive(Clone, Copy)]
-struct Turn {
+struct Measurement {
     requests_per_second: f64,
     p99_micros: f64,
 }
 
-async fn drive_in_turns(
+async fn measure_rounds(
     addresses: &[SocketAddr],
     duration: Duration,
-) -> Result<Vec<[Turn; 3]>, Box<dyn Error>> {
+) -> Result<Vec<[Measurement; 3]>, Box<dyn Error>> {
     let mut connections = Vec::new();
     for &address in addresses {
         let mut senders = Vec::new();
@@ -107,30 +108,30 @@ async fn drive_in_turns(
         connections.push(senders);
     }
     let end = Instant::now() + duration;
-    let mut turns = Vec::new();
-    while Instant::now() < end || turns.len() < 3 {
-        let mut turn = [Turn { requests_per_second: 0.0, p99_micros: 0.0 }; 3];
-        // Whoever began the last turn ends this one.
+    let mut rounds = Vec::new();
+    while Instant::now() < end || rounds.len() < 3 {
+        let mut round = [Measurement { requests_per_second: 0.0, p99_micros: 0.0 }; 3];
+        // The server that went first in the previous round goes last in this one.
         for step in 0..3 {
-            let server = (step + turns.len()) % 3;
-            turn[server] = drive(&mut connections[server]).await?;
+            let server = (step + rounds.len()) % 3;
+            round[server] = load(&mut connections[server]).await?;
         }
-        turns.push(turn);
+        rounds.push(round);
     }
-    // The first turn warms up.
-    turns.remove(0);
-    Ok(turns)
+    // The first round is a warm-up.
+    rounds.remove(0);
+    Ok(rounds)
 }
 
 type Sender = http1::SendRequest<Empty<Bytes>>;
 
-async fn drive(senders: &mut Vec<Sender>) -> Result<Turn, Box<dyn Error>> {
+async fn load(senders: &mut Vec<Sender>) -> Result<Measurement, Box<dyn Error>> {
     let start = Instant::now();
     let mut tasks = JoinSet::new();
     for mut sender in senders.drain(..) {
         tasks.spawn(async move {
             let mut latencies = Vec::new();
-            while start.elapsed() < TURN {
+            while start.elapsed() < LOAD_TIME {
                 let sent = Instant::now();
                 let request = Request::get("/").header("host", "localhost").body(Empty::new());
                 let request = request.expect("a valid request");
@@ -150,14 +151,18 @@ async fn drive(senders: &mut Vec<Sender>) -> Result<Turn, Box<dyn Error>> {
     }
     let elapsed = start.elapsed().as_secs_f64();
     all.sort_unstable();
-    Ok(Turn {
+    Ok(Measurement {
         requests_per_second: all.len() as f64 / elapsed,
         p99_micros: all[all.len() * 99 / 100].as_secs_f64() * 1e6,
     })
 }
 
-fn print_table(turns: &[[Turn; 3]]) {
-    println!("{} turns of {} ms each, {CONNECTIONS} connections", turns.len(), TURN.as_millis());
+fn print_table(rounds: &[[Measurement; 3]]) {
+    println!(
+        "{} rounds of {} ms per server, {CONNECTIONS} connections",
+        rounds.len(),
+        LOAD_TIME.as_millis()
+    );
     println!(
         "\n| server | requests/s | against no layer | middle half | p99 us | against no layer | middle half |"
     );
@@ -165,16 +170,16 @@ fn print_table(turns: &[[Turn; 3]]) {
         "|--------|-----------:|-----------------:|:-----------:|-------:|-----------------:|:-----------:|"
     );
     for (server, name) in NAMES.iter().enumerate() {
-        let part = |of: fn(&Turn) -> f64| {
-            let value = quartiles(turns.iter().map(|turn| of(&turn[server])));
-            let ratio = quartiles(turns.iter().map(|turn| of(&turn[server]) / of(&turn[0])));
+        let columns = |of: fn(&Measurement) -> f64| {
+            let value = quartiles(rounds.iter().map(|round| of(&round[server])));
+            let ratio = quartiles(rounds.iter().map(|round| of(&round[server]) / of(&round[0])));
             let [low, middle, high] = ratio.map(|ratio| (ratio - 1.0) * 100.0);
             format!("{:.0} | {middle:+.1} % | {low:+.1}..{high:+.1} %", value[1])
         };
         println!(
             "| {name} | {} | {} |",
-            part(|turn| turn.requests_per_second),
-            part(|turn| turn.p99_micros)
+            columns(|measurement| measurement.requests_per_second),
+            columns(|measurement| measurement.p99_micros)
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Streams that hold their slot: two subscribers are served for as long as they stay, a third is
-//! rejected, and when one leaves the next gets in.
+//! Response streams that hold their slot: two subscribers are served for as long as they stay connected, a
+//! third is rejected, and when one disconnects, the next is admitted.
 //!
 //! ```text
 //! cargo run --example server_sent_events
@@ -26,7 +26,7 @@ use tokio_stream::{Stream, StreamExt, wrappers::IntervalStream};
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let streams = Bulkhead::builder("streams").parallelism(2).build()?;
-    // Without `hold_body` a slot would be free again as soon as the stream has begun.
+    // Without `hold_body`, the slot would be released as soon as the stream starts.
     let layer = BulkheadLayer::new(&streams).hold_body();
     let app = Router::new().route("/ticks", get(ticks).layer(layer));
 
@@ -36,12 +36,12 @@ async fn main() -> Result<(), BoxError> {
 
     let mut first = subscribe(&url).await?;
     let mut second = subscribe(&url).await?;
-    println!("the first hears {:?}", next_event(&mut first).await?);
-    println!("the second hears {:?}", next_event(&mut second).await?);
+    println!("the first receives {:?}", next_event(&mut first).await?);
+    println!("the second receives {:?}", next_event(&mut second).await?);
     assert_eq!(streams.status().in_flight, 2);
 
     let third = subscribe(&url).await?;
-    println!("the third is answered {}", third.status());
+    println!("the third is rejected with {}", third.status());
     assert_eq!(third.status(), StatusCode::SERVICE_UNAVAILABLE);
 
     let released = Arc::new(Notify::new());
@@ -53,11 +53,11 @@ async fn main() -> Result<(), BoxError> {
     });
     drop(first);
     released.notified().await;
-    println!("the first has left, and its slot is free");
+    println!("the first has disconnected, and its slot is free");
 
     let mut fourth = subscribe(&url).await?;
-    println!("the fourth hears {:?}", next_event(&mut fourth).await?);
-    println!("the second still hears {:?}", next_event(&mut second).await?);
+    println!("the fourth receives {:?}", next_event(&mut fourth).await?);
+    println!("the second still receives {:?}", next_event(&mut second).await?);
     let status = streams.status();
     assert_eq!((status.in_flight, status.totals.saturated), (2, 1));
     Ok(())
@@ -68,7 +68,7 @@ async fn ticks() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     Sse::new(ticks.map(|_| Ok(Event::default().data("tick"))))
 }
 
-/// Every subscriber has a client, and so a connection, of its own.
+/// Subscribes with a new client, so every subscriber has its own connection.
 async fn subscribe(url: &str) -> Result<Response<Incoming>, BoxError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     Ok(client.get(url.parse()?).await?)

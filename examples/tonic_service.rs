@@ -1,12 +1,12 @@
-//! A tonic server behind a bulkhead: calls beyond it are answered UNAVAILABLE, as any gRPC client
-//! understands, and a call whose time is over before it is admitted never runs.
+//! A tonic server behind a bulkhead. Calls beyond its limits are rejected with UNAVAILABLE, which every gRPC
+//! client understands, and a call whose deadline passes before it is admitted never runs.
 //!
 //! ```text
 //! cargo run --example tonic_service
 //! ```
 //!
-//! The method is written by hand, with empty messages, so that the example needs no protoc. With
-//! generated code it is `.add_service(OrdersServer::new(..))` instead of `.add_routes(..)`.
+//! The method is hand-written, with empty messages, so that the example does not need protoc. With generated
+//! code, use `.add_service(OrdersServer::new(..))` instead of `.add_routes(..)`.
 
 use std::{error::Error, time::Duration};
 
@@ -21,13 +21,13 @@ use tonic::{
 };
 use tower::service_fn;
 
-const PLACE: &str = "/shop.Orders/Place";
+const PLACE_ORDER: &str = "/shop.Orders/Place";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let orders = Bulkhead::builder("orders").parallelism(1).waiting_room(1).build()?;
     let layer = BulkheadLayer::new(&orders).deadline(GrpcTimeout);
-    let routes = Router::new().route(PLACE, post(handle));
+    let routes = Router::new().route(PLACE_ORDER, post(handle));
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -35,22 +35,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     let channel = Channel::from_shared(format!("http://{address}"))?.connect().await?;
 
-    let patience = Duration::from_secs(60);
-    let first = tokio::spawn(call(channel.clone(), patience));
+    let long_timeout = Duration::from_secs(60);
+    let first = tokio::spawn(call(channel.clone(), long_timeout));
     while orders.status().in_flight < 1 {
         sleep(Duration::from_millis(5)).await;
     }
-    let hurried = tokio::spawn(call(channel.clone(), Duration::from_millis(500)));
+    let second = tokio::spawn(call(channel.clone(), Duration::from_millis(500)));
     while orders.status().waiting < 1 {
         sleep(Duration::from_millis(5)).await;
     }
 
-    let status = call(channel.clone(), patience).await.expect_err("one runs and one waits");
+    let status = call(channel.clone(), long_timeout).await.expect_err("one runs and one waits");
     println!("the third call: {:?}, {}", status.code(), status.message());
     assert_eq!(status.code(), Code::Unavailable);
 
-    // tonic's own timers end it at the same moment, so its code is theirs or the bulkhead's.
-    let status = hurried.await?.expect_err("its time was over");
+    // tonic's own timer expires at the same moment, so the status comes from tonic or from the bulkhead.
+    let status = second.await?.expect_err("its deadline has passed");
     println!("the second, with 500 ms: {:?}, {}", status.code(), status.message());
 
     first.await??;
@@ -66,20 +66,20 @@ async fn call(channel: Channel, timeout: Duration) -> Result<(), Status> {
     client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let mut request = Request::new(());
     request.set_timeout(timeout);
-    client.unary(request, PathAndQuery::from_static(PLACE), Empty).await?;
+    client.unary(request, PathAndQuery::from_static(PLACE_ORDER), Empty).await?;
     Ok(())
 }
 
 async fn handle(request: extract::Request) -> impl IntoResponse {
-    tonic::server::Grpc::new(Empty).unary(service_fn(place), request).await
+    tonic::server::Grpc::new(Empty).unary(service_fn(place_order), request).await
 }
 
-async fn place(_: Request<()>) -> Result<Response<()>, Status> {
+async fn place_order(_: Request<()>) -> Result<Response<()>, Status> {
     sleep(Duration::from_secs(1)).await;
     Ok(Response::new(()))
 }
 
-/// The codec of `google.protobuf.Empty`, which is no bytes at all.
+/// The codec of `google.protobuf.Empty`, whose encoding has no bytes.
 struct Empty;
 
 impl Codec for Empty {

@@ -1,4 +1,4 @@
-//! Bulkheads without tower: slots, work that runs in one, and what a bulkhead tells of itself.
+//! Bulkheads without tower: slots, guarded work, events, status and reports.
 //!
 //! ```text
 //! cargo run --example without_tower
@@ -19,9 +19,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// So many operations at once.
+/// A limit on the number of concurrent operations.
 async fn plain() -> Result<(), Box<dyn Error>> {
-    println!("payments: 1 runs, 1 waits, for 2 s at most");
+    println!("payments: 1 may run, 1 may wait, for up to 2 s");
     let payments = Bulkhead::builder("payments")
         .parallelism(1)
         .waiting_room(1)
@@ -38,24 +38,24 @@ async fn plain() -> Result<(), Box<dyn Error>> {
     println!("  {rejection}");
     assert!(matches!(rejection.reason(), RejectionReason::Saturated { used: 1, .. }));
 
-    let soon = Deadline::after(Duration::from_millis(20));
-    let rejection = payments.slot_before(soon).await.expect_err("the slot stays taken");
+    let deadline = Deadline::after(Duration::from_millis(20));
+    let rejection = payments.slot_before(deadline).await.expect_err("the slot is still taken");
     println!("  {rejection}");
     assert!(matches!(rejection.reason(), RejectionReason::Deadline { .. }));
     drop(slot);
 
-    // Or the bulkhead runs the work, once it is admitted.
+    // `execute` runs the work once it is admitted.
     assert_eq!(payments.execute(pay(1)).await?, "order 1 is paid");
 
-    // Or a function is guarded once and for all. The second call waits for the first.
+    // `guard` wraps a function, so that every call needs a slot. Here the second call waits for the first.
     let pay = payments.guard(pay);
-    let (one, other) = tokio::join!(pay(2), pay(3));
-    assert_eq!((one?, other?), ("order 2 is paid".into(), "order 3 is paid".into()));
+    let (second, third) = tokio::join!(pay(2), pay(3));
+    assert_eq!((second?, third?), ("order 2 is paid".into(), "order 3 is paid".into()));
     drop(subscription);
 
     let interval = payments.status().since(&before)?;
     println!(
-        "  since the start: {} finished, {} of them after a wait, {} rejected",
+        "  since the start: {} finished, {} of them after waiting, {} rejected",
         interval.totals.finished,
         interval.totals.admitted_from_queue,
         interval.totals.rejected(),
@@ -71,17 +71,17 @@ async fn plain() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// So many units at once, of which every operation needs its own number.
+/// A limit on the number of units in use. Each operation has its own cost.
 async fn weighted() -> Result<(), Box<dyn Error>> {
-    println!("reports: 10 units");
+    println!("reports: a capacity of 10 units");
     let reports = WeightedBulkhead::builder("reports").capacity(10).build()?;
     let slot = reports.slot(8).await?;
     println!("  8 of them are in use: {slot:?}");
 
     reports.execute_now(2, sleep(Duration::from_millis(1))).await?;
-    for (cost, what) in [(3, "too much now"), (11, "too much ever")] {
-        let rejection = reports.slot_now(cost).expect_err("too much");
-        println!("  {what}: {rejection}");
+    for (cost, problem) in [(3, "more than is free"), (11, "more than the capacity")] {
+        let rejection = reports.slot_now(cost).expect_err("the cost is too high");
+        println!("  {problem}: {rejection}");
     }
 
     let _rest = reports.slot_now(2)?;
@@ -93,9 +93,9 @@ async fn weighted() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// So many operations at once for each key.
+/// A limit on the number of concurrent operations for each key.
 async fn partitioned() -> Result<(), Box<dyn Error>> {
-    println!("customers: 1 operation for each, 2 for customer 7");
+    println!("customers: 1 operation each, 2 for customer 7");
     let customers = PartitionedBulkhead::<u32>::builder("customers")
         .parallelism(1)
         .max_partitions(1_000)
@@ -103,7 +103,7 @@ async fn partitioned() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     let _slots = [customers.slot_now(&7)?, customers.slot_now(&7)?, customers.slot_now(&8)?];
-    let rejection = customers.slot_now(&8).expect_err("one at a time");
+    let rejection = customers.slot_now(&8).expect_err("the customer's only slot is taken");
     println!("  customer 8 is busy: {rejection}");
     customers.execute(&9, sleep(Duration::from_millis(1))).await?;
 
