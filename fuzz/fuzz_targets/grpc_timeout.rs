@@ -1,4 +1,4 @@
-//! Any `grpc-timeout` is its time or none, and never a panic.
+//! Any `grpc-timeout` yields the deadline it states, or none if it is invalid. Nothing panics.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| bulklink_fuzz::check("grpc_timeout", input));

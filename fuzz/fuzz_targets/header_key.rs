@@ -1,5 +1,5 @@
-//! Any key in a header is the text of the header or missing, and never a panic. The first byte is the
-//! greatest length.
+//! Any key header yields its text as the key, or no key if it is invalid or too long. Nothing panics. The first
+//! byte of the input is the maximum length.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| bulklink_fuzz::check("header_key", input));

@@ -1,5 +1,5 @@
-//! A request of any content type is answered in its protocol by a bulkhead of any name. The first eight
-//! bytes are nanoseconds to try again after, the next is the length of the content type.
+//! A request of any content type is rejected in its own protocol, by a bulkhead with any label. The first eight
+//! bytes of the input are the retry hint in nanoseconds, and the next byte is the length of the content type.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| bulklink_fuzz::check("rejection", input));

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: the checks of the crate's own tests, run while time stands still.
+//! Shared by the fuzz targets: runs the checks of the crate's own tests, with tokio's time paused.
 
 #[path = "../../tests/it/proof/request_parsing/checks.rs"]
 mod checks;
@@ -6,22 +6,22 @@ mod checks;
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
-    static STILL: Runtime = Builder::new_current_thread()
+    static PAUSED: Runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
-        .expect("a runtime without threads or files");
+        .expect("a runtime with paused time");
 }
 
-/// Checks one input of a target.
+/// Checks one input of the fuzz target named `target`.
 ///
 /// # Panics
 ///
-/// If something is wrong with it.
+/// If no target has this name, or if the check fails.
 pub fn check(target: &str, input: &[u8]) {
     let check = checks::TARGETS.iter().find(|(name, _)| *name == target);
-    let (_, check) = check.expect("a target has a check");
-    STILL.with(|runtime| {
+    let (_, check) = check.expect("a target with a check");
+    PAUSED.with(|runtime| {
         let _entered = runtime.enter();
         check(input);
     });
