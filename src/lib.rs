@@ -2,10 +2,9 @@
 //! number of operations running and a bounded number waiting, so that one slow dependency, route or
 //! customer cannot take the rest of the process down.
 //!
-//! A service that takes on everything that comes is as slow as its slowest part: requests for one slow
-//! dependency pile up until they hold every connection, and then nothing else gets through either. A
-//! bulkhead bounds how many may be inside one part at once, how many may wait for it, and for how long.
-//! Everybody else is told at once.
+//! A service that accepts every request is as slow as its slowest dependency: requests for it pile up
+//! until they hold every connection, and then no other request gets through either. A bulkhead bounds how
+//! many operations run at once, how many may wait, and for how long. It rejects all others immediately.
 //!
 //! # In front of a service
 //!
@@ -26,10 +25,10 @@
 //! # Ok::<(), bulklink::ConfigError>(())
 //! ```
 //!
-//! Ten payments run at once, fifty wait in the order of their arrival, for two seconds at most. All
-//! others are answered 503 with `Retry-After`.
+//! Up to ten payments run at once. Up to fifty more wait in the order of their arrival, for at most two
+//! seconds. All others are answered with 503 and `Retry-After`.
 //!
-//! # By itself
+//! # Direct use
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -42,31 +41,33 @@
 //! # }
 //! ```
 //!
-//! # What there is
+//! # Overview
 //!
-//! | | directly | in front of a service |
+//! | limit | direct use | in front of a service |
 //! |---|---|---|
-//! | so many operations at once | [`Bulkhead`] | [`BulkheadLayer`] |
-//! | so many units at once, of which each operation needs its own number | [`WeightedBulkhead`] | [`WeightedBulkheadLayer`] |
-//! | so many operations at once for each key | [`PartitionedBulkhead`] | [`PartitionedBulkheadLayer`] |
+//! | operations running at once | [`Bulkhead`] | [`BulkheadLayer`] |
+//! | units in use at once, where each operation has its own cost in units | [`WeightedBulkhead`] | [`WeightedBulkheadLayer`] |
+//! | operations running at once for each key | [`PartitionedBulkhead`] | [`PartitionedBulkheadLayer`] |
 //!
-//! - A [`Slot`] is admitted work, an [`Admission`] the wait for it, a [`Rejection`] the answer to those
-//!   that were not admitted, and why.
-//! - [`BulkheadStatus`] is one instant of a bulkhead, [`BulkheadInterval`] what happened between two,
-//!   [`CapacityReport`] what to make of it, and [`BulkheadEvent`] tells of every change.
-//! - [`BulkheadRegistry`] holds bulkheads under labels, so that every module layers the same ones.
+//! - A [`Slot`] is held by an admitted operation. An [`Admission`] is the future that waits for a slot. A
+//!   [`Rejection`] reports why an operation was not admitted.
+//! - [`BulkheadStatus`] is a snapshot of a bulkhead. [`BulkheadInterval`] is what happened between two
+//!   snapshots. [`CapacityReport`] assesses the limits against a snapshot. [`BulkheadEvent`]s report every
+//!   change.
+//! - [`BulkheadRegistry`] holds bulkheads by label, so that every module uses the same ones.
 //! - [`Deadline`] travels with a request and bounds its wait.
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! - The line is strictly first in, first out: nobody is admitted past somebody who waits.
-//! - A slot that becomes free goes to the head of the line before any newcomer can see it.
+//! - The waiting line is strictly first in, first out: no operation overtakes a waiter.
+//! - A freed slot goes to the head of the line before a newcomer can take it.
 //! - Dropping anything at any point (a future, a service, a slot, a response body) gives back exactly
 //!   what it held.
-//! - Every status is of one instant: its numbers add up, also while other threads admit and release.
-//! - A deadline bounds admission only: what has been admitted is never cancelled by a bulkhead.
-//! - There is no background task. An admission that need not wait takes no memory, and in a plain
-//!   bulkhead no lock, unless it sets a new peak or somebody is subscribed.
+//! - Every status is a snapshot of a single instant: its numbers add up even while other threads admit and
+//!   release.
+//! - A deadline bounds admission only. A bulkhead never cancels an admitted operation.
+//! - There is no background task. An admission that does not have to wait does not allocate, and in a plain
+//!   bulkhead takes no lock, unless it sets a new peak or there is a subscriber.
 //!
 //! # Runtimes
 //!
@@ -116,26 +117,52 @@ pub use observe::{
 };
 pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, RegistryStatus};
 
-/// The parts that layers are made of: what the type parameters of [`AdmissionLayer`],
-/// [`AdmissionService`] and [`ResponseFuture`] may be.
+/// Type parameters of [`AdmissionLayer`], [`AdmissionService`] and [`ResponseFuture`], and their traits.
 ///
-/// Only code that names the full type of a layer, or is generic over layers, needs them.
+/// Only code that names the full type of a layer, or is generic over layers, needs this module.
+///
+/// | parameter | decides | trait | types |
+/// |---|---|---|---|
+/// | `A` | what a request is admitted to | [`AdmitWithoutRequest`](layer::AdmitWithoutRequest), [`AdmitByRequest`](layer::AdmitByRequest) | [`Plain`](layer::Plain), [`Weighted`](layer::Weighted), [`Partitioned`](layer::Partitioned) |
+/// | `M` | where a request waits | [`WaitMode`](layer::WaitMode) | [`InReadiness`](layer::InReadiness), [`PerRequest`](layer::PerRequest) |
+/// | `R` | how a rejection is answered | [`Reject`](layer::Reject) | [`IntoResponse`](layer::IntoResponse), [`OnReject`](layer::OnReject), [`IntoError`](layer::IntoError) |
+/// | `H` | how long a slot is held | [`Hold`](layer::Hold) | [`UntilResponse`](layer::UntilResponse), [`UntilBodyEnd`](layer::UntilBodyEnd) |
+/// | `W` | the wait in a [`ResponseFuture`] | [`PollWait`](layer::PollWait) | [`Never`](layer::Never), [`PendingRequest`](layer::PendingRequest) |
+///
+/// The methods of these traits are called by the service. A layer can only be built with the types listed
+/// here, so implementing the traits for other types has no use.
+///
+/// # Examples
+///
+/// ```
+/// use bulklink::{
+///     Bulkhead, BulkheadLayer,
+///     layer::{InReadiness, IntoResponse, UntilBodyEnd},
+/// };
+///
+/// type StreamLayer = BulkheadLayer<InReadiness, IntoResponse, UntilBodyEnd>;
+///
+/// fn stream_layer(bulkhead: &Bulkhead) -> StreamLayer {
+///     BulkheadLayer::new(bulkhead).hold_body()
+/// }
+/// ```
 pub mod layer {
+    pub use crate::core::operation::handle::WaitPolicy;
     pub use crate::middleware::{
         admit::{
             Admit, AdmitByRequest, AdmitWithoutRequest, ExtractedKey, FixedCost, FixedKey,
-            Partitioned, Plain, Weighted,
+            Partitioned, Plain, Route, Target, Weighted,
         },
         deadline::NoDeadline,
-        future::{Never, PendingRequest, PollWait},
-        hold::{Hold, UntilBodyEnd, UntilResponse},
+        future::{Never, PendingRequest, PollWait, WaitOutcome},
+        hold::{HeldSlot, Hold, UntilBodyEnd, UntilResponse},
         reject::{IntoError, IntoResponse, OnReject, Reject},
         shared::Shared,
-        wait_mode::{Bypass, InReadiness, NoBypass, PerRequest, WaitMode},
+        wait_mode::{BypassFilter, InReadiness, NoBypass, PerRequest, WaitMode},
     };
 }
 
-/// The README's examples, compiled and run with the documentation's.
+/// The examples of the README, compiled and run as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,7 +1,8 @@
 //! `BulkheadRegistry`: bulkheads of all kinds under unique labels, so that any router in any module
-//! layers the same compartment.
+//! can use the same bulkhead.
 //!
-//! It owns who is registered, in the order of creation. It has no rules of admission of its own.
+//! It owns the list of registered bulkheads, in the order of registration. It has no rules of admission of
+//! its own.
 
 use std::{any::Any, error::Error, fmt, future::Future, hash::Hash, pin::Pin};
 
@@ -21,8 +22,9 @@ use crate::{
     sync::{Arc, Mutex},
 };
 
-/// Bulkheads of all kinds under unique labels. A handle is cheap to clone, and every clone is the same
-/// registry.
+/// A registry of bulkheads of all kinds under unique labels.
+///
+/// A handle is cheap to clone, and all clones share one registry.
 ///
 /// # Examples
 ///
@@ -43,7 +45,7 @@ pub struct BulkheadRegistry {
 
 struct RegistryInner {
     members: Mutex<Members>,
-    /// A gate that nobody passes: its close says that `close_all` has closed everybody.
+    /// A gate that admits no operation. It is closed once `close_all` has closed every member.
     closing: Gate,
 }
 
@@ -54,7 +56,7 @@ struct Members {
 }
 
 impl BulkheadRegistry {
-    /// An empty registry.
+    /// Creates an empty registry.
     #[must_use]
     pub fn new() -> Self {
         let closing = Gate::new(1, 0, GateKind::Plain, None);
@@ -65,7 +67,7 @@ impl BulkheadRegistry {
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if a setting cannot be, the label is taken or the registry is closed.
+    /// Returns a [`RegistryError`] if a setting is invalid, the label is taken or the registry is closed.
     pub fn create<B: BuildBulkhead>(&self, builder: B) -> Result<B::Bulkhead, RegistryError> {
         let bulkhead = builder.build_bulkhead()?;
         self.register(&bulkhead)?;
@@ -76,10 +78,10 @@ impl BulkheadRegistry {
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if the label is taken or the registry is closed.
+    /// Returns a [`RegistryError`] if the label is taken or the registry is closed.
     pub fn register<T: Registrable>(&self, bulkhead: &T) -> Result<(), RegistryError> {
         let label: Arc<str> = bulkhead.label().into();
-        // Made before the lock is taken, and where it is not wanted, dropped after.
+        // Created before the lock is taken and, if it is refused, dropped after the lock is released.
         let member: Arc<dyn Member> = Arc::new(bulkhead.clone());
         let mut members = self.inner.members.lock();
         if members.is_closed {
@@ -92,11 +94,11 @@ impl BulkheadRegistry {
         Ok(())
     }
 
-    /// The bulkhead with this label, as the kind it is.
+    /// Returns the bulkhead with this label, which must be of the kind `T`.
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if the label is unknown, or that of another kind.
+    /// Returns a [`RegistryError`] if no bulkhead has this label, or if it is of another kind.
     pub fn get<T: Registrable>(&self, label: &str) -> Result<T, RegistryError> {
         let member = self.member(label)?;
         let found: Option<&T> = member.as_any().downcast_ref();
@@ -107,72 +109,77 @@ impl BulkheadRegistry {
         })
     }
 
-    /// The labels, in the order of registration.
+    /// Returns the labels of all registered bulkheads, in the order of registration.
     #[must_use]
     pub fn labels(&self) -> Vec<String> {
         self.members().iter().map(|member| member.label().to_owned()).collect()
     }
 
-    /// How many bulkheads are registered.
+    /// Returns the number of registered bulkheads.
     #[must_use]
     pub fn len(&self) -> usize {
         self.inner.members.lock().in_order.len()
     }
 
-    /// Whether no bulkhead is registered.
+    /// Returns `true` if no bulkhead is registered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether a bulkhead with this label is registered.
+    /// Returns `true` if a bulkhead with this label is registered.
     #[must_use]
     pub fn contains(&self, label: &str) -> bool {
         self.inner.members.lock().find(label).is_some()
     }
 
-    /// Whether [`close_all`](Self::close_all) was called.
+    /// Returns `true` if [`close_all`](Self::close_all) has been called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.members.lock().is_closed
     }
 
-    /// The status of every bulkhead, in the order of registration, each of an instant of its own.
+    /// Returns the status of every bulkhead, in the order of registration.
+    ///
+    /// Each status is taken at its own instant.
     #[must_use]
     pub fn statuses(&self) -> Vec<RegistryStatus> {
         self.members().iter().map(|member| member.status()).collect()
     }
 
-    /// The capacity report of every plain and weighted bulkhead, in the order of registration.
+    /// Returns the capacity report of every plain and weighted bulkhead, in the order of registration.
     #[must_use]
     pub fn capacity_reports(&self) -> Vec<CapacityReport> {
         self.members().iter().filter_map(|member| member.capacity_report()).collect()
     }
 
-    /// Closes a bulkhead, waits until nothing runs in it, and forgets it. Until then its label stays
-    /// taken.
+    /// Closes a bulkhead, waits until none of its operations is running, and removes it from the registry.
+    ///
+    /// Its label stays taken until then.
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if the label is unknown.
+    /// Returns a [`RegistryError`] if no bulkhead has this label.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, dropping it leaves the bulkhead closed and registered. May be called again.
+    /// If the future is dropped after its first poll, the bulkhead stays closed and registered. The method
+    /// may be called again.
     pub async fn remove(&self, label: &str) -> Result<(), RegistryError> {
         let member = self.member(label)?;
         member.close();
         member.wait_closed().await;
         let mut members = self.inner.members.lock();
-        let same = members.in_order.iter().position(|other| Arc::ptr_eq(other, &member));
-        let removed = same.map(|at| members.in_order.remove(at));
+        let position = members.in_order.iter().position(|other| Arc::ptr_eq(other, &member));
+        let removed = position.map(|at| members.in_order.remove(at));
         drop(members);
         drop(removed);
         Ok(())
     }
 
-    /// Closes every bulkhead and the registry, which takes no more of them. Final; closing again does
-    /// nothing.
+    /// Closes every registered bulkhead, and the registry to new ones.
+    ///
+    /// Closing is final; closing again does nothing.
     pub fn close_all(&self) {
         self.inner.members.lock().is_closed = true;
         for member in self.members() {
@@ -181,12 +188,13 @@ impl BulkheadRegistry {
         self.inner.closing.close();
     }
 
-    /// Waits until the registry is closed and nothing runs in any of its bulkheads. Any number may
-    /// wait, also before anybody closes it.
+    /// Waits until the registry is closed and no operation is running in any of its bulkheads.
+    ///
+    /// Any number of callers may wait, and may start before the registry is closed.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and called again.
+    /// This method is cancel safe: the future may be dropped and the method called again.
     pub async fn wait_closed(&self) {
         Drain::new(&self.inner.closing).await;
         for member in self.members() {
@@ -194,11 +202,12 @@ impl BulkheadRegistry {
         }
     }
 
-    /// Closes everything and waits until nothing runs.
+    /// Closes the registry and all of its bulkheads, and waits until no operation is running in any of them.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, dropping it leaves everything closed. May be called again.
+    /// If the future is dropped after its first poll, the registry and its bulkheads stay closed. The method
+    /// may be called again.
     pub async fn close_and_wait(&self) {
         self.close_all();
         self.wait_closed().await;
@@ -239,14 +248,14 @@ impl Members {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RegistryStatus {
-    /// Of a plain or weighted bulkhead.
+    /// The status of a plain or weighted bulkhead.
     Bulkhead(BulkheadStatus),
-    /// Of a partitioned bulkhead.
+    /// The status of a partitioned bulkhead.
     Partitioned(PartitionedStatus),
 }
 
 impl RegistryStatus {
-    /// The bulkhead's name.
+    /// Returns the bulkhead's label.
     #[must_use]
     pub fn label(&self) -> &str {
         match self {
@@ -256,13 +265,13 @@ impl RegistryStatus {
     }
 }
 
-/// What a registry cannot do.
+/// An error of a registry operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// A setting of the new bulkhead cannot be.
+    /// A setting of the new bulkhead is invalid.
     Config(ConfigError),
-    /// Another bulkhead has this label, or had it and has not drained yet.
+    /// Another bulkhead has this label, possibly one that is being removed and has not drained yet.
     #[non_exhaustive]
     LabelTaken {
         /// The label.
@@ -279,15 +288,15 @@ pub enum RegistryError {
     WrongKind {
         /// The label.
         label: Arc<str>,
-        /// The kind that was asked for.
+        /// The requested kind.
         expected: String,
-        /// The kind that it is.
+        /// The actual kind.
         actual: String,
     },
-    /// The registry is closed and takes no bulkhead.
+    /// The registry is closed and accepts no new bulkheads.
     #[non_exhaustive]
     Closed {
-        /// The label of the bulkhead.
+        /// The label of the rejected bulkhead.
         label: Arc<str>,
     },
 }
@@ -302,7 +311,7 @@ impl fmt::Display for RegistryError {
                 write!(f, "\"{label}\" is a {actual}, not a {expected}")
             }
             Self::Closed { label } => {
-                write!(f, "the registry is closed and does not take \"{label}\"")
+                write!(f, "the registry is closed and does not accept \"{label}\"")
             }
         }
     }
@@ -316,24 +325,24 @@ impl From<ConfigError> for RegistryError {
     }
 }
 
-/// A builder of a bulkhead, of whatever kind.
+/// A builder of any kind of bulkhead.
 pub trait BuildBulkhead {
-    /// The bulkhead.
+    /// The kind of bulkhead it builds.
     type Bulkhead: Registrable;
 
-    /// Builds it.
+    /// Builds the bulkhead.
     #[doc(hidden)]
     fn build_bulkhead(self) -> Result<Self::Bulkhead, ConfigError>;
 }
 
 /// A bulkhead that can be registered.
 pub trait Registrable: Clone + Send + Sync + 'static + Member {
-    /// The name of its type.
+    /// Returns the name of its type.
     #[doc(hidden)]
     fn type_name() -> String;
 }
 
-/// A registered bulkhead, of whatever kind.
+/// A registered bulkhead of any kind.
 #[doc(hidden)]
 pub trait Member: Send + Sync {
     fn as_any(&self) -> &dyn Any;
@@ -351,7 +360,7 @@ pub trait Member: Send + Sync {
     fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-/// Each kind of bulkhead is a member alike; they differ in their bounds, name and status.
+/// Implements the registry traits for one kind of bulkhead. Kinds differ in their bounds, name and status only.
 macro_rules! registrable {
     ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident, $report:expr) => {
         impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? BuildBulkhead for $builder $(<$key>)? {

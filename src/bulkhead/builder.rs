@@ -1,4 +1,4 @@
-//! Builders, and the checks that every setting passes.
+//! Builders, and the validation of their settings.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{core::MAX_UNITS, sync::Arc};
 
-/// Settings of a [`Bulkhead`], checked by [`build`](Self::build).
+/// Builds a [`Bulkhead`]. Settings are validated by [`build`](Self::build).
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ use crate::{core::MAX_UNITS, sync::Arc};
 /// assert_eq!(payments.parallelism(), 10);
 ///
 /// let error = Bulkhead::builder("payments").parallelism(0).build().unwrap_err();
-/// assert_eq!(error.to_string(), "bulkhead \"payments\": parallelism 0 is not allowed, it must be more");
+/// assert_eq!(error.to_string(), "bulkhead \"payments\": parallelism 0 is not allowed, it must be greater than 0");
 /// # Ok::<(), bulklink::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -37,20 +37,20 @@ impl BulkheadBuilder {
         Self { settings: Settings::new(label) }
     }
 
-    /// How many operations may run at once, at least 1 and at most [`Bulkhead::MAX_CAPACITY`].
+    /// Sets how many operations may run at once: at least 1 and at most [`Bulkhead::MAX_CAPACITY`].
     /// Required.
     pub fn parallelism(mut self, operations: usize) -> Self {
         self.settings.capacity = Some(operations);
         self
     }
 
-    /// How many operations may wait, at most [`Bulkhead::MAX_CAPACITY`]. Default 0.
+    /// Sets how many operations may wait: at most [`Bulkhead::MAX_CAPACITY`]. Defaults to 0.
     pub fn waiting_room(mut self, operations: usize) -> Self {
         self.settings.waiting_room = operations;
         self
     }
 
-    /// The longest time one operation may wait, longer than zero. Default none.
+    /// Sets the longest time one operation may wait, which must not be zero. Defaults to no limit.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.settings.wait_limit = Some(limit);
         self
@@ -60,14 +60,14 @@ impl BulkheadBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the setting that is missing, zero or too large, and its value; or says
-    /// that the label is empty once trimmed.
+    /// Returns a [`ConfigError`] if a setting is missing, zero or too large, which names the setting and
+    /// its value, or if the trimmed label is empty.
     pub fn build(self) -> Result<Bulkhead, ConfigError> {
         Ok(Bulkhead::new(self.settings.checked("parallelism")?.compartment(false)))
     }
 }
 
-/// Settings of a [`WeightedBulkhead`], checked by [`build`](Self::build).
+/// Builds a [`WeightedBulkhead`]. Settings are validated by [`build`](Self::build).
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct WeightedBulkheadBuilder {
@@ -79,20 +79,20 @@ impl WeightedBulkheadBuilder {
         Self { settings: Settings::new(label) }
     }
 
-    /// How many units may be in use at once, at least 1 and at most [`Bulkhead::MAX_CAPACITY`].
+    /// Sets how many units may be in use at once: at least 1 and at most [`Bulkhead::MAX_CAPACITY`].
     /// Required.
     pub fn capacity(mut self, units: usize) -> Self {
         self.settings.capacity = Some(units);
         self
     }
 
-    /// How many operations may wait, at most [`Bulkhead::MAX_CAPACITY`]. Default 0.
+    /// Sets how many operations may wait: at most [`Bulkhead::MAX_CAPACITY`]. Defaults to 0.
     pub fn waiting_room(mut self, operations: usize) -> Self {
         self.settings.waiting_room = operations;
         self
     }
 
-    /// The longest time one operation may wait, longer than zero. Default none.
+    /// Sets the longest time one operation may wait, which must not be zero. Defaults to no limit.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.settings.wait_limit = Some(limit);
         self
@@ -102,14 +102,14 @@ impl WeightedBulkheadBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the setting that is missing, zero or too large, and its value; or says
-    /// that the label is empty once trimmed.
+    /// Returns a [`ConfigError`] if a setting is missing, zero or too large, which names the setting and
+    /// its value, or if the trimmed label is empty.
     pub fn build(self) -> Result<WeightedBulkhead, ConfigError> {
         Ok(WeightedBulkhead::new(self.settings.checked("capacity")?.compartment(true)))
     }
 }
 
-/// The settings that every kind of bulkhead has.
+/// Settings common to all kinds of bulkheads.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     label: Arc<str>,
@@ -123,37 +123,37 @@ impl Settings {
         Self { label: label.trim().into(), capacity: None, waiting_room: 0, wait_limit: None }
     }
 
-    /// Checks everything; `capacity` is what the capacity is called here.
-    pub(super) fn checked(self, capacity: &'static str) -> Result<Checked, ConfigError> {
+    /// Validates the settings. `capacity` is the name of the capacity setting in errors.
+    pub(super) fn checked(self, capacity: &'static str) -> Result<CheckedSettings, ConfigError> {
         let Self { label, capacity: units, waiting_room, wait_limit } = self;
         if label.is_empty() {
             return Err(ConfigError::EmptyLabel);
         }
         let units = units
             .ok_or_else(|| ConfigError::Missing { label: label.clone(), setting: capacity })?;
-        let capacity = at_least_one(&label, capacity, units)?;
-        let waiting_room = at_most_maximum(&label, "waiting_room", waiting_room)?;
-        not_zero(&label, "wait_limit", wait_limit)?;
-        Ok(Checked { label, capacity, waiting_room, wait_limit })
+        let capacity = check_not_zero(&label, capacity, units)?;
+        let waiting_room = check_maximum(&label, "waiting_room", waiting_room)?;
+        check_duration_not_zero(&label, "wait_limit", wait_limit)?;
+        Ok(CheckedSettings { label, capacity, waiting_room, wait_limit })
     }
 }
 
-/// Settings that were checked.
-pub(super) struct Checked {
+/// Settings that have been validated.
+pub(super) struct CheckedSettings {
     pub(super) label: Arc<str>,
     pub(super) capacity: u32,
     pub(super) waiting_room: u32,
     pub(super) wait_limit: Option<Duration>,
 }
 
-impl Checked {
+impl CheckedSettings {
     fn compartment(self, weighted: bool) -> Arc<Compartment> {
         let Self { label, capacity, waiting_room, wait_limit } = self;
         Compartment::standalone(&label, capacity, weighted, waiting_room, wait_limit)
     }
 }
 
-pub(super) fn at_most_maximum(
+pub(super) fn check_maximum(
     label: &Arc<str>,
     setting: &'static str,
     value: usize,
@@ -165,18 +165,18 @@ pub(super) fn at_most_maximum(
     Ok(value as u32)
 }
 
-pub(super) fn at_least_one(
+pub(super) fn check_not_zero(
     label: &Arc<str>,
     setting: &'static str,
     value: usize,
 ) -> Result<u32, ConfigError> {
-    match at_most_maximum(label, setting, value)? {
+    match check_maximum(label, setting, value)? {
         0 => Err(ConfigError::Zero { label: label.clone(), setting }),
         value => Ok(value),
     }
 }
 
-pub(super) fn not_zero(
+pub(super) fn check_duration_not_zero(
     label: &Arc<str>,
     setting: &'static str,
     value: Option<Duration>,

@@ -1,29 +1,30 @@
-//! What plain and weighted bulkheads do alike: looking, listening, closing.
+//! Methods common to plain and weighted bulkheads: status, events and closing.
 //!
-//! It owns the methods that both have word for word, so that they stay the same.
+//! It owns the methods that are identical in both, so that they stay identical.
 
-/// Gives a handle with a `compartment` the methods of every bulkhead.
+/// Implements the common methods for a handle with a `compartment` field.
 macro_rules! common_methods {
     ($bulkhead:ident) => {
         impl $bulkhead {
-            /// One instant of the bulkhead. Takes its lock for a moment.
+            /// Returns a snapshot of the bulkhead at one instant. Takes its lock briefly.
             #[must_use]
             pub fn status(&self) -> $crate::observe::status::BulkheadStatus {
                 self.compartment.status()
             }
 
-            /// What the status of this instant says of the sizes that were chosen.
+            /// Assesses the configured sizes against the current status.
             #[must_use]
             pub fn capacity_report(&self) -> $crate::observe::report::CapacityReport {
                 $crate::observe::report::CapacityReport::new(self.status())
             }
 
-            /// Has `handler` told of everything that happens from now on, until the subscription is dropped.
+            /// Calls `handler` for every event from now on, until the subscription is dropped.
             ///
             /// The handler runs on the thread that caused the change, outside every lock, and may call back
-            /// into the bulkhead. A thread delivers its events in their order, those caused inside a handler
-            /// after it; between threads only [`sequence`](crate::BulkheadEvent::sequence) orders them. A panic of the
-            /// handler is caught and counted.
+            /// into the bulkhead. Each thread delivers its events in order, and events caused inside a handler
+            /// after that handler returns. Across threads only
+            /// [`sequence`](crate::BulkheadEvent::sequence) orders events. A panic in the handler is caught and
+            /// counted.
             pub fn subscribe<F>(&self, handler: F) -> $crate::observe::event::Subscription
             where
                 F: Fn(&$crate::observe::event::BulkheadEvent) + Send + Sync + 'static,
@@ -31,51 +32,54 @@ macro_rules! common_methods {
                 self.compartment.subscribe(handler)
             }
 
-            /// Rejects everybody who waits, in the order of the line, and everybody who comes from now on.
-            /// Running work goes on. Final; closing again does nothing.
+            /// Closes the bulkhead: rejects all waiters, in FIFO order, and every later operation.
+            ///
+            /// Running work continues. Closing is final; closing again does nothing.
             pub fn close(&self) {
                 self.compartment.close();
             }
 
-            /// Waits until the bulkhead is closed and nothing runs in it. Any number may wait, also before
-            /// anybody closes it.
+            /// Waits until the bulkhead is closed and no operation is running.
+            ///
+            /// Any number of callers may wait, and may start before the bulkhead is closed.
             ///
             /// # Cancel safety
             ///
-            /// May be dropped and called again.
+            /// This method is cancel safe: the future may be dropped and the method called again.
             pub async fn wait_closed(&self) {
                 self.compartment.wait_closed().await;
             }
 
-            /// Closes the bulkhead and waits until nothing runs in it.
+            /// Closes the bulkhead and waits until no operation is running.
             ///
             /// # Cancel safety
             ///
-            /// Once polled, dropping it leaves the bulkhead closed. May be called again.
+            /// If the future is dropped after its first poll, the bulkhead stays closed. The method may be
+            /// called again.
             pub async fn close_and_wait(&self) {
                 self.close();
                 self.wait_closed().await;
             }
 
-            /// The bulkhead's name.
+            /// Returns the bulkhead's label.
             #[must_use]
             pub fn label(&self) -> &str {
                 self.compartment.label()
             }
 
-            /// How many operations may wait.
+            /// Returns how many operations may wait.
             #[must_use]
             pub fn waiting_room(&self) -> usize {
                 self.compartment.waiting_room()
             }
 
-            /// The longest time one operation may wait.
+            /// Returns the longest time one operation may wait, or `None` if there is no limit.
             #[must_use]
             pub fn wait_limit(&self) -> Option<std::time::Duration> {
                 self.compartment.wait_limit()
             }
 
-            /// Whether the bulkhead was closed.
+            /// Returns `true` if the bulkhead is closed.
             #[must_use]
             pub fn is_closed(&self) -> bool {
                 self.compartment.is_closed()

@@ -1,7 +1,7 @@
-//! A compartment: a gate, whose it is, and on which terms operations ask at it.
+//! `Compartment`: a gate, its owner, and the handles through which operations use it.
 //!
 //! It owns everything that plain and weighted bulkheads have in common, which is all but the names
-//! and types of their methods.
+//! and types of their methods. The rules of admission belong to the gate.
 
 use std::{
     fmt,
@@ -35,27 +35,27 @@ use crate::{
     sync::{Arc, Mutex, Weak, did_panic, unique_number},
 };
 
-/// One gate, as all its handles share it, and whose it is. In this order: see [`Gate`].
+/// A gate, shared by all of its handles, and its owner. The field order matters: see [`Gate`].
 #[repr(C)]
 pub(crate) struct Compartment {
     gate: Gate,
     owner: Owner,
 }
 
-/// Bytes of memory that processors take from one another together.
+/// Size of a cache line in bytes.
 const CACHE_LINE: usize = 64;
 
-/// How many blocks of memory are set aside for a better one. An allocator gives those first that were given
-/// back, so who makes hundreds of bulkheads finds the bad ones again, and must take some of them.
-const MOST_SET_ASIDE: usize = 16;
+/// How many misaligned blocks are held back in search of a better one. Allocators reuse freed blocks first, so
+/// a program that creates hundreds of bulkheads is offered the misaligned ones again and must accept some.
+const MAX_MISALIGNED: usize = 16;
 
-/// A bulkhead of its own, or one partition of many.
+/// What a compartment belongs to: a standalone bulkhead, or a partitioned one as one of its partitions.
 enum Owner {
     Standalone(Box<Standalone>),
     Partition(PartitionLink),
 }
 
-/// What a bulkhead of its own has besides its gate.
+/// What a standalone bulkhead has besides its gate.
 struct Standalone {
     label: Arc<str>,
     instance: u64,
@@ -64,8 +64,8 @@ struct Standalone {
 }
 
 impl Compartment {
-    /// A bulkhead of its own. Where the allocator gives it a block in which a cache line ends between the
-    /// count of its handles and its word, another one is taken, up to a point.
+    /// Creates a standalone bulkhead. If the allocator returns a block in which a cache line boundary falls
+    /// between the handle counts and the word, allocates again, up to [`MAX_MISALIGNED`] times.
     pub(crate) fn standalone(
         label: &Arc<str>,
         capacity: u32,
@@ -74,19 +74,19 @@ impl Compartment {
         wait_limit: Option<Duration>,
     ) -> Arc<Self> {
         let make = || Self::new(label.clone(), capacity, weighted, waiting_room, wait_limit);
-        // Held meanwhile, so that their blocks are not given again.
-        let mut set_aside = Vec::new();
+        // Held until the end, so that the allocator does not return the same blocks again.
+        let mut misaligned = Vec::new();
         loop {
             let standalone = Arc::new(make());
-            if standalone.is_in_one_line() || set_aside.len() == MOST_SET_ASIDE {
+            if standalone.word_shares_cache_line() || misaligned.len() == MAX_MISALIGNED {
                 return standalone;
             }
-            set_aside.push(standalone);
+            misaligned.push(standalone);
         }
     }
 
-    /// Whether no cache line ends between the word, which comes first, and the counts right before it.
-    fn is_in_one_line(self: &Arc<Self>) -> bool {
+    /// Returns whether the word, which comes first, is in one cache line with the `Arc` counts right before it.
+    fn word_shares_cache_line(self: &Arc<Self>) -> bool {
         Arc::as_ptr(self) as usize % CACHE_LINE >= 2 * size_of::<usize>()
     }
 
@@ -108,7 +108,7 @@ impl Compartment {
         }
     }
 
-    /// One partition of many.
+    /// Creates a partition of a partitioned bulkhead.
     pub(super) fn partition(limits: Limits, link: PartitionLink) -> Self {
         let gate = Gate::new(limits.parallelism, limits.waiting_room, GateKind::Partition, None);
         Self { gate, owner: Owner::Partition(link) }
@@ -147,7 +147,7 @@ impl Compartment {
         }
     }
 
-    /// Who writes its rejections, where that is not the gate.
+    /// Returns the rejection cache, if it is not the gate's own.
     #[inline]
     fn rejections(&self) -> Option<&Mutex<RejectionCache>> {
         self.link().map(|link| link.parent.rejections())
@@ -203,7 +203,7 @@ impl Compartment {
         )
     }
 
-    /// Resizes; `setting` is what the capacity is called here.
+    /// Sets the capacity. `setting` is its name in errors.
     pub(crate) fn resize(&self, setting: &'static str, value: usize) -> Result<(), ResizeError> {
         let label = || self.label().clone();
         let maximum = MAX_UNITS as usize;
@@ -236,7 +236,7 @@ impl Compartment {
         F: Fn(&BulkheadEvent) + Send + Sync + 'static,
     {
         let Owner::Standalone(standalone) = &self.owner else {
-            unreachable!("partitions tell no events")
+            unreachable!("partitions have no events")
         };
         let weak: Weak<Self> = Arc::downgrade(self);
         let source = EventSource {
@@ -265,7 +265,7 @@ impl Compartment {
         }
     }
 
-    /// What a handle of the type `name` shows of itself.
+    /// Formats a handle of the type `name` for `Debug`.
     pub(crate) fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self.status();
         f.debug_struct(name)
@@ -280,24 +280,24 @@ impl Compartment {
     }
 }
 
-/// A compartment as an operation holds on to it for as long as it needs.
+/// A handle that keeps its compartment alive and, in a partition, holds a pin.
 #[derive(Debug)]
 pub(crate) struct OwnedHandle(Arc<Compartment>);
 
-/// A compartment that somebody else holds on to for as long as an operation needs it.
+/// A handle to a compartment that the caller keeps alive.
 #[derive(Debug)]
 pub(crate) struct BorrowedHandle<'a>(&'a Arc<Compartment>);
 
-/// A compartment to ask at.
+/// A handle that is made into an owned one only when an operation is admitted or queued.
 #[derive(Debug)]
 pub(crate) enum LazyHandle<'a> {
-    /// Only held on to once there is something to hold on for.
+    /// Cloned only when an owned handle is needed.
     Borrowed(&'a Arc<Compartment>),
-    /// Held on to before, because a partition might go otherwise.
+    /// Owned from the start, because the partition might be evicted otherwise.
     Pinned(OwnedHandle),
 }
 
-/// Whoever is in a compartment, however it holds on to it.
+/// A handle to a compartment, owned or borrowed.
 pub(crate) trait CompartmentHandle {
     fn compartment(&self) -> &Arc<Compartment>;
 }
@@ -383,7 +383,7 @@ impl OwnedHandle {
         &self.0
     }
 
-    /// Takes over a pin of this partition.
+    /// Takes over a pin that the caller has placed on this partition.
     pub(super) fn from_pinned(compartment: Arc<Compartment>) -> Self {
         Self(compartment)
     }
@@ -405,14 +405,14 @@ impl Drop for OwnedHandle {
     }
 }
 
-/// Rings the alarm of a compartment, if there still is one.
+/// Fires the alarm of a compartment, if the compartment still exists.
 struct AlarmWaker(Weak<Compartment>);
 
 impl Wake for AlarmWaker {
     fn wake(self: Arc<Self>) {
         if let Some(compartment) = self.0.upgrade() {
             compartment.gate.fire_alarm();
-            // If all others have let go of it meanwhile, its handlers are dropped here.
+            // If this is the last reference by now, dropping it drops the event handlers, which is user code.
             did_panic(|| drop(compartment));
         }
     }
@@ -435,15 +435,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bulkhead_has_its_word_and_the_count_of_its_handles_in_one_cache_line() {
+    fn the_word_and_the_handle_counts_share_a_cache_line() {
         let label: Arc<str> = "payments".into();
         let standalone = |size| {
             let standalone = Compartment::standalone(&label, 1, size % 3 == 0, 0, None);
             (vec![0_u8; size], standalone)
         };
-        // With others between them, so that they begin anywhere in a line.
+        // Other allocations in between make them start anywhere in a cache line.
         let all: Vec<_> = (1..30).map(standalone).collect();
         assert_eq!(std::mem::offset_of!(Compartment, gate), 0);
-        assert!(all.iter().all(|(_, standalone)| standalone.is_in_one_line()));
+        assert!(all.iter().all(|(_, standalone)| standalone.word_shares_cache_line()));
     }
 }

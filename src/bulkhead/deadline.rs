@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 /// The instant before which an operation must be admitted.
 ///
-/// It limits admission only: once admitted, work is never cancelled by a bulkhead. A layer finds it
-/// in the extensions of an HTTP request.
+/// A deadline limits admission only: a bulkhead never cancels admitted work. Layers read it from the
+/// extensions of an HTTP request.
 ///
-/// Time is tokio's, so that it stands still where tokio's is paused.
+/// It uses tokio's clock, so time stands still while that clock is paused.
 ///
 /// # Examples
 ///
@@ -26,14 +26,14 @@ use tokio::time::Instant;
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// The deadline at `instant`, which may be one of `std` or of tokio.
+    /// Returns the deadline at `instant`, which may be a `std` or a tokio instant.
     #[must_use]
     pub fn at(instant: impl Into<Instant>) -> Self {
         Self(instant.into())
     }
 
-    /// The deadline `duration` from now. One too far away to be an instant is moved to 30 years from
-    /// now.
+    /// Returns the deadline `duration` from now, or 30 years from now if that instant cannot be
+    /// represented.
     #[must_use]
     pub fn after(duration: Duration) -> Self {
         const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
@@ -41,13 +41,13 @@ impl Deadline {
         Self(now.checked_add(duration).unwrap_or(now + FAR))
     }
 
-    /// Time left until the deadline; zero once it has passed.
+    /// Returns the time left until the deadline, which is zero once it has passed.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// Whether the deadline has passed.
+    /// Returns `true` if the deadline has passed.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         self.0 <= Instant::now()

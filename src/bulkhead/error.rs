@@ -1,41 +1,41 @@
-//! What can go wrong besides: errors of configuration and resizing.
+//! `ConfigError` and `ResizeError`: errors of configuration and resizing.
 
 use std::{error::Error, fmt};
 
 use crate::sync::Arc;
 
-/// A setting that cannot be.
+/// An invalid setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The label is empty, or only space.
+    /// The label is empty or consists of whitespace only.
     EmptyLabel,
-    /// A setting without a default was not given.
+    /// A required setting is missing.
     #[non_exhaustive]
     Missing {
-        /// The bulkhead.
+        /// The label of the bulkhead.
         label: Arc<str>,
-        /// The setting.
+        /// The name of the setting.
         setting: &'static str,
     },
-    /// A setting that must be at least 1, or longer than nothing, is zero.
+    /// A setting that must be at least 1, or a duration that must be longer than zero, is zero.
     #[non_exhaustive]
     Zero {
-        /// The bulkhead.
+        /// The label of the bulkhead.
         label: Arc<str>,
-        /// The setting.
+        /// The name of the setting.
         setting: &'static str,
     },
     /// A setting is above its maximum.
     #[non_exhaustive]
     TooLarge {
-        /// The bulkhead.
+        /// The label of the bulkhead.
         label: Arc<str>,
-        /// The setting.
+        /// The name of the setting.
         setting: &'static str,
-        /// Its value.
+        /// The value of the setting.
         value: usize,
-        /// The largest value it may have.
+        /// The largest value allowed.
         maximum: usize,
     },
 }
@@ -48,7 +48,10 @@ impl fmt::Display for ConfigError {
                 write!(f, "bulkhead \"{label}\": {setting} is not set")
             }
             Self::Zero { label, setting } => {
-                write!(f, "bulkhead \"{label}\": {setting} 0 is not allowed, it must be more")
+                write!(
+                    f,
+                    "bulkhead \"{label}\": {setting} 0 is not allowed, it must be greater than 0"
+                )
             }
             Self::TooLarge { label, setting, value, maximum } => {
                 write!(f, "bulkhead \"{label}\": {setting} {value} exceeds the maximum {maximum}")
@@ -59,50 +62,50 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
-/// A capacity that cannot be set. Nothing has changed.
+/// A failed resize, which has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResizeError {
     /// The capacity is zero.
     #[non_exhaustive]
     Zero {
-        /// The bulkhead.
+        /// The label of the bulkhead.
         label: Arc<str>,
-        /// The setting: `parallelism` or `capacity`.
+        /// The name of the setting: `parallelism` or `capacity`.
         setting: &'static str,
     },
     /// The capacity is above the maximum.
     #[non_exhaustive]
     TooLarge {
-        /// The bulkhead.
+        /// The label of the bulkhead.
         label: Arc<str>,
-        /// The setting: `parallelism` or `capacity`.
+        /// The name of the setting: `parallelism` or `capacity`.
         setting: &'static str,
-        /// The value asked for.
+        /// The requested value.
         value: usize,
-        /// The largest value it may have.
+        /// The largest value allowed.
         maximum: usize,
     },
-    /// An operation in line needs more than this capacity and could never be admitted.
+    /// A waiting operation needs more than this capacity and could never be admitted.
     #[non_exhaustive]
     BelowQueuedCost {
-        /// The bulkhead.
+        /// The label of the bulkhead.
         label: Arc<str>,
-        /// The capacity asked for.
+        /// The requested capacity.
         capacity: usize,
-        /// The largest cost in the line.
+        /// The largest cost of a waiting operation.
         cost: usize,
     },
     /// The bulkhead is closed.
     #[non_exhaustive]
     Closed {
-        /// The bulkhead.
+        /// The label of the bulkhead.
         label: Arc<str>,
     },
-    /// There is no partition of this key.
+    /// The key has no partition.
     #[non_exhaustive]
     NoPartition {
-        /// The partitioned bulkhead.
+        /// The label of the partitioned bulkhead.
         label: Arc<str>,
     },
 }
@@ -111,19 +114,19 @@ impl fmt::Display for ResizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zero { label, setting } => {
-                write!(f, "bulkhead \"{label}\": {setting} 0 is not allowed, the least is 1")
+                write!(f, "bulkhead \"{label}\": {setting} 0 is not allowed, the minimum is 1")
             }
             Self::TooLarge { label, setting, value, maximum } => {
                 write!(f, "bulkhead \"{label}\": {setting} {value} exceeds the maximum {maximum}")
             }
             Self::BelowQueuedCost { label, capacity, cost } => write!(
                 f,
-                "bulkhead \"{label}\": capacity {capacity} is below the cost {cost} of an operation \
-                 in line"
+                "bulkhead \"{label}\": capacity {capacity} is below the cost {cost} of a waiting \
+                 operation"
             ),
             Self::Closed { label } => write!(f, "bulkhead \"{label}\" is closed"),
             Self::NoPartition { label } => {
-                write!(f, "bulkhead \"{label}\" has no partition of this key")
+                write!(f, "bulkhead \"{label}\" has no partition for this key")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `Execute` and `Guarded`: work that runs once it is admitted, and holds its slot until it is done.
+//! `Execute` and `Guarded`: work that runs once it is admitted and holds its slot until it is done.
 
 use std::{
     fmt,
@@ -16,19 +16,21 @@ use crate::{
 };
 
 pin_project! {
-    /// A future that runs inside a bulkhead: resolves to its output, or to the [`Rejection`].
+    /// A future that runs inside a bulkhead. Resolves to the output of the inner future, or to the
+    /// [`Rejection`].
     ///
-    /// The future within is not polled before it is admitted, and is dropped before its slot is
-    /// given back.
+    /// The inner future is not polled before it is admitted, and is dropped before its slot is
+    /// released.
     ///
     /// # Panics
     ///
-    /// When polled again after it has resolved.
+    /// Panics if polled again after it has resolved, or if the operation has to wait with a limit and is
+    /// polled outside a tokio runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the future within and gives everything back.
-    #[must_use = "nothing runs until this is polled"]
+    /// Dropping it drops the inner future and releases its slot or its place in the waiting line.
+    #[must_use = "futures do nothing unless polled"]
     pub struct Execute<'a, F> {
         #[pin]
         run: Run<BorrowedHandle<'a>, F>,
@@ -58,19 +60,21 @@ impl<F> fmt::Debug for Execute<'_, F> {
 }
 
 pin_project! {
-    /// One call of a guarded function: resolves to the output of its future, or to the
+    /// One call of a guarded function. Resolves to the output of the function's future, or to the
     /// [`Rejection`].
     ///
     /// The function is not called before the call is admitted.
     ///
     /// # Panics
     ///
-    /// When polled again after it has resolved.
+    /// Panics if polled again after it has resolved, or if the operation has to wait with a limit and is
+    /// polled outside a tokio runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops what runs and gives everything back.
-    #[must_use = "nothing is called until this is polled"]
+    /// Dropping it drops the running future, if any, and releases its slot or its place in the waiting
+    /// line.
+    #[must_use = "futures do nothing unless polled"]
     pub struct Guarded<F, A, T> {
         #[pin]
         run: Run<OwnedHandle, Deferred<F, A, T>>,
@@ -105,7 +109,7 @@ impl<F, A, T> fmt::Debug for Guarded<F, A, T> {
 }
 
 pin_project! {
-    /// A call that is made when it is first polled.
+    /// A call that is deferred to the first poll.
     #[project = DeferredStage]
     enum Deferred<F, A, T> {
         Before { function: Arc<F>, argument: Option<A> },

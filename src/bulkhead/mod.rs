@@ -1,7 +1,7 @@
-//! What people hold: bulkheads, their builders, slots, futures and errors.
+//! The types users hold: bulkheads, their builders, slots, futures and errors.
 //!
-//! It owns the faces of the engine and nothing of its rules. Plain and weighted bulkheads are two
-//! thin faces of one compartment.
+//! It owns the public API around the engine and none of its rules. Plain and weighted bulkheads are two
+//! thin wrappers around one compartment.
 
 pub(crate) mod builder;
 mod common;

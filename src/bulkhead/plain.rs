@@ -1,4 +1,4 @@
-//! `Bulkhead`: the plain compartment, in which every operation has a cost of 1.
+//! `Bulkhead`: the plain bulkhead, in which every operation has a cost of 1.
 
 use std::{future::Future, time::Duration};
 
@@ -16,14 +16,15 @@ use crate::{
     sync::Arc,
 };
 
-/// A compartment with a bounded number of operations running and a bounded line waiting.
+/// A compartment with a bounded number of operations running and a bounded number waiting.
 ///
-/// A handle is cheap to clone; every clone is the same bulkhead, from any thread and any runtime.
+/// A handle is cheap to clone. All clones share one bulkhead and may be used from any thread and any
+/// runtime.
 ///
 /// # Fairness
 ///
-/// The line is strictly first in, first out. A slot that becomes free goes to the head of the line
-/// before any newcomer can see it, and nobody is admitted past somebody who waits.
+/// The waiting line is strictly first in, first out. A released slot goes to the first waiter before any
+/// new operation can take it, and no operation overtakes a waiter.
 ///
 /// # Examples
 ///
@@ -54,10 +55,10 @@ pub struct Bulkhead {
 }
 
 impl Bulkhead {
-    /// The largest capacity, cost and waiting room there can be: 2^31 - 1.
+    /// The maximum capacity, cost and waiting room: 2^31 - 1.
     pub const MAX_CAPACITY: usize = MAX_UNITS as usize;
 
-    /// A builder for a bulkhead with this name, which is trimmed and may not be empty.
+    /// Returns a builder for a bulkhead with this label, which is trimmed and must not be empty.
     pub fn builder(label: impl AsRef<str>) -> BulkheadBuilder {
         BulkheadBuilder::new(label.as_ref())
     }
@@ -71,77 +72,146 @@ impl Bulkhead {
         &self.compartment
     }
 
-    /// Waits for a slot if it must, for as long as the wait limit allows.
+    /// Waits for a slot, up to the wait limit.
     ///
     /// # Errors
     ///
-    /// Resolves to a [`Rejection`] if the bulkhead is closed, or was full with its waiting room full,
-    /// or the wait limit passed.
+    /// Resolves to a [`Rejection`] if the bulkhead is closed, if neither a slot nor a place in the waiting
+    /// room is free, or if the wait limit passes.
     ///
     /// # Panics
     ///
-    /// When polled outside a tokio runtime with a timer, if it has to wait and there is a wait limit.
+    /// Panics if the operation has to wait, a wait limit is set, and the future is polled outside a tokio
+    /// runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the line at once, and nothing is lost.
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     #[inline]
     pub fn slot(&self) -> Admission {
         self.compartment.slot(1, WaitPolicy::UpToLimit)
     }
 
-    /// Admits at once or rejects.
+    /// Returns a slot if one can be taken without waiting.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] if there is no free slot, somebody waits for one, or the bulkhead is closed.
+    /// Returns a [`Rejection`] if no slot is free, another operation waits for one, or the bulkhead is
+    /// closed.
     #[inline]
     pub fn slot_now(&self) -> Result<Slot, Rejection> {
         self.compartment.slot_now(1)
     }
 
-    /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
+    /// Waits up to `limit`, or up to the wait limit if that is shorter, for a slot.
+    ///
+    /// A `limit` of zero has already passed: the operation is rejected even if a slot is free.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot), and if `limit` passes.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     #[inline]
     pub fn slot_within(&self, limit: Duration) -> Admission {
         self.compartment.slot(1, WaitPolicy::Within(limit))
     }
 
-    /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
-    /// rejected even if a slot is free.
+    /// Waits until `deadline`, or up to the wait limit if that ends first, for a slot.
+    ///
+    /// If `deadline` has already passed, the operation is rejected even if a slot is free.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot), and if `deadline` passes.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     #[inline]
     pub fn slot_before(&self, deadline: impl Into<Deadline>) -> Admission {
         self.compartment.slot(1, WaitPolicy::Before(deadline.into().instant()))
     }
 
-    /// Runs `work` in a slot, waiting for one as [`slot`](Self::slot) does. `work` is not polled
-    /// before it is admitted. The future borrows the bulkhead; to spawn it, move a clone into an `async`
-    /// block.
+    /// Runs `work` in a slot, for which it waits as [`slot`](Self::slot) does.
+    ///
+    /// `work` is not polled before it is admitted. The future borrows the bulkhead; to spawn it, move a
+    /// clone into an `async` block.
     ///
     /// # Errors
     ///
-    /// Resolves to a [`Rejection`] where [`slot`](Self::slot) would.
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot`](Self::slot).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait, a wait limit is set, and the future is polled outside a tokio
+    /// runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops `work` and gives its slot back.
+    /// Dropping the future drops `work` and releases its slot.
     #[inline]
     pub fn execute<F: Future>(&self, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(1, WaitPolicy::UpToLimit, work))
     }
 
-    /// As [`execute`](Self::execute), if a slot is free when it is first polled.
+    /// Runs `work` if a slot can be taken without waiting when the future is first polled.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_now`](Self::slot_now).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its slot.
     #[inline]
     pub fn execute_now<F: Future>(&self, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(1, WaitPolicy::NoWait, work))
     }
 
-    /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
+    /// Runs `work` as [`execute`](Self::execute) does, but waits for at most `limit`. The limit does not apply
+    /// to the work itself.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_within`](Self::slot_within).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its slot.
     #[inline]
     pub fn execute_within<F: Future>(&self, limit: Duration, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(1, WaitPolicy::Within(limit), work))
     }
 
-    /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
+    /// Runs `work` as [`execute`](Self::execute) does, but waits until `deadline` at most. The deadline does
+    /// not apply to the work itself.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_before`](Self::slot_before).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its slot.
     #[inline]
     pub fn execute_before<F: Future>(
         &self,
@@ -151,8 +221,10 @@ impl Bulkhead {
         Execute::new(self.compartment.run(1, WaitPolicy::Before(deadline.into().instant()), work))
     }
 
-    /// Makes a function of which every call runs in a slot. The function itself is not called before
-    /// the call is admitted.
+    /// Wraps `function` so that every call runs in a slot, for which it waits as [`slot`](Self::slot) does.
+    ///
+    /// `function` is not called before the call is admitted. See [`Guarded`] for the errors, panics and
+    /// cancel safety of a call.
     ///
     /// # Examples
     ///
@@ -180,18 +252,20 @@ impl Bulkhead {
         move |argument| Guarded::new(&compartment, 1, function.clone(), argument)
     }
 
-    /// Sets how many operations may run at once. Growing admits from the line, in order, before this
-    /// returns. Shrinking leaves running work alone: nobody is admitted until enough of it has ended.
+    /// Sets how many operations may run at once.
+    ///
+    /// Growing admits waiters, in order, before this method returns. Shrinking does not affect running work:
+    /// no operation is admitted until enough of it has finished.
     ///
     /// # Errors
     ///
-    /// [`ResizeError`] if `parallelism` is 0 or above [`MAX_CAPACITY`](Self::MAX_CAPACITY), or the
-    /// bulkhead is closed. Nothing has changed then.
+    /// Returns a [`ResizeError`], and changes nothing, if `parallelism` is 0 or above
+    /// [`MAX_CAPACITY`](Self::MAX_CAPACITY), or if the bulkhead is closed.
     pub fn resize(&self, parallelism: usize) -> Result<(), ResizeError> {
         self.compartment.resize("parallelism", parallelism)
     }
 
-    /// How many operations may run at once, at this moment.
+    /// Returns how many operations may currently run at once.
     #[must_use]
     pub fn parallelism(&self) -> usize {
         self.compartment.capacity()

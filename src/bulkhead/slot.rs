@@ -1,4 +1,4 @@
-//! `Slot` and `Admission`: admitted work, and the wait for it.
+//! `Slot` and `Admission`: admitted work, and the future that waits for it.
 
 use std::{
     fmt,
@@ -15,10 +15,10 @@ use crate::core::{
     rejection::Rejection,
 };
 
-/// Admitted work: while it lives its units are in use, and dropping it gives them back.
+/// A guard for admitted work. Its units are in use while it lives and are released when it is dropped.
 ///
-/// A slot is owned. It may be moved into a task, stored, or sent to another thread or runtime, and
-/// outlives the handle it came from.
+/// A slot is owned. It may be moved into a task, stored, or sent to another thread or runtime, and it
+/// may outlive the handle it came from.
 ///
 /// # Examples
 ///
@@ -30,7 +30,7 @@ use crate::core::{
 /// assert_eq!(payments.status().in_flight, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "a slot that is dropped at once protects nothing"]
+#[must_use = "dropping a slot releases its units immediately"]
 pub struct Slot {
     permit: Permit<OwnedHandle>,
 }
@@ -52,19 +52,21 @@ impl fmt::Debug for Slot {
 }
 
 pin_project! {
-    /// The wait for a [`Slot`]: resolves to it, or to the [`Rejection`].
+    /// A future that waits for a [`Slot`]. Resolves to the slot, or to the [`Rejection`].
     ///
-    /// The operation arrives when this is first polled, and not before.
+    /// The operation arrives at the bulkhead at the first poll and not before.
     ///
     /// # Panics
     ///
-    /// When polled again after it has resolved.
+    /// Panics if polled again after it has resolved, or if the operation has to wait with a limit and is
+    /// polled outside a tokio runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves the line at once, from wherever it stands in it. If it had been admitted
-    /// without being told yet, its units go to the next in line, and it counts as abandoned.
-    #[must_use = "nobody arrives until this is polled"]
+    /// Dropping it removes the operation from the waiting line at once, at any position. If the operation
+    /// has already been admitted but the future has not yet been polled since, its units go to the next
+    /// waiter, and it counts as abandoned.
+    #[must_use = "futures do nothing unless polled"]
     pub struct Admission {
         #[pin]
         wait: Wait<OwnedHandle>,

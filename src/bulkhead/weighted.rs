@@ -1,4 +1,4 @@
-//! `WeightedBulkhead`: the compartment in which operations have costs.
+//! `WeightedBulkhead`: the bulkhead in which each operation has a cost.
 
 use std::{future::Future, time::Duration};
 
@@ -16,14 +16,14 @@ use crate::{
     sync::Arc,
 };
 
-/// A compartment with a bounded number of units in use, of which every operation needs its own
-/// number, and a bounded line of operations waiting.
+/// A compartment with a bounded number of units in use and a bounded number of operations waiting. The
+/// cost of an operation is the number of units it needs.
 ///
 /// # Fairness
 ///
-/// The line is strictly first in, first out. A small operation never overtakes a large one: while the
-/// head of the line does not fit, nobody is admitted, so that the large one is not starved. When a
-/// large head leaves without being admitted, those behind it that fit now are admitted at once.
+/// The waiting line is strictly first in, first out. A small operation never overtakes a large one: while
+/// the first waiter does not fit, no operation is admitted, so that large operations are not starved. When
+/// the first waiter leaves without being admitted, the waiters behind it that now fit are admitted at once.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ pub struct WeightedBulkhead {
 }
 
 impl WeightedBulkhead {
-    /// A builder for a weighted bulkhead with this name, which is trimmed and may not be empty.
+    /// Returns a builder for a weighted bulkhead with this label, which is trimmed and must not be empty.
     pub fn builder(label: impl AsRef<str>) -> WeightedBulkheadBuilder {
         WeightedBulkheadBuilder::new(label.as_ref())
     }
@@ -60,72 +60,127 @@ impl WeightedBulkhead {
         &self.compartment
     }
 
-    /// Waits for `cost` units if it must, for as long as the wait limit allows.
+    /// Waits for a slot of `cost` units, up to the wait limit.
     ///
     /// # Errors
     ///
-    /// Resolves to a [`Rejection`] if the cost is 0 or above the capacity, the bulkhead is closed, or
-    /// was full with its waiting room full, or the wait limit passed.
+    /// Resolves to a [`Rejection`] if `cost` is 0 or above the capacity, if the bulkhead is closed, if the
+    /// operation would have to wait and the waiting room is full, or if the wait limit passes.
     ///
     /// # Panics
     ///
-    /// When polled outside a tokio runtime with a timer, if it has to wait and there is a wait limit.
+    /// Panics if the operation has to wait, a wait limit is set, and the future is polled outside a tokio
+    /// runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the line at once, and nothing is lost.
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     #[inline]
     pub fn slot(&self, cost: usize) -> Admission {
         self.compartment.slot(cost, WaitPolicy::UpToLimit)
     }
 
-    /// Admits at once or rejects.
+    /// Returns a slot of `cost` units if it can be taken without waiting.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] if the cost is 0 or above the capacity, too few units are free, somebody waits
-    /// for them, or the bulkhead is closed.
+    /// Returns a [`Rejection`] if `cost` is 0 or above the capacity, too few units are free, another
+    /// operation waits for units, or the bulkhead is closed.
     #[inline]
     pub fn slot_now(&self, cost: usize) -> Result<Slot, Rejection> {
         self.compartment.slot_now(cost)
     }
 
-    /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
+    /// Waits up to `limit`, or up to the wait limit if that is shorter, for a slot of `cost` units.
+    ///
+    /// A `limit` of zero has already passed: the operation is rejected even if its units are free.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot), and if `limit` passes.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     #[inline]
     pub fn slot_within(&self, limit: Duration, cost: usize) -> Admission {
         self.compartment.slot(cost, WaitPolicy::Within(limit))
     }
 
-    /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
-    /// rejected even if its units are free.
+    /// Waits until `deadline`, or up to the wait limit if that ends first, for a slot of `cost` units.
+    ///
+    /// If `deadline` has already passed, the operation is rejected even if its units are free.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot), and if `deadline` passes.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     #[inline]
     pub fn slot_before(&self, deadline: impl Into<Deadline>, cost: usize) -> Admission {
         self.compartment.slot(cost, WaitPolicy::Before(deadline.into().instant()))
     }
 
-    /// Runs `work` in a slot of `cost` units, waiting for it as [`slot`](Self::slot) does. `work` is
-    /// not polled before it is admitted. The future borrows the bulkhead; to spawn it, move a clone into
-    /// an `async` block.
+    /// Runs `work` in a slot of `cost` units, for which it waits as [`slot`](Self::slot) does.
+    ///
+    /// `work` is not polled before it is admitted. The future borrows the bulkhead; to spawn it, move a
+    /// clone into an `async` block.
     ///
     /// # Errors
     ///
-    /// Resolves to a [`Rejection`] where [`slot`](Self::slot) would.
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot`](Self::slot).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait, a wait limit is set, and the future is polled outside a tokio
+    /// runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops `work` and gives its units back.
+    /// Dropping the future drops `work` and releases its units.
     #[inline]
     pub fn execute<F: Future>(&self, cost: usize, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(cost, WaitPolicy::UpToLimit, work))
     }
 
-    /// As [`execute`](Self::execute), if the units are free when it is first polled.
+    /// Runs `work` if a slot of `cost` units can be taken without waiting when the future is first polled.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_now`](Self::slot_now).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its units.
     #[inline]
     pub fn execute_now<F: Future>(&self, cost: usize, work: F) -> Execute<'_, F> {
         Execute::new(self.compartment.run(cost, WaitPolicy::NoWait, work))
     }
 
-    /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
+    /// Runs `work` as [`execute`](Self::execute) does, but waits for at most `limit`. The limit does not apply
+    /// to the work itself.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_within`](Self::slot_within).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its units.
     #[inline]
     pub fn execute_within<F: Future>(
         &self,
@@ -136,7 +191,20 @@ impl WeightedBulkhead {
         Execute::new(self.compartment.run(cost, WaitPolicy::Within(limit), work))
     }
 
-    /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
+    /// Runs `work` as [`execute`](Self::execute) does, but waits until `deadline` at most. The deadline does
+    /// not apply to the work itself.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_before`](Self::slot_before).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its units.
     #[inline]
     pub fn execute_before<F: Future>(
         &self,
@@ -151,8 +219,11 @@ impl WeightedBulkhead {
         ))
     }
 
-    /// Makes a function of which every call runs in a slot of `cost` units. The function itself is not
-    /// called before the call is admitted.
+    /// Wraps `function` so that every call runs in a slot of `cost` units, for which it waits as
+    /// [`slot`](Self::slot) does.
+    ///
+    /// `function` is not called before the call is admitted. See [`Guarded`] for the errors, panics and
+    /// cancel safety of a call.
     pub fn guard<F, A, T>(
         &self,
         cost: usize,
@@ -166,19 +237,21 @@ impl WeightedBulkhead {
         move |argument| Guarded::new(&compartment, cost, function.clone(), argument)
     }
 
-    /// Sets how many units may be in use at once. Growing admits from the line, in order, before this
-    /// returns. Shrinking leaves running work alone: nobody is admitted until enough of it has ended.
-    /// Shrinking looks at every waiter once.
+    /// Sets how many units may be in use at once.
+    ///
+    /// Growing admits waiters, in order, before this method returns. Shrinking does not affect running work:
+    /// no operation is admitted until enough of it has finished. Shrinking visits every waiter once.
     ///
     /// # Errors
     ///
-    /// [`ResizeError`] if `capacity` is 0, above [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY)
-    /// or below the largest cost in the line, or the bulkhead is closed. Nothing has changed then.
+    /// Returns a [`ResizeError`], and changes nothing, if `capacity` is 0, above
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY) or below the largest cost of a waiter, or
+    /// if the bulkhead is closed.
     pub fn resize(&self, capacity: usize) -> Result<(), ResizeError> {
         self.compartment.resize("capacity", capacity)
     }
 
-    /// How many units may be in use at once, at this moment.
+    /// Returns how many units may currently be in use at once.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.compartment.capacity()

@@ -1,24 +1,25 @@
-//! Storage with stable places: what lines and shelves are made of.
+//! Storage with stable indices, for waiting lines and partition maps.
 //!
-//! It owns places by number, in safe code. Storage grows in chunks of a fixed size, so that growing moves
-//! a chunk at most and a million places grow as smoothly as ten. Everything is O(1).
+//! It owns the entries and the list of vacant ones, in safe code. It does not own any order between entries.
+//! Storage grows in chunks of a fixed size: growing moves at most one chunk, so a million entries grow as
+//! smoothly as ten. Every operation is O(1).
 
 use std::{
     mem,
     ops::{Index, IndexMut},
 };
 
-/// In the place of a vacant slot: there is none.
+/// In place of the index of a vacant entry: there is none.
 const NONE: u32 = u32::MAX;
 
-/// A vector in chunks of `CHUNK`, found by a number.
+/// A vector stored in chunks of `CHUNK` elements.
 #[derive(Debug)]
 pub(crate) struct Chunks<T, const CHUNK: usize> {
     first: Vec<T>,
     more: Vec<Vec<T>>,
 }
 
-/// Chunks that nobody has a use for, to be freed by dropping them.
+/// Unused chunks, freed on drop.
 #[derive(Debug)]
 pub(crate) struct Spare<T>(#[expect(dead_code, reason = "held for its drop")] Vec<Vec<T>>);
 
@@ -32,8 +33,8 @@ impl<T, const CHUNK: usize> Chunks<T, CHUNK> {
         (self.more.len() * CHUNK + last.len()) as u32
     }
 
-    /// Appends. Makes room for a quarter of all there is, up to the end of a chunk: so little is left
-    /// over while there are few, and once there are many nothing is ever moved.
+    /// Appends an element. Reserves space for a quarter of the current length, up to the end of a chunk:
+    /// little is unused while there are few elements, and with many nothing is ever moved.
     pub(crate) fn push(&mut self, value: T) {
         let room = (self.len() as usize / 4).max(4);
         if self.more.last().unwrap_or(&self.first).len() == CHUNK {
@@ -49,7 +50,7 @@ impl<T, const CHUNK: usize> Chunks<T, CHUNK> {
         last.push(value);
     }
 
-    /// Takes out all chunks but the first, and empties that one. Nothing, if there is no other.
+    /// Takes out all chunks but the first and clears that one. Does nothing if there is only the first.
     pub(crate) fn trim(&mut self) -> Option<Spare<T>> {
         if self.more.is_empty() {
             return None;
@@ -89,11 +90,11 @@ impl<T, const CHUNK: usize> IndexMut<u32> for Chunks<T, CHUNK> {
     }
 }
 
-/// Places of `T`, in chunks of `CHUNK`.
+/// Entries of `T` that can be removed, stored in chunks of `CHUNK`.
 #[derive(Debug)]
 pub(crate) struct Arena<T, const CHUNK: usize> {
     entries: Chunks<ArenaEntry<T>, CHUNK>,
-    /// The first of the vacant slots, which are linked.
+    /// The first vacant entry, from which the others are linked.
     vacant: u32,
 }
 
@@ -108,12 +109,12 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
         Self { entries: Chunks::new(), vacant: NONE }
     }
 
-    /// One more than the highest place ever taken.
+    /// One more than the highest index ever taken.
     pub(crate) fn end(&self) -> u32 {
         self.entries.len()
     }
 
-    /// Takes a place for what `make` makes of its number.
+    /// Inserts the value that `make` returns for its index. Returns the index.
     #[inline]
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(u32) -> T) -> u32 {
         let at = if self.vacant != NONE { self.vacant } else { self.end() };
@@ -130,7 +131,11 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
         at
     }
 
-    /// Gives up a place that is taken.
+    /// Removes the value of a taken entry.
+    ///
+    /// # Panics
+    ///
+    /// If the entry is vacant.
     #[inline]
     pub(crate) fn remove(&mut self, at: u32) -> T {
         let vacant = ArenaEntry::Vacant { next: self.vacant };
@@ -139,11 +144,11 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
                 self.vacant = at;
                 value
             }
-            ArenaEntry::Vacant { .. } => unreachable!("place {at} is given up once"),
+            ArenaEntry::Vacant { .. } => unreachable!("entry {at} was removed before"),
         }
     }
 
-    /// What is at this place, if it is taken.
+    /// Returns the value at this index, if the entry is taken.
     #[inline]
     pub(crate) fn find(&self, at: u32) -> Option<&T> {
         match self.entries.get(at)? {
@@ -152,18 +157,26 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
         }
     }
 
-    /// What is at a place that is taken.
+    /// Returns the value of a taken entry.
+    ///
+    /// # Panics
+    ///
+    /// If the entry is vacant.
     #[inline]
     pub(crate) fn at(&self, at: u32) -> &T {
-        self.find(at).expect("a place is used while it is taken")
+        self.find(at).expect("the entry is taken")
     }
 
-    /// What is at a place that is taken.
+    /// Returns the value of a taken entry, mutably.
+    ///
+    /// # Panics
+    ///
+    /// If the entry is vacant.
     #[inline]
     pub(crate) fn at_mut(&mut self, at: u32) -> &mut T {
         match &mut self.entries[at] {
             ArenaEntry::Taken(value) => value,
-            ArenaEntry::Vacant { .. } => unreachable!("place {at} is used while it is taken"),
+            ArenaEntry::Vacant { .. } => unreachable!("entry {at} is vacant"),
         }
     }
 }

@@ -1,12 +1,22 @@
-//! The admission engine: a bounded number of units, a bounded line for them, and nothing else.
+//! The admission engine: a gate with a bounded number of units and a bounded waiting line for them.
 //!
-//! It knows no tower and no http, and labels only to write them on rejections. Code of others (wakers,
-//! handlers) is never run, cloned or dropped while its lock is held.
+//! It owns admission, hand-over, wait limits and counts of one bulkhead, and the record of every change. It
+//! does not own configuration, keys, subscribers, tower or HTTP. Labels appear only on rejections.
+//!
+//! # Modules
+//!
+//! - `rejection`: why an operation was not admitted, and rejections that rarely allocate.
+//! - `line`: the waiting line, a FIFO queue with O(1) removal from anywhere. `arena` is its storage.
+//! - `limits`: wait limits and the alarm that enforces them for a whole line.
+//! - `gate`: the state word, the lock, and every change of state.
+//! - `operation`: the futures and guards of one operation: arrival, wait, permit, run.
+//!
+//! Imports go one way: `rejection`, `line` <- `limits` <- `gate` <- `operation`.
 //!
 //! # One operation
 //!
 //! ```text
-//!             +--> refused (closed, cost, expired, saturated)
+//!             +--> rejected (closed, cost, expired, saturated)
 //!             |
 //!   arrive ---+--> admitted --------------------+--> started --> released
 //!             |       ^                         |
@@ -18,41 +28,53 @@
 //!
 //! # Who may change what
 //!
-//! The word (what may still be admitted, what was, SLOW) is changed by a compare-exchange without the lock
-//! while SLOW is clear, and only under the lock while SLOW is set. Setting SLOW under the lock therefore
-//! freezes the word. Everything else is changed under the lock, and only after freezing the word where
-//! the fast path could notice.
+//! The state word holds the units and operations that may still be admitted, counts of those that were, and
+//! the SLOW bit. While SLOW is clear, any thread may change the word with a compare-exchange and without the
+//! lock. While SLOW is set, only the lock holder may change it. Setting SLOW under the lock therefore freezes
+//! the word. All other state is changed under the lock only, and where the fast path could notice the change,
+//! only after the word is frozen.
 //!
-//! The word is lent what may be admitted without anybody else having to know: no more units and
-//! operations than were ever in use at once, so that a new peak is set under the lock. Since that is all
-//! that a fast admission depends on, a word means the same whenever it comes back.
+//! The word is given only what may be admitted without touching any other state: never more units or
+//! operations than were in use at once before, so that a new peak is always recorded under the lock. A fast
+//! admission depends on nothing but the word, so a word that recurs means the same as before, and ABA is
+//! harmless.
+//!
+//! # The lock
+//!
+//! - No user code runs under it. No waker is called, cloned or dropped, and no event handler is called or
+//!   dropped: a locked section collects them as `Effects`, which are carried out after unlocking.
+//! - The only lock taken under it is that of a `RejectionCache`.
+//! - An alarm's timer is armed without it, because arming may wake the alarm's waker at once.
+//! - Memory may be allocated under it. The memory of an emptied line is freed after unlocking.
 //!
 //! # Invariants
 //!
 //! Whenever the lock is free:
 //!
-//! 1. `used = ceiling - units of the word`, and in a weighted gate the same holds of operations.
-//! 2. `ceiling <= peak used`; and `ceiling <= capacity`, unless a shrink has left more in use.
-//! 3. If anybody waits, the cost at the head is more than `capacity - used`.
-//! 4. SLOW is set exactly if anybody waits, the gate is closed, more is in use than the capacity, or
-//!    somebody is subscribed. Nothing is counted in a slow word.
-//! 5. Everybody with a number below `called` is out of the line, and everybody in it has a higher one.
-//! 6. A closed gate has nobody waiting, and once nothing is in flight it is drained, for good.
+//! 1. `used = ceiling - units of the word`. In a weighted gate the same holds for operations.
+//! 2. `ceiling <= peak used`, and `ceiling <= capacity` unless a shrink has left more in use.
+//! 3. If there are waiters, the cost of the head exceeds `capacity - used`.
+//! 4. SLOW is set exactly if there are waiters, the gate is closed, more is in use than the capacity, or
+//!    events are subscribed to. A slow word's counts are zero.
+//! 5. An operation with a number below `called` has left the line. Every waiter's number is at least
+//!    `called`.
+//! 6. A closed gate has no waiters. Once nothing is in flight it is drained, permanently.
 //!
-//! # Who keeps the limits
+//! # Who enforces the limits
 //!
-//! A waiter with a limit has a timer of its own, or the alarm of the line keeps the limit: see `watch`.
-//! Whenever the alarm keeps anybody's limit it is set for the first of them or earlier, or somebody is
-//! about to set it. Of two who join at once the later may have read the clock earlier; it is woken that much
-//! late, and never later than its limit after it joined.
+//! A waiter with a limit either has a timer of its own or relies on the alarm of the line: see
+//! `limits::alarm_state`. Whenever the alarm serves a waiter, it is armed for the first waiter it serves or
+//! earlier, or some thread is about to arm it. If two waiters join concurrently, the one behind may have read
+//! the clock earlier. It is woken late by that difference, but never later than its limit counted from the
+//! moment it joined.
 //!
 //! # Linearizability
 //!
-//! A fast admission or release happens at its compare-exchange. A locked section that changes
-//! something happens where it stores the word; one that only looks or refuses, where it read the
-//! word, since nothing but the word can change beside it. So one reading of the word under the lock
-//! makes every field of a snapshot belong to the same instant. A waiter that finds its number called does
-//! not take the lock: it was admitted by the section that called it, and whatever it does next that
+//! A fast admission or release takes effect at its compare-exchange. A locked section that changes state
+//! takes effect where it stores the word. One that only reads or rejects takes effect where it read the word,
+//! because nothing but the word can change while it holds the lock. So a single read of the word under the
+//! lock makes all fields of a snapshot belong to the same instant. A waiter whose number is below `called`
+//! does not take the lock: it was admitted by the section that raised `called`. Whatever it does next that
 //! others could notice goes through the lock, and so comes after that section.
 
 pub(crate) mod arena;

@@ -1,7 +1,7 @@
-//! What a request asks for: the first choice of a layer.
+//! What a request is admitted to: the first type parameter of a layer.
 //!
-//! It owns the ways to a compartment and a cost, with the request or without it. It admits nobody:
-//! the service does.
+//! This module maps a request to a compartment and a cost, with or without reading the request. It does not
+//! admit the request; the service does.
 
 use std::{fmt, hash::Hash};
 
@@ -23,7 +23,9 @@ use crate::{
     sync::Arc,
 };
 
-/// The compartment to ask at, and for how many units.
+/// The bulkhead or partition that a request must be admitted to, and the units it needs.
+///
+/// A target of a partition keeps that partition from being evicted.
 #[derive(Debug)]
 pub struct Target<'a> {
     pub(super) handle: LazyHandle<'a>,
@@ -37,34 +39,48 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The way of a request: through a door, or past all of them.
+/// The route of a request: through admission, or around the bulkhead.
 #[derive(Debug)]
 pub enum Route<'a> {
-    /// Through this door.
+    /// The request must be admitted to this target.
     Through(Target<'a>),
-    /// Past the bulkhead.
+    /// The request bypasses the bulkhead.
     Bypass,
 }
 
-/// Something that may be admitted.
+/// What every `A` of a layer has in common.
 pub trait Admit {
-    /// Counts a request that was let past.
+    /// Counts a request that bypassed the bulkhead.
     fn count_bypass(&self);
 }
 
-/// An admission that is known before its request.
+/// Finds the target of requests without reading them.
+///
+/// A layer that waits [in readiness](crate::layer::InReadiness) requires this of its `A`. It is implemented
+/// by [`Plain`], by [`Weighted`] with a [`FixedCost`] and by [`Partitioned`] with a [`FixedKey`].
 pub trait AdmitWithoutRequest {
-    /// The door of every request.
+    /// Returns the target of every request.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Rejection`] if the fixed key has no partition and none can be created.
     fn target(&self, policy: WaitPolicy) -> Result<Target<'_>, Rejection>;
 }
 
-/// An admission that a request may have a say in.
+/// Finds the target of a request, or lets it bypass the bulkhead.
+///
+/// A layer that waits [per request](crate::layer::PerRequest) requires this of its `A`.
 pub trait AdmitByRequest<Request>: Admit {
-    /// The way of this request.
+    /// Returns the route of this request.
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Rejection`] if the request has no key and [`MissingKey::Reject`] applies, or if its key
+    /// has no partition and none can be created.
     fn route(&self, request: &Request, policy: WaitPolicy) -> Result<Route<'_>, Rejection>;
 }
 
-/// One slot of one bulkhead for every request.
+/// Admits requests to a [`Bulkhead`]: each needs one slot.
 #[derive(Clone, Debug)]
 pub struct Plain {
     pub(super) bulkhead: Bulkhead,
@@ -89,11 +105,13 @@ impl<Request> AdmitByRequest<Request> for Plain {
     }
 }
 
-/// The same cost for every request.
+/// A cost that is the same for all requests.
 #[derive(Clone, Copy, Debug)]
 pub struct FixedCost(pub(super) usize);
 
-/// Units of one weighted bulkhead.
+/// Admits requests to a [`WeightedBulkhead`]: `C` determines how many units each needs.
+///
+/// `C` is a [`FixedCost`] or a [`Shared`] [`CostExtractor`].
 #[derive(Clone, Debug)]
 pub struct Weighted<C> {
     pub(super) bulkhead: WeightedBulkhead,
@@ -126,11 +144,11 @@ impl<Request, X: CostExtractor<Request>> AdmitByRequest<Request> for Weighted<Sh
     }
 }
 
-/// The same key for every request.
+/// A key that is the same for all requests.
 #[derive(Clone)]
 pub struct FixedKey<K>(pub(super) K);
 
-/// A key that is read off the request.
+/// A key that the extractor `X` reads from the request.
 pub struct ExtractedKey<K, X> {
     pub(super) extractor: Shared<X>,
     pub(super) missing: MissingKey<K>,
@@ -150,14 +168,16 @@ impl<K> fmt::Debug for FixedKey<K> {
 
 impl<K, X> fmt::Debug for ExtractedKey<K, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyFrom")
+        f.debug_struct("ExtractedKey")
             .field("extractor", &self.extractor)
             .field("missing", &self.missing)
             .finish()
     }
 }
 
-/// A slot of the partition of a key.
+/// Admits requests to a [`PartitionedBulkhead`]: each needs one slot of its key's partition.
+///
+/// `X` is a [`FixedKey`] or an [`ExtractedKey`].
 pub struct Partitioned<K, X> {
     pub(super) bulkhead: PartitionedBulkhead<K>,
     pub(super) key: X,
@@ -165,7 +185,7 @@ pub struct Partitioned<K, X> {
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static, X> Partitioned<K, X> {
     #[inline]
-    fn at(&self, key: &K, policy: WaitPolicy) -> Result<Target<'_>, Rejection> {
+    fn target_of(&self, key: &K, policy: WaitPolicy) -> Result<Target<'_>, Rejection> {
         let handle = self.bulkhead.enter(key, policy)?;
         Ok(Target { handle: LazyHandle::Pinned(handle), cost: 1 })
     }
@@ -196,7 +216,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitWithoutRequest
     for Partitioned<K, FixedKey<K>>
 {
     fn target(&self, policy: WaitPolicy) -> Result<Target<'_>, Rejection> {
-        self.at(&self.key.0, policy)
+        self.target_of(&self.key.0, policy)
     }
 }
 
@@ -218,7 +238,7 @@ where
         let key = self.key.extractor.key(request);
         match (&key, &self.key.missing) {
             (Some(key), _) | (None, MissingKey::Use(key)) => {
-                self.at(key, policy).map(Route::Through)
+                self.target_of(key, policy).map(Route::Through)
             }
             (None, MissingKey::Bypass) => Ok(Route::Bypass),
             (None, MissingKey::Reject) => {

@@ -1,4 +1,6 @@
-//! Deadline sources: where a request says by when it must be admitted.
+//! Deadline sources: where a layer finds the deadline of a request.
+//!
+//! This module owns the parsing of timeout headers. It does not enforce deadlines; the wait does.
 
 use std::time::Duration;
 
@@ -7,15 +9,16 @@ use http::{HeaderName, Request};
 use super::shared::Shared;
 use crate::bulkhead::deadline::Deadline;
 
-/// Says by when a request must be admitted, if it says so at all. Closures
-/// `Fn(&Request) -> Option<Deadline>` are sources.
+/// Determines the deadline by which a request must be admitted, if it has one.
+///
+/// Closures `Fn(&Request) -> Option<Deadline>` implement this trait.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say by when a `{Request}` must be admitted",
+    message = "`{Self}` does not provide a deadline for a `{Request}`",
     label = "not a deadline source for this request type",
-    note = "a source is `GrpcTimeout`, `HeaderTimeout` or `DeadlineExtension` for HTTP requests, or a closure `|request: &{Request}| -> Option<Deadline>`"
+    note = "a deadline source is `GrpcTimeout`, `HeaderTimeout` or `DeadlineExtension` for HTTP requests, or a closure `|request: &{Request}| -> Option<Deadline>`"
 )]
 pub trait DeadlineSource<Request> {
-    /// The deadline of this request.
+    /// Returns the deadline of this request, or `None` if it has none.
     fn deadline(&self, request: &Request) -> Option<Deadline>;
 }
 
@@ -31,7 +34,7 @@ impl<Request, S: DeadlineSource<Request>> DeadlineSource<Request> for Shared<S> 
     }
 }
 
-/// No source: what a layer starts with.
+/// No deadline source, the default of a layer.
 #[derive(Clone, Copy, Debug)]
 pub struct NoDeadline;
 
@@ -41,11 +44,11 @@ impl<Request> DeadlineSource<Request> for NoDeadline {
     }
 }
 
-/// The [`Deadline`] in an HTTP request's extensions.
+/// Reads the [`Deadline`] from an HTTP request's extensions.
 ///
-/// Layers that answer rejections with HTTP responses read it by themselves. After
-/// [`into_error`](crate::AdmissionLayer::into_error) requests may be of any type, and it is read only
-/// when asked for by this.
+/// Layers that answer rejections with HTTP responses always read that extension. After
+/// [`into_error`](crate::AdmissionLayer::into_error) requests may be of any type, so the extension is read
+/// only if this source is [configured](crate::AdmissionLayer::deadline).
 #[derive(Clone, Copy, Debug)]
 pub struct DeadlineExtension;
 
@@ -55,8 +58,10 @@ impl<B> DeadlineSource<Request<B>> for DeadlineExtension {
     }
 }
 
-/// The `grpc-timeout` header: a number of at most 8 digits and a unit (`H`, `M`, `S`, `m`, `u`, `n`),
-/// as the [gRPC protocol] defines it. A malformed header counts as none.
+/// Reads the remaining time from the `grpc-timeout` header.
+///
+/// The header holds a number of at most 8 digits and a unit (`H`, `M`, `S`, `m`, `u`, `n`), as the
+/// [gRPC protocol] defines it. A malformed header counts as missing.
 ///
 /// [gRPC protocol]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +74,9 @@ impl<B> DeadlineSource<Request<B>> for GrpcTimeout {
     }
 }
 
-/// A header with the time that is left, as a whole number of milliseconds. A malformed header counts
-/// as none.
+/// Reads the remaining time from a header, as a whole number of milliseconds.
+///
+/// A malformed header counts as missing.
 ///
 /// # Examples
 ///
@@ -88,11 +94,11 @@ pub struct HeaderTimeout {
 }
 
 impl HeaderTimeout {
-    /// Reads milliseconds from the header `name`.
+    /// Creates a source that reads milliseconds from the header `name`.
     ///
     /// # Panics
     ///
-    /// If `name` is not a header name.
+    /// Panics if `name` is not a valid header name.
     #[must_use]
     pub fn millis(name: impl AsRef<str>) -> Self {
         Self { name: header_name(name.as_ref()) }
@@ -102,23 +108,23 @@ impl HeaderTimeout {
 impl<B> DeadlineSource<Request<B>> for HeaderTimeout {
     fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
         let value = request.headers().get(&self.name)?.to_str().ok()?;
-        digits(value).map(Duration::from_millis).map(Deadline::after)
+        parse_digits(value).map(Duration::from_millis).map(Deadline::after)
     }
 }
 
-/// The header of this name, which is part of the program and must be one.
+/// Parses a header name. Panics if it is invalid, because names are constants of the program.
 pub(super) fn header_name(name: &str) -> HeaderName {
     HeaderName::try_from(name).unwrap_or_else(|_| panic!("{name:?} is not a header name"))
 }
 
-/// The earlier of two deadlines, of which either may be missing.
+/// Returns the earlier of two deadlines, either of which may be missing.
 pub(super) fn earlier(one: Option<Deadline>, other: Option<Deadline>) -> Option<Deadline> {
     one.into_iter().chain(other).min()
 }
 
 fn parse_grpc_timeout(value: &str) -> Option<Duration> {
     let (number, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    let number = digits(number).filter(|_| number.len() <= 8)?;
+    let number = parse_digits(number).filter(|_| number.len() <= 8)?;
     match unit {
         "H" => Some(Duration::from_secs(number * 60 * 60)),
         "M" => Some(Duration::from_secs(number * 60)),
@@ -130,7 +136,7 @@ fn parse_grpc_timeout(value: &str) -> Option<Duration> {
     }
 }
 
-/// A number of digits and nothing else: no sign, no space.
-fn digits(text: &str) -> Option<u64> {
+/// Parses a number that consists of ASCII digits only: no sign, no whitespace.
+fn parse_digits(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -1,13 +1,14 @@
-//! `BulkheadError`: how a service fails that answers rejections with errors.
+//! `BulkheadError`: the error of a service that answers rejections with errors.
 
 use std::{error::Error, fmt};
 
 use crate::core::rejection::Rejection;
 
-/// The error of a service behind a layer with [`into_error`](crate::AdmissionLayer::into_error):
-/// either the bulkhead's or the inner service's.
+/// The error of a service whose layer uses [`into_error`](crate::AdmissionLayer::into_error): a rejection or
+/// an error of the inner service.
 ///
-/// Both are its [`source`](Error::source), so that walking the chain finds the [`Rejection`].
+/// Either one is the [`source`](Error::source) of this error, so walking the error chain finds the
+/// [`Rejection`].
 ///
 /// # Examples
 ///
@@ -32,7 +33,7 @@ pub enum BulkheadError<E> {
 }
 
 impl<E> BulkheadError<E> {
-    /// The rejection, if it is one.
+    /// Returns the rejection, or `None` if the inner service failed.
     #[must_use]
     pub fn rejection(&self) -> Option<&Rejection> {
         match self {
@@ -41,8 +42,11 @@ impl<E> BulkheadError<E> {
         }
     }
 
-    /// This error as a boxed one, also where the inner error is a box already and so not an
-    /// [`Error`] of its own. For `.map_err(BulkheadError::into_boxed)` behind tower's own layers.
+    /// Converts this error into a boxed error.
+    ///
+    /// The error inside the box is the [`Rejection`] or the inner error itself. This also works where the
+    /// inner error is already boxed and therefore does not implement [`Error`]. tower's own middleware expects
+    /// boxed errors: use `.map_err(BulkheadError::into_boxed)`.
     #[must_use]
     pub fn into_boxed(self) -> Box<dyn Error + Send + Sync>
     where

@@ -1,4 +1,4 @@
-//! Extractors: what a layer reads off a request, a cost or a key.
+//! Extractors: how a layer reads a cost or a key from a request.
 
 use std::{fmt, marker::PhantomData, str::FromStr};
 
@@ -6,16 +6,17 @@ use http::{HeaderName, Request, header::CONTENT_LENGTH};
 
 use super::deadline::header_name;
 
-/// Says what a request costs. Closures `Fn(&Request) -> usize` are extractors.
+/// Determines the cost of a request.
 ///
-/// A cost of 0, or above the capacity of the bulkhead, is rejected there.
+/// Closures `Fn(&Request) -> usize` implement this trait. The bulkhead rejects a request with a cost of 0 or
+/// with a cost above its capacity.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what a `{Request}` costs",
+    message = "`{Self}` does not determine the cost of a `{Request}`",
     label = "not a cost extractor for this request type",
     note = "a cost extractor is a closure `|request: &{Request}| -> usize`, or `ContentLengthCost` for HTTP requests"
 )]
 pub trait CostExtractor<Request> {
-    /// The units this request needs.
+    /// Returns the number of units this request needs.
     fn cost(&self, request: &Request) -> usize;
 }
 
@@ -25,11 +26,11 @@ impl<Request, F: Fn(&Request) -> usize> CostExtractor<Request> for F {
     }
 }
 
-/// The cost of an HTTP request by its `content-length`: one unit for every started chunk of so many
-/// bytes, and at least one.
+/// Derives the cost of an HTTP request from its `content-length`: the length divided by the bytes per unit,
+/// rounded up, and at least one unit.
 ///
-/// A request without a length, or with one that is not a number, costs one unit. A length too large
-/// for a number of bytes costs more than any capacity and is rejected.
+/// A request without a `content-length`, or with one that is not a number, costs one unit. A length that
+/// does not fit into 64 bits costs more than any capacity and is rejected.
 ///
 /// # Examples
 ///
@@ -47,11 +48,11 @@ pub struct ContentLengthCost {
 }
 
 impl ContentLengthCost {
-    /// One unit for every started `bytes` bytes.
+    /// Creates an extractor that charges one unit per `bytes` bytes, rounded up.
     ///
     /// # Panics
     ///
-    /// If `bytes` is 0.
+    /// Panics if `bytes` is 0.
     #[must_use]
     pub fn per(bytes: u64) -> Self {
         assert!(bytes > 0, "ContentLengthCost::per(0): a unit must have at least one byte");
@@ -68,7 +69,7 @@ impl<B> CostExtractor<Request<B>> for ContentLengthCost {
                 let units = length.div_ceil(self.bytes_per_unit).max(1);
                 usize::try_from(units).unwrap_or(usize::MAX)
             }
-            // More digits than a length can have: more than any capacity.
+            // All digits but too large for a `u64`: more than any capacity.
             Err(_) => usize::MAX,
         }
     }
@@ -78,15 +79,17 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Says whose a request is. Closures `Fn(&Request) -> Option<K>` are extractors; `None` is a missing
-/// key.
+/// Extracts the key of a request, which selects its partition.
+///
+/// Closures `Fn(&Request) -> Option<K>` implement this trait. `None` is a missing key, which is handled as
+/// [`missing_key`](crate::AdmissionLayer::missing_key) specifies.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not extract a key of type `{K}` from a `{Request}`",
     label = "not a key extractor for this request and key type",
     note = "a key extractor is a closure `|request: &{Request}| -> Option<{K}>`, or `HeaderKey` or `ExtensionKey` for HTTP requests"
 )]
 pub trait KeyExtractor<Request, K> {
-    /// The key of this request.
+    /// Returns the key of this request, or `None` if it has none.
     fn key(&self, request: &Request) -> Option<K>;
 }
 
@@ -97,10 +100,10 @@ impl<Request, K, F: Fn(&Request) -> Option<K>> KeyExtractor<Request, K> for F {
     }
 }
 
-/// The key in a header, of any type that is [`FromStr`].
+/// Reads the key from a header and parses it with [`FromStr`].
 ///
-/// A value that is empty, not text, longer than [`max_len`](Self::max_len) or does not parse is a
-/// missing key. Of several headers with this name the first counts.
+/// The key is missing if the value is empty, is not text, is longer than [`max_len`](Self::max_len) or does
+/// not parse. If there are several headers of this name, the first one counts.
 ///
 /// # Examples
 ///
@@ -119,17 +122,19 @@ pub struct HeaderKey {
 }
 
 impl HeaderKey {
-    /// Reads the key from the header `name`.
+    /// Creates an extractor that reads the key from the header `name`.
     ///
     /// # Panics
     ///
-    /// If `name` is not a header name.
+    /// Panics if `name` is not a valid header name.
     #[must_use]
     pub fn new(name: impl AsRef<str>) -> Self {
         Self { name: header_name(name.as_ref()), max_len: 256 }
     }
 
-    /// The most bytes a value may have and still be a key, since keys are retained. Default 256.
+    /// Sets the maximum length of the header value in bytes. Default 256.
+    ///
+    /// Keys are retained, so this bounds the memory that each of them takes.
     #[must_use]
     pub fn max_len(mut self, bytes: usize) -> Self {
         self.max_len = bytes;
@@ -147,8 +152,10 @@ impl<B, K: FromStr> KeyExtractor<Request<B>, K> for HeaderKey {
     }
 }
 
-/// The key in an HTTP request's extensions: a `T` that something outside has put there, as it is or
-/// made into a key by [`From`].
+/// Reads the key from an HTTP request's extensions.
+///
+/// The key is missing unless an outer layer has inserted a `T`. The `T` is cloned and converted into the key
+/// type with [`From`]; the two types may be the same.
 ///
 /// # Examples
 ///
@@ -163,7 +170,7 @@ impl<B, K: FromStr> KeyExtractor<Request<B>, K> for HeaderKey {
 pub struct ExtensionKey<T>(PhantomData<fn() -> T>);
 
 impl<T> ExtensionKey<T> {
-    /// Reads the key from the extension of type `T`.
+    /// Creates an extractor that reads the key from the extension of type `T`.
     #[must_use]
     pub fn new() -> Self {
         Self(PhantomData)
@@ -200,15 +207,16 @@ impl<T> fmt::Debug for ExtensionKey<T> {
     }
 }
 
-/// What becomes of a request without a key.
+/// How to handle a request without a key.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum MissingKey<K> {
-    /// It is rejected.
+    /// Rejects the request with [`RejectionReason::MissingKey`](crate::RejectionReason::MissingKey).
     #[default]
     Reject,
-    /// It is let past the bulkhead, and counted in [`Totals::bypassed`](crate::Totals::bypassed).
+    /// Lets the request bypass the bulkhead, and counts it in
+    /// [`Totals::bypassed`](crate::Totals::bypassed).
     Bypass,
-    /// It shares this key with all others that have none.
+    /// Uses this key, which all requests without a key share.
     Use(K),
 }
 
@@ -217,7 +225,7 @@ impl<K> fmt::Debug for MissingKey<K> {
         f.write_str(match self {
             Self::Reject => "Reject",
             Self::Bypass => "Bypass",
-            // Without the key, like everything here.
+            // Keys are never printed.
             Self::Use(_) => "Use(..)",
         })
     }

@@ -1,4 +1,4 @@
-//! `ResponseFuture`: what a call resolves by, waiting or running.
+//! `ResponseFuture`: the response of a call, and the wait for admission that may precede it.
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::{
     hold::{HeldSlot, Hold},
-    reject::{Reject, Rejecter},
+    reject::{Reject, RejectionResponder},
 };
 use crate::{
     bulkhead::compartment::OwnedHandle,
@@ -21,15 +21,19 @@ use crate::{
 };
 
 pin_project! {
-    /// The response of a service behind a bulkhead.
+    /// The response future of an [`AdmissionService`](crate::AdmissionService).
+    ///
+    /// `S` is the inner service and `W` the wait for admission: [`Never`] if the service waits in readiness,
+    /// [`PendingRequest`] if it waits per request. `R` and `H` are the type parameters of the layer.
     ///
     /// # Panics
     ///
-    /// When polled again after it has resolved.
+    /// Panics if polled again after it has resolved, or if polled outside a tokio runtime with a timer while
+    /// it waits with a limit or a deadline.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves the line or drops the inner future, and gives the slot back.
+    /// Dropping it leaves the waiting line, or drops the inner future and gives the slot back.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, Req, W, R, H>
     where
@@ -46,18 +50,18 @@ pin_project! {
     #[project = ResponseStateProj]
     enum ResponseState<F, W, T> {
         Waiting { #[pin] wait: W },
-        // The future is dropped before the slot is given back.
+        // Declared first: the future is dropped before the slot is given back.
         Running { #[pin] future: F, held: HeldSlot },
         Answered { answer: Option<T> },
     }
 }
 
-/// How a wait ends: with a call in its slot, or with an answer in its stead.
+/// How the wait of a request ended.
 #[derive(Debug)]
 pub enum WaitOutcome<F, T> {
-    /// The request is running.
+    /// The inner service was called: its future, and the slot it runs in.
     Run(F, HeldSlot),
-    /// There is an answer without the request having run.
+    /// The request was rejected, or the inner service failed to become ready.
     Answer(T),
 }
 
@@ -104,9 +108,9 @@ where
                     }
                 },
                 ResponseStateProj::Running { future, held } => {
-                    let answer = ready!(future.poll(cx)).map_err(R::inner);
+                    let answer = ready!(future.poll(cx)).map_err(R::map_inner_error);
                     let held = HeldSlot(held.0.take());
-                    // What has ended goes before its slot does.
+                    // Drop the inner future before its slot is given back.
                     state.set(ResponseState::Answered { answer: None });
                     return Poll::Ready(answer.map(|response| H::hold(response, held)));
                 }
@@ -115,7 +119,7 @@ where
                 }
             };
             state.set(ResponseState::Answered { answer: None });
-            return Poll::Ready(answer.map(|response| H::hold(response, HeldSlot::NOTHING)));
+            return Poll::Ready(answer.map(|response| H::hold(response, HeldSlot::EMPTY)));
         }
     }
 }
@@ -136,7 +140,7 @@ where
     }
 }
 
-/// How the wait for a call of `S` ends.
+/// The `WaitOutcome` of a request to `S`.
 type WaitOutcomeOf<S, Req, R> = WaitOutcome<
     <S as Service<Req>>::Future,
     Result<
@@ -145,17 +149,17 @@ type WaitOutcomeOf<S, Req, R> = WaitOutcome<
     >,
 >;
 
-/// A wait with the request in hand.
+/// The wait of a request for admission and for the inner service, polled by [`ResponseFuture`].
 pub trait PollWait<S, Req, R>
 where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
 {
-    /// Waits for the turn of the request.
+    /// Polls until the inner service has been called, or the request has an answer without that.
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcomeOf<S, Req, R>>;
 }
 
-/// The wait of those who have waited before: there is none.
+/// The wait of a service that waits in readiness: it is over before `call`, so this type has no values.
 #[derive(Debug)]
 pub enum Never {}
 
@@ -170,24 +174,26 @@ where
 }
 
 pin_project! {
-    /// A request that waits with its own inner service, which it touches only after admission.
+    /// A request that waits for admission and then for its own clone of the inner service.
+    ///
+    /// The inner service is not polled before the request is admitted.
     pub struct PendingRequest<S, Req, R> {
         #[pin]
         queued: Option<Queued<OwnedHandle>>,
         inner: S,
         request: Option<Req>,
-        // Dropped last: the slot is not given back before what it was for.
+        // Declared after `inner` and `request`: both are dropped before the slot is given back.
         held: HeldSlot,
-        reject: Rejecter<R>,
+        reject: RejectionResponder<R>,
     }
 }
 
 impl<S, Req, R> PendingRequest<S, Req, R> {
-    /// Parks a request that was admitted or queued, or with no entry was let past.
+    /// Creates a pending request that was admitted or queued. `None` is a request that bypasses the bulkhead.
     pub(super) fn new(
         inner: S,
         request: Req,
-        reject: Rejecter<R>,
+        reject: RejectionResponder<R>,
         entry: Option<Entered<OwnedHandle>>,
     ) -> Self {
         let (queued, permit) = match entry {
@@ -221,7 +227,7 @@ where
             }
         }
         if let Err(error) = ready!(this.inner.poll_ready(cx)) {
-            return Poll::Ready(WaitOutcome::Answer(Err(R::inner(error))));
+            return Poll::Ready(WaitOutcome::Answer(Err(R::map_inner_error(error))));
         }
         let request = this.request.take().expect(TAKEN);
         let held = HeldSlot(this.held.0.take().map(|permit| permit.start()));

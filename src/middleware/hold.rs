@@ -1,6 +1,6 @@
-//! How long a request's slot is held: the fourth choice of a layer.
+//! How long the slot of a request is held: the fourth type parameter of a layer.
 //!
-//! It owns the body that carries a slot to its own end.
+//! This module owns the response body that holds a slot until it ends.
 
 use std::{
     pin::Pin,
@@ -12,28 +12,30 @@ use pin_project_lite::pin_project;
 
 use crate::{bulkhead::compartment::OwnedHandle, core::operation::permit::Permit};
 
-/// The slot of a request, or none if it was let past or rejected.
+/// The slot of a request; empty if the request bypassed the bulkhead or was not admitted.
+///
+/// Dropping it gives the slot back.
 #[derive(Debug, Default)]
 pub struct HeldSlot(pub(super) Option<Permit<OwnedHandle>>);
 
 impl HeldSlot {
-    pub(super) const NOTHING: Self = Self(None);
+    pub(super) const EMPTY: Self = Self(None);
 }
 
-/// What becomes of the slot once there is a response.
+/// Decides how long the slot is held once the response is ready.
 #[diagnostic::on_unimplemented(
     message = "a slot cannot be held by a `{Response}`",
     note = "`.hold_body()` is for services whose response is an `http::Response`"
 )]
 pub trait Hold<Response> {
-    /// The response as the layer's service gives it.
+    /// The response type of the layer's service.
     type Response;
 
-    /// Passes a response on, with or without the slot.
+    /// Converts a response of the inner service, and stores the slot in it or gives the slot back.
     fn hold(response: Response, held: HeldSlot) -> Self::Response;
 }
 
-/// The slot is given back as soon as there is a response.
+/// Gives the slot back as soon as the response is ready.
 #[derive(Clone, Copy, Debug)]
 pub struct UntilResponse;
 
@@ -47,7 +49,7 @@ impl<Response> Hold<Response> for UntilResponse {
     }
 }
 
-/// The slot is given back when the response's body has ended or is dropped.
+/// Gives the slot back when the response body has ended or is dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct UntilBodyEnd;
 
@@ -56,18 +58,19 @@ impl<B: Body> Hold<http::Response<B>> for UntilBodyEnd {
 
     fn hold(response: http::Response<B>, held: HeldSlot) -> Self::Response {
         response.map(|body| {
-            let held = if body.is_end_stream() { HeldSlot::NOTHING } else { held };
+            let held = if body.is_end_stream() { HeldSlot::EMPTY } else { held };
             HeldBody { body, held }
         })
     }
 }
 
 pin_project! {
-    /// A response body that holds its request's slot until it has ended: after its last frame, with an
-    /// error, or by being dropped.
+    /// A response body that holds the slot of its request.
+    ///
+    /// The slot is given back after the last frame, after an error, or when the body is dropped.
     #[derive(Debug, Default)]
     pub struct HeldBody<B> {
-        // Dropped before the slot is given back.
+        // Declared first: the body is dropped before the slot is given back.
         #[pin]
         body: B,
         held: HeldSlot,
@@ -75,7 +78,7 @@ pin_project! {
 }
 
 impl<B> HeldBody<B> {
-    /// The body.
+    /// Returns a reference to the inner body.
     pub fn get_ref(&self) -> &B {
         &self.body
     }
@@ -92,7 +95,7 @@ impl<B: Body> Body for HeldBody<B> {
         let mut this = self.project();
         let frame = ready!(this.body.as_mut().poll_frame(cx));
         let has_ended = match &frame {
-            // Trailers come last, and whoever knows the end by its flag may not ask again.
+            // Trailers are the last frame, and a caller that checks `is_end_stream` may not poll again.
             Some(Ok(frame)) => frame.is_trailers() || this.body.is_end_stream(),
             Some(Err(_)) | None => true,
         };

@@ -1,4 +1,6 @@
-//! `AdmissionLayer`, and the names under which people know it.
+//! `AdmissionLayer` and its three aliases, one for each kind of bulkhead.
+//!
+//! This module owns the options of a layer. It does not implement them.
 
 use std::{fmt, marker::PhantomData, time::Duration};
 
@@ -8,7 +10,7 @@ use super::{
     admit::{ExtractedKey, FixedCost, FixedKey, Partitioned, Plain, Weighted},
     extract::MissingKey,
     hold::{UntilBodyEnd, UntilResponse},
-    reject::{IntoError, IntoResponse, OnReject, Rejecter},
+    reject::{IntoError, IntoResponse, OnReject, RejectionResponder},
     service::AdmissionService,
     shared::Shared,
     wait_mode::{InReadiness, PerRequest, WaitMode},
@@ -21,16 +23,15 @@ use crate::{
 
 /// Puts a [`Bulkhead`] in front of a service.
 ///
-/// Every clone of the layer, every service it makes and every layer made from the same bulkhead share
-/// that one bulkhead.
+/// All clones of the layer, all services it creates and all layers of the same bulkhead share that bulkhead.
 ///
-/// Requests wait in [`poll_ready`](tower_service::Service::poll_ready): a handle that is ready holds a
-/// slot until it is called, and gives it back when dropped. [`per_request`](AdmissionLayer::per_request)
-/// moves the wait into the response future.
+/// Requests wait in [`poll_ready`](tower_service::Service::poll_ready): a service that is ready holds a slot
+/// until it is called, and gives it back when dropped. [`per_request`](AdmissionLayer::per_request) moves the
+/// wait into the response future.
 ///
-/// In axum, `Router::layer` also puts the answers to unknown paths behind the bulkhead, and
-/// `Router::route_layer` does not. Under tower's `LoadShed`, a handle that was shed keeps its place in
-/// line, so a bulkhead there is best without a waiting room.
+/// In axum, `Router::layer` also puts the fallback for unknown paths behind the bulkhead; `Router::route_layer`
+/// does not. Under tower's `LoadShed`, a service that sheds a request stays in the waiting line, so use a
+/// bulkhead without a waiting room there.
 ///
 /// # Examples
 ///
@@ -49,8 +50,8 @@ pub type BulkheadLayer<M = InReadiness, R = IntoResponse, H = UntilResponse> =
 
 /// Puts a [`WeightedBulkhead`] in front of a service.
 ///
-/// With a [`fixed`](AdmissionLayer::fixed) cost, requests wait as in a [`BulkheadLayer`]; with a cost
-/// read off the request, in the response future.
+/// With a [`fixed`](AdmissionLayer::fixed) cost, requests wait as in a [`BulkheadLayer`]. With a cost extracted
+/// from the request, they wait in the response future.
 ///
 /// # Examples
 ///
@@ -75,8 +76,8 @@ pub type WeightedBulkheadLayer<
 
 /// Puts a [`PartitionedBulkhead`] in front of a service.
 ///
-/// With a [`fixed`](AdmissionLayer::fixed) key, requests wait as in a [`BulkheadLayer`]; with a key
-/// extracted from the request, in the response future.
+/// With a [`fixed`](AdmissionLayer::fixed) key, requests wait as in a [`BulkheadLayer`]. With a key extracted
+/// from the request, they wait in the response future.
 ///
 /// # Examples
 ///
@@ -108,43 +109,49 @@ pub type PartitionedBulkheadLayer<
     H = UntilResponse,
 > = AdmissionLayer<Partitioned<K, X>, M, R, H>;
 
-/// Puts a compartment in front of a service: what [`BulkheadLayer`] and its siblings are names of.
+/// Puts a bulkhead in front of a service.
 ///
-/// `A` is what is asked for, `M` where the wait happens, `R` what a rejection becomes and `H` how long
-/// the slot is held. Options combine in any order, and one given again replaces itself.
+/// [`BulkheadLayer`], [`WeightedBulkheadLayer`] and [`PartitionedBulkheadLayer`] are aliases of this type.
+/// `A` is what requests are admitted to, `M` where they wait, `R` how rejections are answered and `H` how long
+/// slots are held; [`layer`](crate::layer) lists the types for each. Options can be set in any order. Setting
+/// one again replaces its value.
 #[must_use = "a layer does nothing until it is applied to a service"]
 pub struct AdmissionLayer<A, M = InReadiness, R = IntoResponse, H = UntilResponse> {
     pub(super) admit: A,
     pub(super) wait_mode: M,
-    pub(super) reject: Rejecter<R>,
+    pub(super) reject: RejectionResponder<R>,
     hold: PhantomData<fn() -> H>,
 }
 
 impl<A, M> AdmissionLayer<A, M> {
     fn with(admit: A, wait_mode: M) -> Self {
-        let reject = Rejecter { mapping: IntoResponse, hint: None };
+        let reject = RejectionResponder { mapping: IntoResponse, hint: None };
         Self { admit, wait_mode, reject, hold: PhantomData }
     }
 }
 
 impl AdmissionLayer<Plain> {
-    /// The layer of this bulkhead.
+    /// Creates a layer for this bulkhead.
     pub fn new(bulkhead: &Bulkhead) -> Self {
         Self::with(Plain { bulkhead: bulkhead.clone() }, InReadiness)
     }
 }
 
 impl AdmissionLayer<Weighted<FixedCost>> {
-    /// The layer of this bulkhead in which every request costs `cost` units. A cost of 0 or above the
-    /// capacity is rejected when requests come, since the capacity may change.
+    /// Creates a layer for this bulkhead in which every request costs `cost` units.
+    ///
+    /// A cost of 0 or above the capacity is not an error here, because the capacity may change. It is rejected
+    /// with each request.
     pub fn fixed(bulkhead: &WeightedBulkhead, cost: usize) -> Self {
         Self::with(Weighted { bulkhead: bulkhead.clone(), cost: FixedCost(cost) }, InReadiness)
     }
 }
 
 impl<X> AdmissionLayer<Weighted<Shared<X>>, PerRequest> {
-    /// The layer of this bulkhead in which a request costs what `cost` says: a closure
-    /// `|request: &Request| -> usize`, or [`ContentLengthCost`](crate::ContentLengthCost).
+    /// Creates a layer for this bulkhead in which `cost` determines the cost of a request.
+    ///
+    /// `cost` is a closure `|request: &Request| -> usize`, [`ContentLengthCost`](crate::ContentLengthCost) or
+    /// another [`CostExtractor`](crate::CostExtractor).
     pub fn new(bulkhead: &WeightedBulkhead, cost: X) -> Self {
         let cost = Shared::new(cost);
         Self::with(Weighted { bulkhead: bulkhead.clone(), cost }, InReadiness.per_request())
@@ -152,16 +159,17 @@ impl<X> AdmissionLayer<Weighted<Shared<X>>, PerRequest> {
 }
 
 impl<K> AdmissionLayer<Partitioned<K, FixedKey<K>>> {
-    /// The layer of the partition of `key`: this stack serves one key.
+    /// Creates a layer for the partition of `key`, for a stack that serves one key.
     pub fn fixed(bulkhead: &PartitionedBulkhead<K>, key: K) -> Self {
         Self::with(Partitioned { bulkhead: bulkhead.clone(), key: FixedKey(key) }, InReadiness)
     }
 }
 
 impl<K, X> AdmissionLayer<Partitioned<K, ExtractedKey<K, X>>, PerRequest> {
-    /// The layer of this bulkhead in which `key` extracts the key of a request: a closure
-    /// `|request: &Request| -> Option<K>`, a [`HeaderKey`](crate::HeaderKey) or an
-    /// [`ExtensionKey`](crate::ExtensionKey).
+    /// Creates a layer for this bulkhead in which `key` extracts the key of a request.
+    ///
+    /// `key` is a closure `|request: &Request| -> Option<K>`, a [`HeaderKey`](crate::HeaderKey), an
+    /// [`ExtensionKey`](crate::ExtensionKey) or another [`KeyExtractor`](crate::KeyExtractor).
     pub fn new(bulkhead: &PartitionedBulkhead<K>, key: X) -> Self {
         let key = ExtractedKey { extractor: Shared::new(key), missing: MissingKey::Reject };
         Self::with(Partitioned { bulkhead: bulkhead.clone(), key }, InReadiness.per_request())
@@ -169,7 +177,7 @@ impl<K, X> AdmissionLayer<Partitioned<K, ExtractedKey<K, X>>, PerRequest> {
 }
 
 impl<K, X, M, R, H> AdmissionLayer<Partitioned<K, ExtractedKey<K, X>>, M, R, H> {
-    /// What becomes of a request without a key. Default [`MissingKey::Reject`].
+    /// Sets how to handle a request without a key. Default [`MissingKey::Reject`].
     pub fn missing_key(mut self, missing: MissingKey<K>) -> Self {
         self.admit.key.missing = missing;
         self
@@ -177,16 +185,18 @@ impl<K, X, M, R, H> AdmissionLayer<Partitioned<K, ExtractedKey<K, X>>, M, R, H> 
 }
 
 impl<A, M: WaitMode, R, H> AdmissionLayer<A, M, R, H> {
-    /// Waits in the response future instead of `poll_ready`: a request takes its place in line when
-    /// the service is called, in the order of the calls, and its [`Deadline`](crate::Deadline)
-    /// extension bounds the wait. The inner service must be [`Clone`].
+    /// Makes requests wait in the response future instead of `poll_ready`.
+    ///
+    /// A request joins the waiting line when the service is called, so the order of the calls decides. The
+    /// request's [`Deadline`](crate::Deadline) extension bounds the wait. The inner service must be [`Clone`].
     pub fn per_request(self) -> AdmissionLayer<A, PerRequest<M::Deadline, M::Bypass>, R, H> {
         self.map_wait_mode(WaitMode::per_request)
     }
 
-    /// Bounds the wait by a deadline that `source` reads off the request, and waits
-    /// [per request](Self::per_request). Where the request has a [`Deadline`](crate::Deadline)
-    /// extension too, the earlier one counts.
+    /// Bounds the wait by the deadline that `source` reads from the request.
+    ///
+    /// This implies [`per_request`](Self::per_request). If the request also has a
+    /// [`Deadline`](crate::Deadline) extension, the earlier of the two counts.
     pub fn deadline<D>(
         self,
         source: D,
@@ -197,9 +207,10 @@ impl<A, M: WaitMode, R, H> AdmissionLayer<A, M, R, H> {
         })
     }
 
-    /// Lets requests past the bulkhead for which `bypass` says so, such as health probes: not counted
-    /// against its capacity, but in [`Totals::bypassed`](crate::Totals::bypassed). Waits
-    /// [per request](Self::per_request).
+    /// Lets requests bypass the bulkhead if `bypass` returns `true` for them, such as health probes.
+    ///
+    /// They do not count against the capacity, but are counted in
+    /// [`Totals::bypassed`](crate::Totals::bypassed). This implies [`per_request`](Self::per_request).
     pub fn bypass<Request, F>(
         self,
         bypass: F,
@@ -220,8 +231,10 @@ impl<A, M: WaitMode, R, H> AdmissionLayer<A, M, R, H> {
 }
 
 impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
-    /// Answers rejections with what `answer` makes of them: of the [`Rejection`] and the rejected
-    /// request without its body, which is dropped before.
+    /// Answers rejections with the response that `answer` returns.
+    ///
+    /// `answer` is called with the [`Rejection`] and the rejected request without its body, which has already
+    /// been dropped.
     ///
     /// # Examples
     ///
@@ -243,22 +256,26 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
         self.with_reject(OnReject(Shared::new(answer)))
     }
 
-    /// Answers rejections with errors: the service fails with
-    /// [`BulkheadError`](crate::BulkheadError). For services that are not HTTP, whatever their
-    /// requests and responses are.
+    /// Answers rejections with errors: the service fails with [`BulkheadError`](crate::BulkheadError).
+    ///
+    /// For services that are not HTTP. Requests and responses may be of any type.
     pub fn into_error(self) -> AdmissionLayer<A, M, IntoError, H> {
         self.with_reject(IntoError)
     }
 
-    /// Tells rejected callers to try again after `hint`, where trying again can help. Default one
-    /// second.
+    /// Sets when a rejected caller should retry, for rejections where a retry can help. Default one second.
+    ///
+    /// [`Rejection::retry_after`] returns it, and the default HTTP response has it in `Retry-After`, in whole
+    /// seconds.
     pub fn retry_after(mut self, hint: Duration) -> Self {
         self.reject.hint = Some(Arc::new(RetryHint::new(hint)));
         self
     }
 
-    /// Holds the slot until the response's body has ended or is dropped, instead of giving it back with
-    /// the response: for streams and server-sent events.
+    /// Holds the slot until the response body has ended or is dropped, instead of giving it back with the
+    /// response.
+    ///
+    /// For streams and server-sent events.
     pub fn hold_body(self) -> AdmissionLayer<A, M, R, UntilBodyEnd> {
         let Self { admit, wait_mode, reject, .. } = self;
         AdmissionLayer { admit, wait_mode, reject, hold: PhantomData }
@@ -266,7 +283,7 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
 
     fn with_reject<S>(self, mapping: S) -> AdmissionLayer<A, M, S, H> {
         let Self { admit, wait_mode, reject, hold } = self;
-        let reject = Rejecter { mapping, hint: reject.hint };
+        let reject = RejectionResponder { mapping, hint: reject.hint };
         AdmissionLayer { admit, wait_mode, reject, hold }
     }
 }

@@ -1,13 +1,14 @@
-//! tower: layers, their services and response futures, and what a rejection becomes there.
+//! tower integration: layers, their services and their response futures.
 //!
-//! It owns where an operation waits, how a request becomes an admission, what answers a rejection
-//! and how long a slot is held. These are four small choices, each one type parameter of one
-//! [`AdmissionLayer`](layer::AdmissionLayer), one service and one response future:
+//! This module owns the four decisions a layer makes. Each is a type parameter of
+//! [`AdmissionLayer`](layer::AdmissionLayer), its service and its response future:
 //!
-//! - `admit`: what is asked for (a slot, units, a partition), with the request or without it;
-//! - `wait_mode`: where the wait happens (in `poll_ready`, or in the response future);
-//! - `reject`: what a rejection becomes (an HTTP response, a closure's answer, an error);
-//! - `hold`: how long the slot is held (until the response, or until its body ends).
+//! - `admit`: what a request is admitted to (a slot, units or a partition), with or without reading it;
+//! - `wait_mode`: where a request waits (in `poll_ready` or in the response future);
+//! - `reject`: how a rejection is answered (with an HTTP response, a closure's response or an error);
+//! - `hold`: how long the slot is held (until the response is ready or until its body ends).
+//!
+//! It does not own the rules of admission, which are in `core`.
 
 pub(crate) mod admit;
 pub(crate) mod deadline;

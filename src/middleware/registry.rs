@@ -1,4 +1,4 @@
-//! Layers straight from a registry.
+//! Methods of `BulkheadRegistry` that create layers.
 
 use std::hash::Hash;
 
@@ -14,11 +14,11 @@ use crate::{
 };
 
 impl BulkheadRegistry {
-    /// The layer of the plain bulkhead with this label.
+    /// Returns a layer for the plain bulkhead `label`.
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if the label is unknown, or that of another kind.
+    /// Returns a [`RegistryError`] if no bulkhead has this label, or if the one that has is of another kind.
     ///
     /// # Examples
     ///
@@ -35,11 +35,11 @@ impl BulkheadRegistry {
         self.get::<Bulkhead>(label).map(|bulkhead| BulkheadLayer::new(&bulkhead))
     }
 
-    /// The layer of the weighted bulkhead with this label, in which a request costs what `cost` says.
+    /// Returns a layer for the weighted bulkhead `label` in which `cost` determines the cost of a request.
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if the label is unknown, or that of another kind.
+    /// Returns a [`RegistryError`] if no bulkhead has this label, or if the one that has is of another kind.
     pub fn weighted_layer<X>(
         &self,
         label: &str,
@@ -49,12 +49,11 @@ impl BulkheadRegistry {
         Ok(AdmissionLayer::<Weighted<Shared<X>>, PerRequest>::new(&bulkhead, cost))
     }
 
-    /// The layer of the partitioned bulkhead with this label, in which `key` extracts the key of a
-    /// request.
+    /// Returns a layer for the partitioned bulkhead `label` in which `key` extracts the key of a request.
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] if the label is unknown, or that of another kind.
+    /// Returns a [`RegistryError`] if no bulkhead has this label, or if the one that has is of another kind.
     pub fn partitioned_layer<K, X>(
         &self,
         label: &str,

@@ -1,7 +1,7 @@
-//! What a rejection becomes: the third choice of a layer.
+//! How a rejection is answered: the third type parameter of a layer.
 //!
-//! It owns the table of HTTP and gRPC answers, the closure that replaces it, and the error that does
-//! without HTTP.
+//! This module owns the HTTP statuses and gRPC codes of rejections, the closure that replaces them, and the
+//! error for services that are not HTTP.
 
 use std::time::Duration;
 
@@ -17,36 +17,41 @@ use crate::{
     sync::Arc,
 };
 
-/// Answers rejected requests of a service with this response and error.
+/// Answers rejected requests, for a service with requests `Req`, responses `Res` and errors `E`.
 #[diagnostic::on_unimplemented(
     message = "this bulkhead layer cannot answer a rejected `{Req}` with a `{Res}`",
     label = "rejections are answered with HTTP responses here",
-    note = "for a service that is not HTTP, add `.into_error()` to the layer: rejections are then errors",
+    note = "for a service that is not HTTP, add `.into_error()` to the layer: it turns rejections into errors",
     note = "for an HTTP service whose response body has no `Default`, use `.on_reject(..)` or `.into_error()`"
 )]
 pub trait Reject<Req, Res, E> {
-    /// The error of the layer's service.
+    /// The error type of the layer's service.
     type Error;
 
-    /// The deadline that a request carries, where requests are known to be able to.
+    /// Returns the deadline in the request's extensions, or `None` if there is none or requests may be of any
+    /// type.
     fn deadline(&self, request: &Req) -> Option<Deadline>;
 
-    /// Answers a request that was rejected.
+    /// Answers a rejected request with a response or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`IntoError`] returns every rejection as an error; the other implementations return none.
     fn reject(&self, rejection: Rejection, request: Req) -> Result<Res, Self::Error>;
 
-    /// Passes on an error of the inner service.
-    fn inner(error: E) -> Self::Error;
+    /// Converts an error of the inner service into one of the layer's service.
+    fn map_inner_error(error: E) -> Self::Error;
 }
 
-/// What becomes of rejections, and what they tell of when to try again.
+/// Answers rejections, after setting the retry hint of the layer.
 #[derive(Clone, Debug)]
-pub(crate) struct Rejecter<R> {
+pub(crate) struct RejectionResponder<R> {
     pub(super) mapping: R,
     pub(super) hint: Option<Arc<RetryHint>>,
 }
 
-impl<R> Rejecter<R> {
-    /// The deadline that a request carries.
+impl<R> RejectionResponder<R> {
+    /// Returns the deadline in the request's extensions, if the mapping reads them.
     #[inline]
     pub(super) fn deadline<Req, Res, E>(&self, request: &Req) -> Option<Deadline>
     where
@@ -55,7 +60,7 @@ impl<R> Rejecter<R> {
         self.mapping.deadline(request)
     }
 
-    /// Answers a request that was rejected.
+    /// Answers a rejected request.
     #[inline]
     pub(super) fn answer<Req, Res, E>(
         &self,
@@ -73,7 +78,10 @@ impl<R> Rejecter<R> {
     }
 }
 
-/// Rejections are HTTP responses, and the error type stays the inner service's.
+/// Answers rejections with HTTP responses. The error type remains that of the inner service.
+///
+/// A request with the content type `application/grpc*` gets a gRPC response. A response body must implement
+/// [`Default`]. The [`Rejection`] is in the response's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct IntoResponse;
 
@@ -96,12 +104,14 @@ impl<B, T: Default, E> Reject<Request<B>, Response<T>, E> for IntoResponse {
         Ok(response)
     }
 
-    fn inner(error: E) -> E {
+    fn map_inner_error(error: E) -> E {
         error
     }
 }
 
-/// Rejections are what a closure makes of them.
+/// Answers rejections with the response of a closure.
+///
+/// The error type remains that of the inner service.
 #[derive(Clone, Debug)]
 pub struct OnReject<F>(pub(super) Shared<F>);
 
@@ -120,12 +130,14 @@ where
         Ok((self.0)(rejection, request.map(drop)))
     }
 
-    fn inner(error: E) -> E {
+    fn map_inner_error(error: E) -> E {
         error
     }
 }
 
-/// Rejections are errors, whatever requests and responses are.
+/// Answers rejections with errors, whatever the request and response types are.
+///
+/// The error type is [`BulkheadError`].
 #[derive(Clone, Copy, Debug)]
 pub struct IntoError;
 
@@ -142,15 +154,15 @@ impl<Req, Res, E> Reject<Req, Res, E> for IntoError {
         Err(BulkheadError::Rejected(rejection))
     }
 
-    fn inner(error: E) -> BulkheadError<E> {
+    fn map_inner_error(error: E) -> BulkheadError<E> {
         BulkheadError::Inner(error)
     }
 }
 
-/// The two columns of the table: HTTP status and gRPC code.
-fn answer(rejection: &Rejection) -> (StatusCode, u8) {
+/// Returns the HTTP status and the gRPC code of a rejection.
+fn status_codes(rejection: &Rejection) -> (StatusCode, u8) {
     match rejection.reason() {
-        // Many keys share the service: one that is over its share is told so.
+        // Only this key is over its limit, which is the client's doing: 429 instead of 503.
         RejectionReason::Saturated { .. } | RejectionReason::WaitLimit { .. }
             if rejection.is_partitioned() =>
         {
@@ -174,18 +186,18 @@ fn answer(rejection: &Rejection) -> (StatusCode, u8) {
 }
 
 fn write_http<T>(rejection: &Rejection, response: &mut Response<T>) {
-    *response.status_mut() = answer(rejection).0;
+    *response.status_mut() = status_codes(rejection).0;
     if let Some(hint) = rejection.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, whole_seconds(hint).into());
     }
 }
 
-/// Whole seconds, of which a fraction counts as one: to come too early is to be rejected again.
+/// Rounds up to whole seconds: a client that retried too early would be rejected again.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
-/// Codes of the gRPC status, from its [specification].
+/// gRPC status codes, from the [specification].
 ///
 /// [specification]: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
 mod grpc {
@@ -201,19 +213,19 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// A response of headers only, which HTTP/2 sends as the trailers.
+/// Writes a gRPC trailers-only response: a response with headers and no body.
 fn write_grpc<T>(rejection: &Rejection, response: &mut Response<T>) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from(u16::from(answer(rejection).1)));
+    headers.insert("grpc-status", HeaderValue::from(u16::from(status_codes(rejection).1)));
     let message = percent_encoded(&rejection.to_string());
     if let Ok(message) = HeaderValue::try_from(message) {
         headers.insert("grpc-message", message);
     }
 }
 
-/// The message as [gRPC] wants it: printable ASCII but the percent sign as it is, every other byte of
-/// its UTF-8 as `%XX`.
+/// Percent-encodes a message as [gRPC] requires: printable ASCII except `%` stays as it is, every other
+/// UTF-8 byte becomes `%XX`.
 ///
 /// [gRPC]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses
 fn percent_encoded(message: &str) -> String {

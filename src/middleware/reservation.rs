@@ -1,7 +1,7 @@
-//! What a service handle holds between readiness and call: a slot, a place in line or a rejection.
+//! What a service handle holds between `poll_ready` and `call`: a slot, a place in line or a rejection.
 //!
-//! It owns how each comes about and is taken. A seat is moved with its handle for every request, so what
-//! only a wait needs is in a box with the wait.
+//! This module owns how a reservation is made and taken. A reservation is moved with its handle for every
+//! request, so it is kept small: what only a wait needs is boxed with the wait.
 
 use std::{
     mem,
@@ -29,16 +29,16 @@ use crate::{
     },
 };
 
-/// What a handle holds between readiness and call.
+/// What a handle holds between `poll_ready` and `call`.
 #[derive(Debug, Default)]
 pub(super) enum Reservation {
     #[default]
     Empty,
-    /// A slot that was there at once.
+    /// A slot that was free on arrival.
     Admitted(Permit<OwnedHandle>),
-    /// No slot and no place.
+    /// Rejected on arrival; the next `call` responds with this.
     Rejected(Rejection),
-    /// A wait and what came of it.
+    /// A wait, or its outcome.
     Waiting(Pin<Box<ReservedWait>>),
 }
 
@@ -52,8 +52,8 @@ pin_project! {
 }
 
 impl ReservedWait {
-    /// Whether it has ended with a slot, which is then there to be taken. `newly_queued` if it has begun in
-    /// this poll.
+    /// Polls until the wait has ended, and returns whether it ended with a slot, which can then be taken.
+    /// `newly_queued` is set in the poll that joined the line.
     fn poll_end(mut self: Pin<&mut Self>, newly_queued: bool, cx: &mut Context<'_>) -> Poll<bool> {
         if let ReservedWaitProj::Queued { queued } = self.as_mut().project() {
             let since = queued.since();
@@ -74,8 +74,10 @@ impl ReservedWait {
 }
 
 impl Reservation {
-    /// Gets a slot, or a rejection and says `false`. A seat that has a slot keeps it; one that has a
-    /// rejection tries anew.
+    /// Polls until this holds a slot (`true`) or a rejection (`false`).
+    ///
+    /// A slot that it already holds is kept. A rejection that it already holds is discarded and a new
+    /// attempt is made.
     #[inline]
     pub(super) fn poll_admission<A: AdmitWithoutRequest>(
         &mut self,
@@ -131,8 +133,8 @@ impl Reservation {
         }
     }
 
-    /// Takes what readiness has brought, for a request with this deadline. Without readiness, admits
-    /// now or rejects.
+    /// Takes the slot or the rejection for a request with this deadline. If there is neither, admits now or
+    /// rejects.
     #[inline]
     pub(super) fn take<A: AdmitWithoutRequest>(
         &mut self,
@@ -140,13 +142,13 @@ impl Reservation {
         deadline: Option<Deadline>,
     ) -> Result<Permit<OwnedHandle>, Rejection> {
         match mem::take(self) {
-            Self::Admitted(permit) => in_time(permit, Duration::ZERO, deadline),
-            other => other.take_other(admit, deadline),
+            Self::Admitted(permit) => check_deadline(permit, Duration::ZERO, deadline),
+            other => other.take_slow(admit, deadline),
         }
     }
 
     #[cold]
-    fn take_other<A: AdmitWithoutRequest>(
+    fn take_slow<A: AdmitWithoutRequest>(
         self,
         admit: &A,
         deadline: Option<Deadline>,
@@ -156,17 +158,17 @@ impl Reservation {
             Self::Rejected(rejection) => return Err(rejection),
             Self::Waiting(mut waiting) => {
                 let end = match waiting.as_mut().project() {
-                    // Not ready, and called all the same: only what is here already counts.
+                    // Called without being ready: only an outcome that is already decided counts.
                     ReservedWaitProj::Queued { queued } => {
                         let since = queued.since();
-                        queued.look().map(|outcome| (outcome, since.elapsed()))
+                        queued.try_outcome().map(|outcome| (outcome, since.elapsed()))
                     }
                     ReservedWaitProj::Ended { outcome, waited } => {
                         outcome.take().map(|outcome| (outcome, *waited))
                     }
                 };
                 if let Some((outcome, waited)) = end {
-                    return in_time(outcome?, waited, deadline);
+                    return check_deadline(outcome?, waited, deadline);
                 }
             }
         }
@@ -174,9 +176,9 @@ impl Reservation {
     }
 }
 
-/// Hands the slot of a request on whose deadline has passed, by dropping it.
+/// Returns the slot unless the deadline has passed. In that case drops it, which hands it to the next waiter.
 #[inline]
-fn in_time(
+fn check_deadline(
     permit: Permit<OwnedHandle>,
     waited: Duration,
     deadline: Option<Deadline>,

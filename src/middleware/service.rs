@@ -1,7 +1,7 @@
-//! `AdmissionService`: the service that a layer makes.
+//! `AdmissionService`: the service that a layer creates.
 //!
-//! It owns a seat, and the order in which the bulkhead and the inner service are asked. Its clones share
-//! nothing with it but the bulkhead.
+//! This module owns the order in which a service calls the bulkhead and the inner service. A service holds
+//! its own reservation; its clones share only the bulkhead and the layer's options with it.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use super::{
     layer::AdmissionLayer,
     reject::Reject,
     reservation::Reservation,
-    wait_mode::{Bypass, InReadiness, PerRequest},
+    wait_mode::{BypassFilter, InReadiness, PerRequest},
 };
 use crate::{
     bulkhead::compartment::{LazyHandle, OwnedHandle},
@@ -31,10 +31,20 @@ use crate::{
     },
 };
 
-/// A service behind a bulkhead. Made by an [`AdmissionLayer`].
+/// A service behind a bulkhead, created by an [`AdmissionLayer`].
 ///
-/// A clone starts with no slot, no place in line and no rejection. Dropping a service gives back
-/// whatever it holds.
+/// `S` is the inner service; `A`, `M`, `R` and `H` are the type parameters of the layer.
+///
+/// Readiness never fails because of the bulkhead: if `poll_ready` ends in a rejection, the next `call`
+/// responds with it. In a service that waits in readiness, a `call` without readiness admits the request
+/// immediately or rejects it.
+///
+/// A clone starts with no slot, no place in line and no rejection. Dropping a service gives back whatever it
+/// holds.
+///
+/// # Panics
+///
+/// `poll_ready` panics outside a tokio runtime with a timer, if it has to wait and there is a wait limit.
 pub struct AdmissionService<S, A, M, R, H> {
     inner: S,
     layer: AdmissionLayer<A, M, R, H>,
@@ -46,23 +56,23 @@ impl<S, A, M, R, H> AdmissionService<S, A, M, R, H> {
         Self { inner, layer, reservation: Reservation::Empty }
     }
 
-    /// The inner service.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, mutably.
+    /// Returns a mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service by itself. What this handle holds is given back.
+    /// Returns the inner service, and gives back whatever this handle holds.
     pub fn into_inner(self) -> S {
         self.inner
     }
 }
 
-/// Waits in readiness: the request comes when all is decided but its deadline.
+/// Waits in `poll_ready`. When `call` receives the request, only its deadline is left to check.
 impl<S, A, R, H, Req> Service<Req> for AdmissionService<S, A, InReadiness, R, H>
 where
     S: Service<Req>,
@@ -76,12 +86,12 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if !ready!(self.reservation.poll_admission(&self.layer.admit, cx)) {
-            // Readiness does not fail because of the bulkhead: the next call answers.
+            // Readiness does not fail because of the bulkhead: the next call responds with the rejection.
             return Poll::Ready(Ok(()));
         }
         ready!(self.inner.poll_ready(cx)).map_err(|error| {
             self.reservation = Reservation::Empty;
-            R::inner(error)
+            R::map_inner_error(error)
         })?;
         Poll::Ready(Ok(()))
     }
@@ -100,14 +110,14 @@ where
     }
 }
 
-/// Waits per request: the place in line is taken in `call`, and everything else happens in the
-/// response future.
+/// Waits per request. `call` admits the request, rejects it or joins the waiting line; everything else
+/// happens in the response future.
 impl<S, A, D, B, R, H, Req> Service<Req> for AdmissionService<S, A, PerRequest<D, B>, R, H>
 where
     S: Service<Req> + Clone,
     A: AdmitByRequest<Req>,
     D: DeadlineSource<Req>,
-    B: Bypass<Req>,
+    B: BypassFilter<Req>,
     R: Reject<Req, S::Response, S::Error> + Clone,
     H: Hold<S::Response>,
 {
@@ -150,7 +160,7 @@ where
     }
 }
 
-/// There is no task to wake yet: the future brings it with its first poll.
+/// Arrives without a waker: the response future registers one with its first poll.
 #[cold]
 fn arrive(undecided: Undecided<LazyHandle<'_>>) -> Result<Entered<OwnedHandle>, Rejection> {
     undecided.arrive(Waker::noop())

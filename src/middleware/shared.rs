@@ -1,10 +1,12 @@
-//! Code of the user's that a layer, its clones and its services share, `Clone` or not.
+//! User code that a layer shares with its clones and services, whether or not it is `Clone`.
 
 use std::{fmt, ops::Deref};
 
 use crate::sync::Arc;
 
-/// One extractor, source or closure, shared.
+/// A reference-counted extractor, deadline source or closure.
+///
+/// A layer shares it with its clones and its services, so it need not be [`Clone`].
 pub struct Shared<T>(Arc<T>);
 
 impl<T> Shared<T> {

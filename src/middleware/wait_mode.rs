@@ -1,6 +1,6 @@
-//! Where a request waits: the second choice of a layer.
+//! Where a request waits: the second type parameter of a layer.
 //!
-//! It owns what is known only with the request in hand: its deadline, and whether it is let past.
+//! This module owns the options that need the request: its deadline and whether it bypasses the bulkhead.
 
 use super::{
     deadline::{DeadlineSource, NoDeadline, earlier},
@@ -8,25 +8,27 @@ use super::{
 };
 use crate::bulkhead::deadline::Deadline;
 
-/// In `poll_ready`, before the request exists.
+/// Waits in `poll_ready`, before the request exists.
 #[derive(Clone, Copy, Debug)]
 pub struct InReadiness;
 
-/// In the response future, with the request in hand: `D` says by when, `B` whether at all.
+/// Waits in the response future, where the request is known.
+///
+/// `D` is the [`DeadlineSource`] and `B` the [`BypassFilter`] of the layer.
 #[derive(Clone, Copy, Debug)]
 pub struct PerRequest<D = NoDeadline, B = NoBypass> {
     pub(super) deadline: D,
     pub(super) bypass: B,
 }
 
-/// A place to wait, and how to make it one with the request in hand.
+/// Where a layer waits: [`InReadiness`] or [`PerRequest`].
 pub trait WaitMode {
-    /// Its source of deadlines.
+    /// The deadline source, [`NoDeadline`] unless set.
     type Deadline;
-    /// Its bypass.
+    /// The bypass, [`NoBypass`] unless set.
     type Bypass;
 
-    /// The same place with the request in hand.
+    /// Converts this mode into [`PerRequest`], keeping its deadline source and bypass.
     fn per_request(self) -> PerRequest<Self::Deadline, Self::Bypass>;
 }
 
@@ -49,7 +51,7 @@ impl<D, B> WaitMode for PerRequest<D, B> {
 }
 
 impl<D, B> PerRequest<D, B> {
-    /// The earlier of the source's deadline and `other`.
+    /// Returns the earlier of the source's deadline and `other`.
     pub(super) fn deadline<Request>(
         &self,
         request: &Request,
@@ -62,23 +64,25 @@ impl<D, B> PerRequest<D, B> {
     }
 }
 
-/// Says which requests are let past the bulkhead. Closures `Fn(&Request) -> bool` do.
-pub trait Bypass<Request> {
-    /// Whether this request is let past.
+/// Decides which requests bypass the bulkhead.
+///
+/// It is implemented by [`NoBypass`] and by [`Shared`] closures `Fn(&Request) -> bool`.
+pub trait BypassFilter<Request> {
+    /// Returns whether this request bypasses the bulkhead.
     fn bypasses(&self, request: &Request) -> bool;
 }
 
-/// Nobody is let past.
+/// No request bypasses the bulkhead, the default of a layer.
 #[derive(Clone, Copy, Debug)]
 pub struct NoBypass;
 
-impl<Request> Bypass<Request> for NoBypass {
+impl<Request> BypassFilter<Request> for NoBypass {
     fn bypasses(&self, _: &Request) -> bool {
         false
     }
 }
 
-impl<Request, F: Fn(&Request) -> bool> Bypass<Request> for Shared<F> {
+impl<Request, F: Fn(&Request) -> bool> BypassFilter<Request> for Shared<F> {
     fn bypasses(&self, request: &Request) -> bool {
         self(request)
     }

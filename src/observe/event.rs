@@ -1,8 +1,7 @@
-//! Events: what happens to a bulkhead, told to those who subscribed.
+//! Events: changes of a bulkhead, and their delivery to subscribed handlers.
 //!
-//! It owns the subscribers of one bulkhead and the delivery: outside every lock, in order, on the
-//! thread that caused the change, with panics caught. What happened and in which order is the
-//! engine's to say.
+//! It owns the subscribers of a bulkhead and the delivery: outside every lock, in order, on the thread
+//! that caused the change, with panics caught. The engine determines what happened and in which order.
 
 use std::{
     cell::RefCell,
@@ -19,64 +18,65 @@ use crate::{
     sync::{Arc, Mutex, Weak, did_panic},
 };
 
-/// Something that happened to a bulkhead, with the state it left behind.
+/// A change of a bulkhead, with the state right after it.
 ///
-/// It holds metadata only: never a request, a result, an error or a key.
+/// An event holds metadata only, never a request, a result, an error or a key.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BulkheadEvent {
     /// What happened.
     pub kind: EventKind,
-    /// The bulkhead's name.
+    /// The label of the bulkhead.
     pub label: Arc<str>,
-    /// Rises strictly with every event and status of this bulkhead: causes before their effects.
+    /// A number that rises strictly with every event and status of this bulkhead, causes before effects.
     pub sequence: u64,
     /// When it happened.
     pub occurred_at: SystemTime,
     /// Units that may be in use at once.
     pub capacity: usize,
-    /// Operations that may be in line.
+    /// Operations that may wait.
     pub waiting_room: usize,
-    /// Units in use, after this.
+    /// Units in use after the change.
     pub used: usize,
-    /// Operations running, after this.
+    /// Operations running after the change.
     pub in_flight: usize,
-    /// Operations in line, after this.
+    /// Operations waiting after the change.
     pub waiting: usize,
-    /// Whether the bulkhead is closed.
+    /// Whether the bulkhead is closed after the change.
     pub is_closed: bool,
-    /// The units of the operation, where it is about one.
+    /// The cost of the operation in units, or `None` if the event does not concern a single operation.
     pub cost: Option<usize>,
-    /// Whether this happened to the operation in line: it was admitted from there, or left it. What
-    /// has been admitted does not remember where from: `false` of [`EventKind::Released`] and
-    /// [`EventKind::Abandoned`].
+    /// Whether the operation was waiting when this happened: it was admitted from the waiting line, or left
+    /// it. Always `false` for [`EventKind::Released`] and [`EventKind::Abandoned`], because an admitted
+    /// operation does not record whether it waited.
     pub from_queue: bool,
-    /// How long the operation had been in line, where it was admitted from it, expired, was cancelled
-    /// or rejected there; zero if it expired on arrival.
+    /// How long the operation had waited when it was admitted from the waiting line, expired, was cancelled
+    /// or was rejected by a close. Zero if it expired on arrival, and `None` for all other events.
     pub waited: Option<Duration>,
-    /// Of [`EventKind::Closed`]: how many waiters are rejected by it.
+    /// For [`EventKind::Closed`], the number of waiters that the close rejects.
     pub affected_waiters: usize,
-    /// Of [`EventKind::Resized`]: the capacity until then.
+    /// For [`EventKind::Resized`], the capacity before the change.
     pub previous_capacity: Option<usize>,
 }
 
-/// A handler's subscription to the events of one bulkhead. Dropping it unsubscribes; an event that is
-/// already under way may still arrive.
+/// A handler's subscription to the events of one bulkhead.
+///
+/// Dropping it unsubscribes the handler. An event that is already being delivered may still arrive.
 #[must_use = "dropping a subscription ends it"]
 pub struct Subscription {
-    end: Option<Box<dyn FnOnce() + Send + Sync>>,
+    unsubscribe: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Subscription {
-    pub(crate) fn new(end: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self { end: Some(Box::new(end)) }
+    pub(crate) fn new(unsubscribe: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self { unsubscribe: Some(Box::new(unsubscribe)) }
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(end) = self.end.take() {
-            end();
+        if let Some(unsubscribe) = self.unsubscribe.take() {
+            unsubscribe();
         }
     }
 }
@@ -90,12 +90,12 @@ impl fmt::Debug for Subscription {
 /// A subscribed handler.
 type Handler = Arc<dyn Fn(&BulkheadEvent) + Send + Sync>;
 
-/// Whose events these are.
+/// The bulkhead that events come from.
 #[derive(Clone)]
 pub(crate) struct EventSource {
     pub(crate) label: Arc<str>,
     pub(crate) waiting_room: usize,
-    /// Where panics of handlers are counted. Weak, because a bulkhead holds its listeners.
+    /// Counts the panics of handlers. Weak, because the bulkhead holds its listeners.
     pub(crate) panic_counter: Weak<dyn CountPanics>,
 }
 
@@ -104,49 +104,49 @@ pub(crate) trait CountPanics: Send + Sync {
     fn count_handler_panic(&self);
 }
 
-/// Who is subscribed to one bulkhead: the handlers, and the number of the next.
+/// The handlers subscribed to one bulkhead, and the number of the next subscription.
 ///
-/// The lock is taken before the gate's and never within it.
+/// This lock is taken before the gate's, never while the gate's is held.
 #[derive(Default)]
 pub(crate) struct Subscribers(Mutex<(Handlers, u64)>);
 
-/// Handlers by the number of their subscription.
+/// Handlers with the numbers of their subscriptions.
 type Handlers = Vec<(u64, Handler)>;
 
 impl Subscribers {
-    /// Adds a handler and has `gate` tell it of everything from now on. Returns its number.
+    /// Subscribes a handler to all changes of `gate` from now on. Returns the number of its subscription.
     pub(crate) fn add(&self, gate: &Gate, source: EventSource, handler: Handler) -> u64 {
-        let mut roster = self.0.lock();
-        let (handlers, next) = &mut *roster;
+        let mut subscribers = self.0.lock();
+        let (handlers, next) = &mut *subscribers;
         let number = *next;
         *next += 1;
         handlers.push((number, handler));
-        let former = gate.set_sink(listeners(source, handlers));
-        drop(roster);
-        did_panic(|| drop(former));
+        let previous = gate.set_sink(listeners(source, handlers));
+        drop(subscribers);
+        did_panic(|| drop(previous));
         number
     }
 
-    /// Removes a handler, which hears nothing of what happens from now on.
+    /// Removes a handler, which is not notified of any later change.
     pub(crate) fn remove(&self, gate: &Gate, source: EventSource, number: u64) {
-        let mut roster = self.0.lock();
-        let handlers = &mut roster.0;
+        let mut subscribers = self.0.lock();
+        let handlers = &mut subscribers.0;
         let at = handlers.iter().position(|&(own, _)| own == number);
         let removed = at.map(|at| handlers.remove(at));
-        let former = gate.set_sink(listeners(source, handlers));
-        drop(roster);
-        // The drop of a handler is code of others: here, after both locks.
-        did_panic(|| drop((former, removed)));
+        let previous = gate.set_sink(listeners(source, handlers));
+        drop(subscribers);
+        // Dropping a handler is user code, so it is done after both locks are released.
+        did_panic(|| drop((previous, removed)));
     }
 }
 
-/// Everybody who is subscribed now, or nobody.
+/// Returns a sink with all current handlers, or `None` if there are none.
 fn listeners(source: EventSource, handlers: &Handlers) -> Option<SharedSink> {
     let handlers: Vec<_> = handlers.iter().map(|(_, handler)| handler.clone()).collect();
     (!handlers.is_empty()).then(|| Arc::new(Listeners { source, handlers }) as SharedSink)
 }
 
-/// Everybody subscribed at one instant.
+/// The handlers subscribed at one instant.
 struct Listeners {
     source: EventSource,
     handlers: Vec<Handler>,
@@ -159,14 +159,14 @@ impl fmt::Debug for Listeners {
 }
 
 impl Listeners {
-    fn tell(&self, changes: Vec<Change>) {
+    fn notify(&self, changes: Vec<Change>) {
         for change in changes {
             let event = BulkheadEvent::new(change, &self.source);
             for handler in &self.handlers {
                 if did_panic(|| handler(&event)) {
                     if let Some(bulkhead) = self.source.panic_counter.upgrade() {
                         bulkhead.count_handler_panic();
-                        // If all others have let go of it meanwhile, its handlers are dropped here.
+                        // If this is the last reference by now, dropping it drops handlers, which is user code.
                         did_panic(|| drop(bulkhead));
                     }
                 }
@@ -175,54 +175,54 @@ impl Listeners {
     }
 }
 
-/// What one thread has to tell, in order.
+/// The changes that one thread has yet to deliver, in order.
 #[derive(Default)]
-struct Outbox {
-    mail: VecDeque<(Arc<Listeners>, Vec<Change>)>,
+struct PendingDeliveries {
+    queue: VecDeque<(Arc<Listeners>, Vec<Change>)>,
     is_delivering: bool,
 }
 
 thread_local! {
-    static OUTBOX: RefCell<Outbox> = RefCell::default();
+    static PENDING: RefCell<PendingDeliveries> = RefCell::default();
 }
 
 impl EventSink for Listeners {
     fn post(self: Arc<Self>, changes: Vec<Change>) {
-        let mut letter = Some((self, changes));
-        let posted = OUTBOX.try_with(|outbox| outbox.borrow_mut().mail.extend(letter.take()));
+        let mut entry = Some((self, changes));
+        let posted = PENDING.try_with(|pending| pending.borrow_mut().queue.extend(entry.take()));
         if posted.is_err() {
-            // The thread is ending and its outbox is gone: there is no later.
-            if let Some((listeners, changes)) = letter {
-                listeners.tell(changes);
+            // The thread is exiting and its thread-local queue has been destroyed, so deliver now.
+            if let Some((listeners, changes)) = entry {
+                listeners.notify(changes);
                 did_panic(|| drop(listeners));
             }
         }
     }
 
     fn deliver(&self) {
-        // Events that a handler causes find the delivery under way and wait for it to come to them.
-        let is_first =
-            OUTBOX.try_with(|outbox| !mem::replace(&mut outbox.borrow_mut().is_delivering, true));
+        // Events caused inside a handler are only queued here: the delivery in progress reaches them later.
+        let is_first = PENDING
+            .try_with(|pending| !mem::replace(&mut pending.borrow_mut().is_delivering, true));
         if !is_first.unwrap_or(false) {
             return;
         }
-        let _end = EndOfDelivery;
+        let _end = EndDelivery;
         while let Ok(Some((listeners, changes))) =
-            OUTBOX.try_with(|outbox| outbox.borrow_mut().mail.pop_front())
+            PENDING.try_with(|pending| pending.borrow_mut().queue.pop_front())
         {
-            listeners.tell(changes);
-            // Whoever unsubscribed meanwhile has left the handler's drop to this.
+            listeners.notify(changes);
+            // If a handler was unsubscribed meanwhile, this may be what drops it.
             did_panic(|| drop(listeners));
         }
     }
 }
 
-/// Ends a delivery also where the drop of a handler panics.
-struct EndOfDelivery;
+/// Ends a delivery, even if dropping a handler panics.
+struct EndDelivery;
 
-impl Drop for EndOfDelivery {
+impl Drop for EndDelivery {
     fn drop(&mut self) {
-        let _ = OUTBOX.try_with(|outbox| outbox.borrow_mut().is_delivering = false);
+        let _ = PENDING.try_with(|pending| pending.borrow_mut().is_delivering = false);
     }
 }
 

@@ -1,11 +1,11 @@
-//! What happened between two statuses of one bulkhead.
+//! `BulkheadInterval`: the difference between two statuses of one bulkhead.
 
 use std::{error::Error, fmt};
 
 use super::status::BulkheadStatus;
 use crate::{core::gate::counts::Totals, sync::Arc};
 
-/// What happened between two statuses of one bulkhead.
+/// The difference between two statuses of one bulkhead.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BulkheadInterval {
@@ -13,34 +13,34 @@ pub struct BulkheadInterval {
     pub start: BulkheadStatus,
     /// The later status.
     pub end: BulkheadStatus,
-    /// What was counted in between.
+    /// The counts between the two statuses.
     pub totals: Totals,
 }
 
-/// Why there is no interval between two statuses.
+/// The reason two statuses do not form an interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IntervalError {
-    /// The statuses are of two different bulkheads, which may have had the same label.
+    /// The statuses belong to two different bulkheads, which may have the same label.
     #[non_exhaustive]
     DifferentInstances {
-        /// The later status's bulkhead.
+        /// The label of the bulkhead of the later status.
         label: Arc<str>,
-        /// Its instance.
+        /// The instance of that bulkhead.
         instance: u64,
-        /// The earlier status's bulkhead.
+        /// The label of the bulkhead of the earlier status.
         earlier_label: Arc<str>,
-        /// Its instance.
+        /// The instance of that bulkhead.
         earlier_instance: u64,
     },
-    /// The status given as the earlier one is the later one.
+    /// The status passed as the earlier one is the later one.
     #[non_exhaustive]
     ReverseOrder {
-        /// The bulkhead.
+        /// The label of the bulkhead.
         label: Arc<str>,
-        /// The sequence of the status asked.
+        /// The sequence of the status passed as the later one.
         sequence: u64,
-        /// The sequence of the status given as the earlier one.
+        /// The sequence of the status passed as the earlier one.
         earlier_sequence: u64,
     },
 }
@@ -51,13 +51,13 @@ impl fmt::Display for IntervalError {
             Self::DifferentInstances { label, instance, earlier_label, earlier_instance } => {
                 write!(
                     f,
-                    "statuses of different bulkheads: \"{label}\" (instance {instance}) since \
+                    "statuses are of different bulkheads: \"{label}\" (instance {instance}) and \
                  \"{earlier_label}\" (instance {earlier_instance})"
                 )
             }
             Self::ReverseOrder { label, sequence, earlier_sequence } => write!(
                 f,
-                "statuses of \"{label}\" in reverse order: sequence {sequence} since \
+                "statuses of \"{label}\" are in reverse order: sequence {sequence} is before \
                  {earlier_sequence}"
             ),
         }
@@ -67,11 +67,11 @@ impl fmt::Display for IntervalError {
 impl Error for IntervalError {}
 
 impl BulkheadStatus {
-    /// What happened since `earlier`, a status of the same bulkhead.
+    /// Returns the interval from `earlier`, a status of the same bulkhead, to this status.
     ///
     /// # Errors
     ///
-    /// [`IntervalError`] if the statuses are of different bulkheads or in reverse order.
+    /// Returns an [`IntervalError`] if the statuses are of different bulkheads or in reverse order.
     ///
     /// # Examples
     ///
@@ -93,7 +93,7 @@ impl BulkheadStatus {
     }
 }
 
-/// Whether two statuses, each as label, instance and sequence, bound an interval.
+/// Checks that two statuses, each given as label, instance and sequence, form an interval.
 pub(super) fn check_order(
     (label, instance, sequence): (&Arc<str>, u64, u64),
     (earlier_label, earlier_instance, earlier_sequence): (&Arc<str>, u64, u64),

@@ -1,6 +1,6 @@
-//! What one can see of a bulkhead: values, and pure rules over them.
+//! Observation of bulkheads: statuses, intervals, events and reports.
 //!
-//! It owns statuses, intervals, events and reports. It reads the engine's snapshots and changes
+//! It owns these values and the pure rules over them. It reads the engine's snapshots and changes
 //! nothing.
 
 pub(crate) mod event;

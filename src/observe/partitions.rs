@@ -1,32 +1,32 @@
-//! `PartitionedStatus`: all partitions of a bulkhead together.
+//! `PartitionedStatus`: the status of all partitions of a bulkhead together.
 
 use std::time::Duration;
 
 use super::interval::{IntervalError, check_order};
 use crate::{core::gate::counts::Totals, sync::Arc};
 
-/// All partitions of a bulkhead together, those that are gone included.
+/// The status of all partitions of a bulkhead together, including removed ones.
 ///
-/// Each partition is read at one instant of its own, and the identities of [`Totals`] hold over all
-/// of them. No key is part of it.
+/// Each partition is read at a single instant, but different partitions at different instants. The
+/// identities of [`Totals`] hold over all of them. A status contains no keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionedStatus {
-    /// The bulkhead's name.
+    /// The label of the bulkhead.
     pub label: Arc<str>,
-    /// A number that no other bulkhead of this process has.
+    /// A number that is unique to this bulkhead within the process.
     pub instance: u64,
-    /// Rises strictly with every status of this bulkhead.
+    /// A number that rises strictly with every status of this bulkhead.
     pub sequence: u64,
-    /// Operations that may run at once in a partition, where `limits_for` does not say otherwise.
+    /// Operations that may run at once in a partition, unless `limits_for` specifies otherwise.
     pub parallelism: usize,
-    /// Operations that may wait in a partition, where `limits_for` does not say otherwise.
+    /// Operations that may wait in a partition, unless `limits_for` specifies otherwise.
     pub waiting_room: usize,
-    /// Longest time an operation may be in line.
+    /// The longest time an operation may wait, or `None` if there is no limit.
     pub wait_limit: Option<Duration>,
     /// Partitions that may be retained.
     pub max_partitions: usize,
-    /// How long a partition is retained idle.
+    /// How long an idle partition is retained.
     pub idle_timeout: Duration,
     /// Partitions retained.
     pub partitions: usize,
@@ -34,26 +34,26 @@ pub struct PartitionedStatus {
     pub active_partitions: usize,
     /// Operations running, in all partitions.
     pub in_flight: usize,
-    /// Operations in line, in all partitions.
+    /// Operations waiting, in all partitions.
     pub waiting: usize,
-    /// Whether the bulkhead was closed.
+    /// Whether the bulkhead is closed.
     pub is_closed: bool,
-    /// Partitions ever made.
+    /// Partitions ever created.
     pub created: u64,
-    /// Partitions removed to make room, or because they were idle for the idle timeout.
+    /// Partitions removed to make room for a new key, or because they were idle for the idle timeout.
     pub evicted: u64,
     /// Partitions removed by `discard`.
     pub discarded: u64,
-    /// Operations rejected because no partition could be made for their key: all were in use, or
-    /// `limits_for` gave no limits.
+    /// Operations rejected because no partition could be created for their key: all were in use, or
+    /// `limits_for` panicked or returned invalid limits.
     pub limit_rejected: u64,
-    /// Most partitions ever retained at once.
+    /// The highest number of partitions ever retained at once.
     pub peak_partitions: usize,
-    /// Counters over all partitions, past and present.
+    /// Counters over all partitions, including removed ones.
     pub totals: Totals,
 }
 
-/// What happened between two statuses of one partitioned bulkhead.
+/// The difference between two statuses of one partitioned bulkhead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionedInterval {
@@ -61,16 +61,16 @@ pub struct PartitionedInterval {
     pub start: PartitionedStatus,
     /// The later status.
     pub end: PartitionedStatus,
-    /// What was counted in between.
+    /// The counts between the two statuses.
     pub totals: Totals,
 }
 
 impl PartitionedStatus {
-    /// What happened since `earlier`, a status of the same bulkhead.
+    /// Returns the interval from `earlier`, a status of the same bulkhead, to this status.
     ///
     /// # Errors
     ///
-    /// [`IntervalError`] if the statuses are of different bulkheads or in reverse order.
+    /// Returns an [`IntervalError`] if the statuses are of different bulkheads or in reverse order.
     pub fn since(&self, earlier: &Self) -> Result<PartitionedInterval, IntervalError> {
         check_order(
             (&self.label, self.instance, self.sequence),
@@ -80,14 +80,14 @@ impl PartitionedStatus {
         Ok(PartitionedInterval { start: earlier.clone(), end: self.clone(), totals })
     }
 
-    /// Whether the bulkhead is closed and its last operation has ended.
+    /// Returns `true` if the bulkhead is closed and its last operation has ended.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.is_closed && self.in_flight == 0
     }
 }
 
-/// What is counted of partitions as such.
+/// Counts of partitions.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PartitionCounts {
     pub(crate) created: u64,
@@ -98,7 +98,7 @@ pub(crate) struct PartitionCounts {
 }
 
 impl PartitionCounts {
-    /// Partitions that are neither evicted nor discarded.
+    /// Returns how many partitions are neither evicted nor discarded.
     pub(crate) fn retained(&self) -> usize {
         (self.created - self.evicted - self.discarded) as usize
     }

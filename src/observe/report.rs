@@ -1,13 +1,13 @@
-//! `CapacityReport`: what a status says of the sizes that were chosen.
+//! `CapacityReport`: an assessment of the configured sizes, based on one status.
 //!
-//! It owns the rules, which are pure functions of one status and conservative with small samples.
+//! It owns the rules, which are pure functions of a status and conservative with small samples.
 
 use std::{fmt, time::SystemTime};
 
 use super::status::BulkheadStatus;
 use crate::core::gate::counts::Totals;
 
-/// What a status says of the sizes that were chosen, and what to do about it.
+/// An assessment of a bulkhead's configured sizes based on one status, with recommendations.
 ///
 /// # Examples
 ///
@@ -29,34 +29,34 @@ pub struct CapacityReport {
     pub assessed_at: SystemTime,
     /// The status that was assessed.
     pub status: BulkheadStatus,
-    /// What was found, in the order of the rules.
+    /// The findings, in the order of the rules.
     pub findings: Vec<CapacityFinding>,
 }
 
-/// One thing that was found.
+/// A finding of a capacity report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CapacityFinding {
-    /// Which rule found it.
+    /// The rule that produced the finding.
     pub code: FindingCode,
-    /// How much it matters.
+    /// How severe it is.
     pub severity: Severity,
-    /// What was found, with the numbers.
+    /// What was found, with the relevant numbers.
     pub message: String,
     /// What to do about it.
     pub recommendation: &'static str,
 }
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Nothing was found.
+    /// There are no findings.
     Ok,
     /// Worth knowing.
     Notice,
     /// Worth acting on.
     Warning,
-    /// Operations are being lost, or about to be.
+    /// Operations are being rejected or are about to be.
     Critical,
 }
 
@@ -64,19 +64,19 @@ pub enum Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FindingCode {
-    /// Closed, and something still runs.
+    /// Closed, with operations still running.
     ClosedWithActiveWork,
     /// More units in use than the capacity, after a shrink.
     ActiveWorkAboveCapacity,
-    /// No free unit and no free place to wait.
+    /// No free unit and a full waiting room.
     WaitingRoomFull,
     /// No free unit.
     ExecutionFull,
-    /// No free unit, and at least 80 % of the waiting room taken.
+    /// No free unit, and at least 80 % of the waiting room in use.
     WaitingRoomNearCapacity,
-    /// Operations may wait, for as long as it takes.
+    /// Operations may wait, with no wait limit.
     UnboundedQueueWait,
-    /// A waiting room that takes many rounds of the capacity to empty.
+    /// A large waiting room: at least 100 operations, and at least 20 times the capacity.
     LargeWaitingRoom,
     /// At least half of the operations had to wait.
     FrequentQueueing,
@@ -84,7 +84,7 @@ pub enum FindingCode {
     ElevatedRejectionRate,
     /// At least 10 % of the waiters expired.
     ElevatedExpirationRate,
-    /// Those who were admitted had nearly waited too long.
+    /// Admitted waiters had waited for almost as long as the wait limit allows.
     WaitTimeNearLimit,
 }
 
@@ -94,30 +94,30 @@ impl CapacityReport {
         Self { assessed_at: SystemTime::now(), status, findings }
     }
 
-    /// The highest severity of all findings.
+    /// Returns the highest severity of all findings, or [`Severity::Ok`] if there are none.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok)
     }
 
-    /// Whether anything was found that is worth acting on.
+    /// Returns `true` if there is a finding worth acting on, of severity [`Severity::Warning`] or higher.
     #[must_use]
     pub fn requires_attention(&self) -> bool {
         self.severity() >= Severity::Warning
     }
 
-    /// The report in one sentence.
+    /// Returns the report in one sentence.
     #[must_use]
     pub fn summary(&self) -> String {
         let label = &self.status.label;
         let worst = self.findings.iter().rev().max_by_key(|finding| finding.severity);
         match (worst, self.findings.len()) {
-            (None, _) => format!("bulkhead \"{label}\" is ok: nothing was found"),
+            (None, _) => format!("bulkhead \"{label}\" is ok: no findings"),
             (Some(worst), 1) => {
-                format!("bulkhead \"{label}\" is at {}: {}", worst.severity, worst.message)
+                format!("bulkhead \"{label}\" has a {} finding: {}", worst.severity, worst.message)
             }
             (Some(worst), count) => format!(
-                "bulkhead \"{label}\" is at {}: {}, the most severe of {count} findings",
+                "bulkhead \"{label}\" has a {} finding: {}, the most severe of {count} findings",
                 worst.severity, worst.message
             ),
         }
@@ -135,10 +135,10 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A rule that may find something.
+/// A rule, which returns at most one finding.
 type Rule = fn(&BulkheadStatus) -> Option<CapacityFinding>;
 
-/// The rules, in the order of their findings.
+/// The rules, in the order in which their findings are listed.
 const RULES: [Rule; 11] = [
     closed_with_active_work,
     active_work_above_capacity,
@@ -166,11 +166,12 @@ fn finding(
     Some(CapacityFinding { code, severity, message, recommendation })
 }
 
-/// `part` as a share of `whole`, in percent, for a threshold that counts when it is reached.
+/// Returns whether `part` is at least `percent` percent of `whole`.
 fn reaches(part: u64, whole: u64, percent: u64) -> bool {
     u128::from(part) * 100 >= u128::from(whole) * u128::from(percent)
 }
 
+/// Returns `part` as a percentage of `whole`.
 fn percent(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole as f64
 }
@@ -183,7 +184,7 @@ fn closed_with_active_work(status: &BulkheadStatus) -> Option<CapacityFinding> {
         FindingCode::ClosedWithActiveWork,
         Severity::Notice,
         format!("closed with {} operations running", status.in_flight),
-        "await wait_closed before tearing down what they use",
+        "await wait_closed before tearing down the resources they use",
     )
 }
 
@@ -194,12 +195,16 @@ fn active_work_above_capacity(status: &BulkheadStatus) -> Option<CapacityFinding
     finding(
         FindingCode::ActiveWorkAboveCapacity,
         if status.waiting > 0 { Severity::Warning } else { Severity::Notice },
-        format!("{} units in use of {} after a shrink", status.used, status.capacity),
-        "let running work end; nothing is admitted until it has",
+        format!(
+            "{} units in use, above the capacity of {} after a shrink",
+            status.used, status.capacity
+        ),
+        "let running work finish; no operation is admitted until enough of it has",
     )
 }
 
-/// The room is full and nobody could take a unit. It says all there is to say of current pressure.
+/// Returns whether the waiting room is full and no unit is free. If so, no other finding on the current load is
+/// reported.
 fn is_full(status: &BulkheadStatus) -> bool {
     let room = status.waiting_room;
     !status.is_closed && status.free() == 0 && room > 0 && status.waiting >= room
@@ -213,10 +218,10 @@ fn waiting_room_full(status: &BulkheadStatus) -> Option<CapacityFinding> {
         FindingCode::WaitingRoomFull,
         Severity::Critical,
         format!(
-            "{} of {} places to wait taken and no free unit",
+            "{} of {} places in the waiting room taken and no free unit",
             status.waiting, status.waiting_room
         ),
-        "newcomers are rejected: find out what is slow, or raise the capacity if the dependency bears it",
+        "new operations are rejected: find out what is slow, or raise the capacity if the dependency can take it",
     )
 }
 
@@ -230,7 +235,7 @@ fn execution_full(status: &BulkheadStatus) -> Option<CapacityFinding> {
         FindingCode::ExecutionFull,
         if is_urgent { Severity::Warning } else { Severity::Notice },
         format!("{} of {} units in use, {} waiting", status.used, status.capacity, status.waiting),
-        "if this lasts, the dependency is slower or the load higher than the capacity was chosen for",
+        "if this persists, the dependency is slower or the load higher than the capacity was sized for",
     )
 }
 
@@ -242,8 +247,8 @@ fn waiting_room_near_capacity(status: &BulkheadStatus) -> Option<CapacityFinding
     finding(
         FindingCode::WaitingRoomNearCapacity,
         Severity::Warning,
-        format!("{waiting} of {room} places to wait taken and no free unit"),
-        "rejections are near: shed load earlier or find out what is slow",
+        format!("{waiting} of {room} places in the waiting room taken and no free unit"),
+        "rejections are imminent: shed load earlier or find out what is slow",
     )
 }
 
@@ -254,8 +259,8 @@ fn unbounded_queue_wait(status: &BulkheadStatus) -> Option<CapacityFinding> {
     finding(
         FindingCode::UnboundedQueueWait,
         Severity::Notice,
-        format!("{} operations may wait without a limit of time", status.waiting_room),
-        "set a wait limit, so that nobody waits for longer than the answer is worth",
+        format!("{} operations may wait with no wait limit", status.waiting_room),
+        "set a wait limit, so that no operation waits longer than its result is useful",
     )
 }
 
@@ -267,8 +272,8 @@ fn large_waiting_room(status: &BulkheadStatus) -> Option<CapacityFinding> {
     finding(
         FindingCode::LargeWaitingRoom,
         Severity::Notice,
-        format!("waiting room {room} for capacity {capacity}"),
-        "a long line is latency: the last in it waits for many rounds of the capacity",
+        format!("waiting room of {room} for a capacity of {capacity}"),
+        "a long waiting line adds latency: the last waiter waits until the capacity has been reused many times",
     )
 }
 
@@ -282,7 +287,7 @@ fn frequent_queueing(status: &BulkheadStatus) -> Option<CapacityFinding> {
         FindingCode::FrequentQueueing,
         Severity::Notice,
         format!("{} of {arrived} operations had to wait", totals.queued),
-        "waiting is the rule here: raise the capacity if the dependency bears it",
+        "waiting is the norm here: raise the capacity if the dependency can take it",
     )
 }
 
@@ -301,7 +306,7 @@ fn elevated_rejection_rate(status: &BulkheadStatus) -> Option<CapacityFinding> {
             "{rejected} of {decided} operations rejected ({:.1} %)",
             percent(rejected, decided)
         ),
-        "the load is above what the capacity and the waiting room hold",
+        "the load exceeds what the capacity and the waiting room can absorb",
     )
 }
 
@@ -315,7 +320,7 @@ fn elevated_expiration_rate(status: &BulkheadStatus) -> Option<CapacityFinding> 
         FindingCode::ElevatedExpirationRate,
         if is_critical { Severity::Critical } else { Severity::Warning },
         format!("{expired} of {queued} waiters expired ({:.1} %)", percent(expired, queued)),
-        "many wait in vain: a smaller waiting room rejects them sooner and keeps the others' wait short",
+        "many operations wait in vain: a smaller waiting room rejects them sooner and shortens the wait of the others",
     )
 }
 
@@ -332,8 +337,8 @@ fn wait_time_near_limit(status: &BulkheadStatus) -> Option<CapacityFinding> {
         FindingCode::WaitTimeNearLimit,
         Severity::Warning,
         format!(
-            "waits of {average:.1?} on average and {longest:.1?} at most, of {limit:.1?} allowed"
+            "average wait {average:.1?} and longest wait {longest:.1?}, with a wait limit of {limit:.1?}"
         ),
-        "expirations are near: the waits have little time left",
+        "expirations are imminent: admitted operations have waited almost as long as the wait limit allows",
     )
 }

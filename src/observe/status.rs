@@ -1,4 +1,4 @@
-//! `BulkheadStatus`: one instant of a bulkhead, and what can be read off it.
+//! `BulkheadStatus`: a snapshot of a bulkhead, and values derived from it and from its totals.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     sync::Arc,
 };
 
-/// One instant of a bulkhead: every field belongs to the same moment.
+/// A snapshot of a bulkhead, in which every field belongs to the same instant.
 ///
 /// # Examples
 ///
@@ -28,27 +28,27 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BulkheadStatus {
-    /// The bulkhead's name.
+    /// The label of the bulkhead.
     pub label: Arc<str>,
-    /// A number that no other bulkhead of this process has.
+    /// A number that is unique to this bulkhead within the process.
     pub instance: u64,
-    /// Rises strictly with every status and event of this bulkhead, in causal order.
+    /// A number that rises strictly with every status and event of this bulkhead, in causal order.
     pub sequence: u64,
-    /// Units that may be in use at once. In a plain bulkhead, its parallelism.
+    /// Units that may be in use at once. In a plain bulkhead this is the parallelism.
     pub capacity: usize,
-    /// Units in use. More than `capacity` only after a shrink.
+    /// Units in use. Exceeds `capacity` only after a shrink.
     pub used: usize,
     /// Operations running.
     pub in_flight: usize,
-    /// Operations in line.
+    /// Operations waiting.
     pub waiting: usize,
-    /// Units that the operations in line need.
+    /// Units that the waiting operations need.
     pub waiting_units: usize,
-    /// Operations that may be in line.
+    /// Operations that may wait.
     pub waiting_room: usize,
-    /// Longest time an operation may be in line.
+    /// The longest time an operation may wait, or `None` if there is no limit.
     pub wait_limit: Option<Duration>,
-    /// Whether the bulkhead was closed.
+    /// Whether the bulkhead is closed.
     pub is_closed: bool,
     /// Counters since the bulkhead was created.
     pub totals: Totals,
@@ -81,46 +81,47 @@ impl BulkheadStatus {
         }
     }
 
-    /// Whether the bulkhead is closed and its last operation has ended.
+    /// Returns `true` if the bulkhead is closed and its last operation has ended.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.is_closed && self.in_flight == 0
     }
 
-    /// Units that are free.
+    /// Returns the number of free units.
     #[must_use]
     pub fn free(&self) -> usize {
         self.capacity.saturating_sub(self.used)
     }
 
-    /// Units in use above the capacity, after a shrink.
+    /// Returns the number of units in use above the capacity, after a shrink.
     #[must_use]
     pub fn excess(&self) -> usize {
         self.used.saturating_sub(self.capacity)
     }
 
-    /// Whether more units are in use than the capacity, after a shrink.
+    /// Returns `true` if more units are in use than the capacity, after a shrink.
     #[must_use]
     pub fn is_over_capacity(&self) -> bool {
         self.excess() > 0
     }
 
-    /// Whether an operation of cost 1 that arrived at this instant would be rejected as saturated:
-    /// the bulkhead is open, there is no free unit or somebody waits for one, and the waiting room is
-    /// full.
+    /// Returns `true` if an operation of cost 1 that arrived at this instant would be rejected as saturated.
+    ///
+    /// That is, the bulkhead is open, no unit is free or another operation waits for one, and the waiting
+    /// room is full.
     #[must_use]
     pub fn is_saturated(&self) -> bool {
         let must_wait = self.free() == 0 || self.waiting > 0;
         !self.is_closed && must_wait && self.waiting >= self.waiting_room
     }
 
-    /// Units in use as a share of the capacity. Above 1 only after a shrink.
+    /// Returns the units in use as a fraction of the capacity, which is above 1 only after a shrink.
     #[must_use]
     pub fn utilization(&self) -> f64 {
         self.used as f64 / self.capacity as f64
     }
 
-    /// Operations in line as a share of the waiting room; 0 if there is no waiting room.
+    /// Returns the waiting operations as a fraction of the waiting room, or 0 if there is no waiting room.
     #[must_use]
     pub fn queue_utilization(&self) -> f64 {
         match self.waiting_room {
@@ -131,51 +132,53 @@ impl BulkheadStatus {
 }
 
 impl Totals {
-    /// Operations that were not admitted: saturated, expired, closed and oversized. Cancelled waiters
-    /// left of their own accord and are not among them.
+    /// Returns the number of operations rejected: saturated, expired, closed and oversized.
+    ///
+    /// Cancelled waiters are not counted, because their callers gave up.
     #[must_use]
     pub fn rejected(&self) -> u64 {
         self.saturated + self.expired + self.expired_before_queue + self.closed() + self.oversized
     }
 
-    /// Operations rejected because the bulkhead was closed, on arrival or in line.
+    /// Returns the number of operations rejected because the bulkhead was closed, on arrival or while
+    /// waiting.
     #[must_use]
     pub fn closed(&self) -> u64 {
         self.closed_before_queue + self.closed_while_waiting
     }
 
-    /// Operations admitted without waiting.
+    /// Returns the number of operations admitted without waiting.
     #[must_use]
     pub fn direct_admitted(&self) -> u64 {
         self.admitted - self.admitted_from_queue
     }
 
-    /// Units of the operations admitted without waiting.
+    /// Returns the units of the operations admitted without waiting.
     #[must_use]
     pub fn direct_admitted_units(&self) -> u64 {
         self.admitted_units - self.admitted_from_queue_units
     }
 
-    /// Waiters that have left the line, in whatever way.
+    /// Returns the number of waiters that have left the waiting line for any reason.
     #[must_use]
     pub fn settled_waiting(&self) -> u64 {
         self.admitted_from_queue + self.expired + self.cancelled + self.closed_while_waiting
     }
 
-    /// Average time in line of the waiters that were admitted; `None` if there were none.
+    /// Returns the average time that admitted waiters waited, or `None` if there were none.
     #[must_use]
     pub fn average_wait(&self) -> Option<Duration> {
         let nanos = self.wait_time.as_nanos().checked_div(u128::from(self.admitted_from_queue))?;
         Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
-    /// Average cost of the operations admitted; `None` if there were none.
+    /// Returns the average cost of the admitted operations in units, or `None` if there were none.
     #[must_use]
     pub fn average_cost(&self) -> Option<f64> {
         (self.admitted > 0).then(|| self.admitted_units as f64 / self.admitted as f64)
     }
 
-    /// Whether anything was counted at all.
+    /// Returns `true` if any counter is not zero.
     #[must_use]
     pub fn has_activity(&self) -> bool {
         *self != Self::default()

@@ -1,23 +1,24 @@
-//! `PartitionedBulkheadBuilder`.
+//! `PartitionedBulkheadBuilder`: the settings of a partitioned bulkhead, and their validation.
 
 use std::{fmt, hash::Hash, time::Duration};
 
 use super::{
     PartitionedBulkhead,
-    limits::{Choose, Limits, LimitsSource, PartitionLimits},
+    limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
     map::{MapSettings, PartitionMap},
 };
 use crate::{
     bulkhead::{
-        builder::{Settings, at_least_one, not_zero},
+        builder::{Settings, check_duration_not_zero, check_not_zero},
         error::ConfigError,
     },
     sync::Arc,
 };
 
+/// The default idle timeout.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Settings of a [`PartitionedBulkhead`], checked by [`build`](Self::build).
+/// Builds a [`PartitionedBulkhead`]. Settings are validated by [`build`](Self::build).
 ///
 /// # Examples
 ///
@@ -41,7 +42,7 @@ pub struct PartitionedBulkheadBuilder<K> {
     settings: Settings,
     max_partitions: Option<usize>,
     idle_timeout: Duration,
-    limits_for: Option<Choose<K>>,
+    limits_for: Option<LimitsFn<K>>,
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K> {
@@ -54,43 +55,46 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
         }
     }
 
-    /// How many operations may run at once in a partition, at least 1 and at most
+    /// Sets how many operations may run at once in a partition: at least 1 and at most
     /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY). Required.
     pub fn parallelism(mut self, operations: usize) -> Self {
         self.settings.capacity = Some(operations);
         self
     }
 
-    /// How many operations may wait in a partition. Default 0.
+    /// Sets how many operations may wait in a partition: at most
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY). Defaults to 0.
     pub fn waiting_room(mut self, operations: usize) -> Self {
         self.settings.waiting_room = operations;
         self
     }
 
-    /// The longest time one operation may wait, longer than zero. Default none.
+    /// Sets the longest time one operation may wait, which must not be zero. Defaults to no limit.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.settings.wait_limit = Some(limit);
         self
     }
 
-    /// How many partitions may be retained, at least 1. Required.
+    /// Sets how many partitions may be retained: at least 1 and at most
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY). Required.
     pub fn max_partitions(mut self, partitions: usize) -> Self {
         self.max_partitions = Some(partitions);
         self
     }
 
-    /// How long a partition is retained idle, longer than zero. Default 300 seconds.
+    /// Sets how long an idle partition is retained, which must not be zero. Defaults to 300 seconds.
     ///
-    /// [`Duration::MAX`] retains all until `max_partitions` are there. A use of a partition then does
-    /// without reading the clock, which is a good part of what it takes.
+    /// With [`Duration::MAX`], partitions are evicted only when `max_partitions` is reached. Using a partition
+    /// then does not read the clock, which is a considerable part of the cost of a use.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// Chooses the limits of each key when its partition is made. Limits that cannot be, and a panic,
-    /// reject the operation and concern no other key. May be called more than once for one key, by
-    /// operations that find it new at the same time.
+    /// Sets the function that chooses the limits of each key when its partition is created.
+    ///
+    /// If it panics or returns invalid limits, the operation is rejected; other keys are not affected. It may
+    /// be called more than once for one key, by operations that first use the key at the same time.
     pub fn limits_for<F>(mut self, choose: F) -> Self
     where
         F: Fn(&K) -> PartitionLimits + Send + Sync + 'static,
@@ -103,8 +107,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the setting that is missing, zero or too large, and its value; or says
-    /// that the label is empty once trimmed.
+    /// Returns a [`ConfigError`] if a setting is missing, zero or too large, which names the setting and
+    /// its value, or if the trimmed label is empty.
     pub fn build(self) -> Result<PartitionedBulkhead<K>, ConfigError> {
         let checked = self.settings.checked("parallelism")?;
         let label = checked.label;
@@ -112,8 +116,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
             label: label.clone(),
             setting: "max_partitions",
         })?;
-        let max_partitions = at_least_one(&label, "max_partitions", max_partitions)? as usize;
-        not_zero(&label, "idle_timeout", Some(self.idle_timeout))?;
+        let max_partitions = check_not_zero(&label, "max_partitions", max_partitions)? as usize;
+        check_duration_not_zero(&label, "idle_timeout", Some(self.idle_timeout))?;
         let limits = LimitsSource {
             default: Limits { parallelism: checked.capacity, waiting_room: checked.waiting_room },
             chosen: self.limits_for,

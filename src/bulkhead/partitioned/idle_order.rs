@@ -1,23 +1,24 @@
-//! The order in which the idle entries of a shard became so, and the pins of all the others.
+//! `IdleOrder`: the order in which the idle entries of a shard became idle, and the pin counts of the others.
 //!
-//! It owns two numbers for each place, apart from the entries: the neighbours of an idle place were used
-//! at any time, and what is as dense as this is found in the processor's cache.
+//! It owns two numbers for each entry, identified by its index. They are stored apart from the entries: the
+//! neighbours of an idle entry may have been used at any time, and an array this dense stays in the processor's
+//! cache.
 //!
 //! Invariants:
 //!
-//! 1. A place that holds an entry is either pinned, at least once, or in line.
-//! 2. Following `next` from `head` visits `len` places and ends at `tail`, and `prev` mirrors `next`.
-//! 3. Of two places in line, the one nearer to the head joined it earlier.
+//! 1. An entry is either pinned, at least once, or in the idle order.
+//! 2. Following `next` from `head` visits `len` entries and ends at `tail`, and `prev` mirrors `next`.
+//! 3. Of two entries in the idle order, the one nearer to the head was added earlier.
 
 use crate::core::arena::Chunks;
 
-/// Seats in a chunk: a page of memory.
+/// Links in a chunk: one page of memory.
 const CHUNK: usize = 512;
 
-/// In the place of a neighbour: there is none.
+/// In place of the index of a neighbour: there is none.
 const NONE: u32 = u32::MAX;
 
-/// In the place of the neighbour before: the seat is not in line, and counts pins.
+/// In place of `prev`: the entry is pinned and not in the idle order, and `next` is its pin count.
 const PINNED: u32 = u32::MAX - 1;
 
 #[derive(Debug)]
@@ -28,12 +29,12 @@ pub(super) struct IdleOrder {
     len: u32,
 }
 
-/// The neighbours of a place in line, or how often it is pinned. One of two without a tag, because
-/// there are very many.
+/// The neighbours of an idle entry, or the pin count of a pinned one. It has no separate tag, because there are
+/// very many links.
 #[derive(Clone, Copy, Debug)]
 struct OrderLink {
     prev: u32,
-    /// The pins, where `prev` is `PINNED`.
+    /// The pin count, if `prev` is `PINNED`.
     next: u32,
 }
 
@@ -46,12 +47,12 @@ impl IdleOrder {
         Self { links: Chunks::new(), head: NONE, tail: NONE, len: 0 }
     }
 
-    /// How many places are in line.
+    /// Returns how many entries are idle.
     pub(super) fn len(&self) -> u32 {
         self.len
     }
 
-    /// The place that has been in line longest.
+    /// Returns the entry that has been idle longest.
     #[inline]
     pub(super) fn head(&self) -> Option<u32> {
         (self.head != NONE).then_some(self.head)
@@ -62,7 +63,7 @@ impl IdleOrder {
         self.links[at].prev == PINNED
     }
 
-    /// Pins a place that held nothing, for the first time.
+    /// Adds an entry that is pinned once, at an index that was vacant.
     pub(super) fn insert(&mut self, at: u32) {
         if at == self.links.len() {
             self.links.push(OrderLink::ONE_PIN);
@@ -71,7 +72,7 @@ impl IdleOrder {
         }
     }
 
-    /// Pins a place; the first pin takes it out of the line.
+    /// Pins an entry. The first pin removes it from the idle order.
     #[inline]
     pub(super) fn pin(&mut self, at: u32) {
         if self.is_pinned(at) {
@@ -82,11 +83,11 @@ impl IdleOrder {
         }
     }
 
-    /// Gives up a pin, and says whether it was the last, with which the place joins the line.
+    /// Releases a pin. Returns whether it was the last, in which case the entry is appended to the idle order.
     #[inline]
     pub(super) fn unpin(&mut self, at: u32) -> bool {
         let link = &mut self.links[at];
-        debug_assert!(link.prev == PINNED && link.next > 0, "a pin is given up once");
+        debug_assert!(link.prev == PINNED && link.next > 0, "a pin is released once");
         if link.next > 1 {
             link.next -= 1;
             return false;
@@ -101,11 +102,11 @@ impl IdleOrder {
         true
     }
 
-    /// Takes a place out of the line, from wherever it stands.
+    /// Removes an entry from the idle order, from any position.
     #[inline]
     pub(super) fn remove(&mut self, at: u32) {
         let OrderLink { prev, next } = self.links[at];
-        debug_assert!(prev != PINNED, "a pinned place is not in line");
+        debug_assert!(prev != PINNED, "a pinned entry is not in the idle order");
         match prev {
             NONE => self.head = next,
             _ => self.links[prev].next = next,
@@ -120,18 +121,18 @@ impl IdleOrder {
 
 #[cfg(test)]
 impl IdleOrder {
-    /// The places from head to tail, with the second invariant verified on the way.
+    /// Returns the entries from head to tail, and verifies the second invariant.
     pub(super) fn verified(&self) -> Vec<u32> {
-        let mut seen = Vec::new();
+        let mut visited = Vec::new();
         let (mut at, mut before) = (self.head, NONE);
         while at != NONE {
             let OrderLink { prev, next } = self.links[at];
             assert_eq!(prev, before);
-            seen.push(at);
+            visited.push(at);
             (before, at) = (at, next);
         }
-        assert_eq!((before, seen.len()), (self.tail, self.len as usize));
-        seen
+        assert_eq!((before, visited.len()), (self.tail, self.len as usize));
+        visited
     }
 }
 
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_pin_joins_the_line_and_the_first_leaves_it_from_anywhere() {
+    fn the_last_unpin_appends_an_entry_and_the_first_pin_removes_it_from_anywhere() {
         let mut order = IdleOrder::new();
         (0..1_000).for_each(|at| order.insert(at));
         assert!(order.head().is_none() && order.is_pinned(999));

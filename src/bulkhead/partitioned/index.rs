@@ -1,35 +1,37 @@
-//! Where the partition of a key is: places by hash.
+//! `Index`: finds the entry of a key by the key's hash.
 //!
-//! A hash table that is full moves all it holds to a larger one before it takes more. In a shard with fifty
-//! thousand keys that takes milliseconds, and nobody gets at any of them meanwhile. So the larger table is
-//! made beside the full one, and every insertion moves a few places: until none is left in the former
-//! table, both are looked at. A small table is left to grow by itself.
+//! It owns the indices of the entries, not the entries or their keys.
+//!
+//! A full hash table moves all of its elements to a larger one before it accepts another. In a shard with fifty
+//! thousand keys that takes milliseconds, during which none of the keys is accessible. Here the larger table is
+//! created beside the full one, and every insertion moves a few elements. Until the former table is empty,
+//! lookups search both. A small table is left to grow by itself.
 
 use std::mem;
 
 use hashbrown::HashTable;
 
-/// Places that an insertion looks at, to move those that are still in the former table.
+/// How many entries an insertion visits, to move those that are still in the former table.
 const STEP: u32 = 16;
 
-/// A table with fewer buckets grows by itself.
+/// Tables with fewer buckets grow by themselves.
 const LARGE: usize = 128;
 
 #[derive(Debug)]
 pub(super) struct Index {
     table: HashTable<u32>,
     former: HashTable<u32>,
-    /// None of the places below is in the former table.
+    /// No index below this is in the former table.
     moved: u32,
 }
 
-/// Memory for the places of a larger table, or that a former one no longer needs. Made and dropped without the
-/// lock that the index is under.
+/// Memory for a larger table, or memory that a former table no longer needs. Allocated and freed outside the
+/// lock that protects the index.
 pub(super) struct TableMemory(HashTable<u32>);
 
 impl TableMemory {
-    pub(super) fn new(places: usize) -> Self {
-        Self(HashTable::with_capacity(places))
+    pub(super) fn new(entries: usize) -> Self {
+        Self(HashTable::with_capacity(entries))
     }
 }
 
@@ -43,24 +45,26 @@ impl Index {
         self.table.len() + self.former.len()
     }
 
-    /// The place with this hash that is the one.
+    /// Returns the entry with this hash for which `is_match` returns `true`.
     #[inline]
-    pub(super) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, hash: u32, is_match: impl Fn(u32) -> bool) -> Option<u32> {
         let hash = spread(hash);
-        let found = self.table.find(hash, |&at| is_it(at));
-        found.or_else(|| self.former.find(hash, |&at| is_it(at))).copied()
+        let found = self.table.find(hash, |&at| is_match(at));
+        found.or_else(|| self.former.find(hash, |&at| is_match(at))).copied()
     }
 
-    /// For how many places the next insertion needs room, if it does. There are `end` places, in use or not.
+    /// Returns the capacity of the table that the next insertion needs, if it needs a new one. All indices,
+    /// taken or vacant, are below `end`.
     pub(super) fn wanted_memory(&self, end: u32) -> Option<usize> {
         let (len, is_large) = (self.table.len(), self.table.num_buckets() >= LARGE);
         let is_full = len == self.table.capacity() && self.former.is_empty();
-        // For as many more, or for what comes until all places have been looked at.
+        // Double the capacity, or more if that does not last until all entries have been visited.
         (is_full && is_large).then(|| len + len.max((end / STEP) as usize + 1))
     }
 
-    /// Inserts a place that is not there, with the room that this needs. Of the `end` places `hash_of` tells
-    /// those in use. Returns room that is no longer needed.
+    /// Inserts an entry that is not in the index. `memory` has the capacity that
+    /// [`wanted_memory`](Self::wanted_memory) returned. All indices are below `end`, and `hash_of` returns the
+    /// hash of a taken one. Returns memory that is no longer needed.
     pub(super) fn insert(
         &mut self,
         hash: u32,
@@ -78,7 +82,7 @@ impl Index {
             None if self.former.is_empty() => mem::take(&mut self.former),
             None => HashTable::new(),
         };
-        let hash_at = |at: &u32| spread(hash_of(*at).expect("a place in the index is in use"));
+        let hash_at = |at: &u32| spread(hash_of(*at).expect("an entry in the index exists"));
         if !self.former.is_empty() {
             for at in self.moved..end.min(self.moved + STEP) {
                 let Some(hash) = hash_of(at).map(spread) else { continue };
@@ -93,7 +97,7 @@ impl Index {
         TableMemory(spare)
     }
 
-    /// Takes out a place that is there.
+    /// Removes an entry that is in the index.
     pub(super) fn remove(&mut self, hash: u32, at: u32) {
         let hash = spread(hash);
         for table in [&mut self.table, &mut self.former] {
@@ -110,8 +114,8 @@ impl Index {
     }
 }
 
-/// The bits of a hash over all that the table looks at. Multiplicative hashing: Knuth, The Art of
-/// Computer Programming, volume 3, section 6.4, with 2^64 divided by the golden ratio.
+/// Spreads a hash over all bits that the table uses. Multiplicative hashing: Knuth, The Art of Computer
+/// Programming, volume 3, section 6.4, with 2^64 divided by the golden ratio.
 #[inline]
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
@@ -123,18 +127,18 @@ mod tests {
 
     use super::*;
 
-    /// An index, and the hashes of its places.
+    /// An index, and the hashes of its entries.
     struct Indexed {
         index: Index,
         hashes: Vec<Option<u32>>,
         vacant: Vec<u32>,
-        /// The most places that one insertion into a large table looked at.
-        most: usize,
+        /// The most entries that one insertion into a large table visited.
+        max_visited: usize,
     }
 
     impl Indexed {
         fn new() -> Self {
-            Self { index: Index::new(), hashes: Vec::new(), vacant: Vec::new(), most: 0 }
+            Self { index: Index::new(), hashes: Vec::new(), vacant: Vec::new(), max_visited: 0 }
         }
 
         fn insert(&mut self, hash: u32) -> u32 {
@@ -145,21 +149,21 @@ mod tests {
                 self.hashes.push(None);
             }
             self.hashes[at as usize] = Some(hash);
-            let looks = Cell::new(0);
+            let visited = Cell::new(0);
             let hash_of = |at: u32| {
-                looks.set(looks.get() + 1);
+                visited.set(visited.get() + 1);
                 self.hashes[at as usize]
             };
             drop(self.index.insert(hash, at, memory, self.hashes.len() as u32, hash_of));
             if is_large {
-                self.most = self.most.max(looks.get());
+                self.max_visited = self.max_visited.max(visited.get());
             }
             at
         }
 
         fn remove(&mut self, at: u32) {
             let hash = self.hashes[at as usize].take();
-            self.index.remove(hash.expect("a place in use"), at);
+            self.index.remove(hash.expect("a taken entry"), at);
             self.vacant.push(at);
         }
 
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_insertion_moves_a_few_however_many_there_are() {
+    fn an_insertion_visits_a_few_entries_however_many_there_are() {
         let mut indexed = Indexed::new();
         for hash in 0..100_000 {
             indexed.insert(hash / 3);
@@ -183,56 +187,56 @@ mod tests {
             }
         }
         indexed.assert_holds_all();
-        assert_eq!(indexed.most, STEP as usize);
-        assert_eq!(indexed.index.former.allocation_size(), 0, "given up");
+        assert_eq!(indexed.max_visited, STEP as usize);
+        assert_eq!(indexed.index.former.allocation_size(), 0, "not freed");
     }
 
-    /// Replaces some at random, one at a time.
-    fn churn(indexed: &mut Indexed, places: &mut [u32], times: u32) {
+    /// Replaces entries at random, one at a time.
+    fn churn(indexed: &mut Indexed, entries: &mut [u32], times: u32) {
         let mut random = 0x9E37_79B9_u32;
         for _ in 0..times {
             // Marsaglia's xorshift32.
             random ^= random << 13;
             random ^= random >> 17;
             random ^= random << 5;
-            let chosen = random as usize % places.len();
-            indexed.remove(places[chosen]);
-            places[chosen] = indexed.insert(random);
+            let chosen = random as usize % entries.len();
+            indexed.remove(entries[chosen]);
+            entries[chosen] = indexed.insert(random);
         }
     }
 
     #[test]
-    fn so_it_does_where_as_many_go_as_come() {
+    fn an_insertion_visits_a_few_entries_if_as_many_are_removed_as_inserted() {
         let mut indexed = Indexed::new();
-        let mut places: Vec<u32> = (0..5_000).map(|hash| indexed.insert(hash)).collect();
-        churn(&mut indexed, &mut places, 100_000);
+        let mut entries: Vec<u32> = (0..5_000).map(|hash| indexed.insert(hash)).collect();
+        churn(&mut indexed, &mut entries, 100_000);
         indexed.assert_holds_all();
-        assert_eq!((indexed.hashes.len(), indexed.most), (5_000, STEP as usize));
+        assert_eq!((indexed.hashes.len(), indexed.max_visited), (5_000, STEP as usize));
         assert!(indexed.index.table.capacity() < 4 * 5_000, "{}", indexed.index.table.capacity());
     }
 
     #[test]
-    fn and_where_few_are_left_of_many() {
+    fn an_insertion_visits_a_few_entries_if_few_of_many_are_left() {
         let mut indexed = Indexed::new();
-        // With one hash for all, whoever goes leaves a bucket that still counts as full.
-        let places: Vec<u32> = (0..3_584).map(|_| indexed.insert(7)).collect();
-        let (others, few) = places.split_at(3_564);
+        // With the same hash for all, a removed entry leaves a bucket that still counts as full.
+        let entries: Vec<u32> = (0..3_584).map(|_| indexed.insert(7)).collect();
+        let (others, few) = entries.split_at(3_564);
         others.iter().for_each(|&at| indexed.remove(at));
         for hash in 0..3_000 {
             indexed.insert(hash);
         }
         indexed.assert_holds_all();
-        assert_eq!((indexed.hashes.len(), indexed.most), (3_584, STEP as usize));
+        assert_eq!((indexed.hashes.len(), indexed.max_visited), (3_584, STEP as usize));
         few.iter().for_each(|&at| indexed.remove(at));
         indexed.assert_holds_all();
     }
 
     #[test]
-    fn a_former_table_that_loses_its_last_place_is_given_up_with_the_next_insertion() {
+    fn a_former_table_that_has_become_empty_is_freed_by_the_next_insertion() {
         let mut indexed = Indexed::new();
-        let places: Vec<u32> = (0..113).map(|hash| indexed.insert(hash)).collect();
-        assert!(!indexed.index.former.is_empty(), "112 places are what 128 buckets hold");
-        places.iter().for_each(|&at| indexed.remove(at));
+        let entries: Vec<u32> = (0..113).map(|hash| indexed.insert(hash)).collect();
+        assert!(!indexed.index.former.is_empty(), "128 buckets hold 112 entries");
+        entries.iter().for_each(|&at| indexed.remove(at));
         indexed.insert(0);
         assert_eq!(indexed.index.former.allocation_size(), 0);
         indexed.assert_holds_all();

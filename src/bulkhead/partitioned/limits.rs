@@ -1,4 +1,6 @@
-//! Limits of a partition: the same for every key, or what the user says for each.
+//! The limits of a partition: the same for every key, or chosen by the user for each key.
+//!
+//! It owns their validation and the call of the user's function.
 
 use std::fmt;
 
@@ -7,7 +9,7 @@ use crate::{
     sync::did_panic,
 };
 
-/// What one key may have: the answer of `limits_for`.
+/// The limits of one key, as returned by `limits_for`.
 ///
 /// # Examples
 ///
@@ -25,19 +27,19 @@ pub struct PartitionLimits {
 }
 
 impl PartitionLimits {
-    /// So many operations may run at once, and none may wait.
+    /// Returns limits with which `parallelism` operations may run at once and none may wait.
     pub const fn new(parallelism: usize) -> Self {
         Self { parallelism, waiting_room: 0 }
     }
 
-    /// So many operations may wait.
+    /// Sets how many operations may wait.
     pub const fn waiting_room(mut self, operations: usize) -> Self {
         self.waiting_room = operations;
         self
     }
 }
 
-/// Limits that were checked.
+/// Limits that have been validated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) parallelism: u32,
@@ -62,21 +64,22 @@ impl TryFrom<PartitionLimits> for Limits {
 /// Where the limits of a new partition come from.
 pub(super) struct LimitsSource<K> {
     pub(super) default: Limits,
-    pub(super) chosen: Option<Choose<K>>,
+    /// Chooses the limits of a key, in place of `default`.
+    pub(super) chosen: Option<LimitsFn<K>>,
 }
 
-/// The user's choice of limits for a key.
-pub(super) type Choose<K> = Box<dyn Fn(&K) -> PartitionLimits + Send + Sync>;
+/// The user's function that chooses the limits of a key.
+pub(super) type LimitsFn<K> = Box<dyn Fn(&K) -> PartitionLimits + Send + Sync>;
 
 impl<K> LimitsSource<K> {
-    /// The limits of `key`. Code of the user's: runs under no lock, and its panic is a rejection.
+    /// Returns the limits of `key`. Runs user code, so it is called under no lock; a panic becomes a rejection.
     pub(super) fn limits(&self, key: &K) -> Result<Limits, RejectionReason> {
         match &self.chosen {
             None => Ok(self.default),
             Some(choose) => {
-                let mut chosen = None;
-                did_panic(|| chosen = Some(choose(key)));
-                chosen.ok_or(RejectionReason::LimitsPanicked)?.try_into()
+                let mut limits = None;
+                did_panic(|| limits = Some(choose(key)));
+                limits.ok_or(RejectionReason::LimitsPanicked)?.try_into()
             }
         }
     }

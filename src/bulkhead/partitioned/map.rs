@@ -1,12 +1,13 @@
-//! The shelf: every partition of a bulkhead, by key, and never more of them than allowed.
+//! `PartitionMap`: all partitions of a bulkhead by key, never more of them than allowed.
 //!
-//! It owns finding and creating partitions, and decides which go. A hit takes its shard's lock and no
-//! other. Creation and eviction go through one creation lock besides, because two newcomers that looked
-//! for an idle partition at once could each see the one that the other has taken, and both be rejected.
+//! It owns lookup, creation and eviction of partitions. It does not own admission: that is up to the gate of
+//! each partition. A hit takes the lock of one shard and no other. Creation and eviction also take one creation
+//! lock: otherwise two operations with new keys, searching for an idle partition at the same time, could each
+//! find only partitions that the other has just taken, and both be rejected.
 //!
-//! Locks are taken in this order: `status_lock`, `creation`, shards by rising number, a partition's gate, the
-//! clerk. No code of the user's runs under any of them but a key's own `Hash` and `Eq`; keys, partitions and
-//! limits are made before and dropped after.
+//! Lock order: `status_lock`, `creation`, shards by ascending number, the gate of a partition, the rejection
+//! cache. No user code runs under any of these locks except `Hash` and `Eq` of a key. Keys and limits are
+//! created before a lock is taken, and keys and partitions are dropped after it is released.
 
 #[cfg(not(all(test, bulklink_loom)))]
 use std::hash::RandomState;
@@ -35,8 +36,8 @@ use crate::{
     sync::{Arc, Mutex, did_panic, unique_number},
 };
 
-/// How many overdue partitions one creation removes: more than one, so that they go faster than new
-/// ones come, and few enough to cost little.
+/// How many overdue partitions one creation removes: more than one, so that they are removed faster than new
+/// ones are created, and few enough to cost little.
 const CLEANED_PER_CREATION: usize = 4;
 
 pub(super) struct PartitionMap<K> {
@@ -47,18 +48,18 @@ pub(super) struct PartitionMap<K> {
     hasher: RandomState,
     pub(super) shards: Arc<Shards<K>>,
     creation: Mutex<Creation>,
-    /// Held while a status is taken, so that statuses are taken in the order of their numbers.
+    /// Held while a status is taken, so that statuses are taken in the order of their sequence numbers.
     status_lock: Mutex<()>,
 }
 
-/// The settings of the whole.
+/// The settings that concern the number of partitions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MapSettings {
     pub(super) max_partitions: usize,
     pub(super) idle_timeout: Duration,
 }
 
-/// What is counted and decided under the creation lock.
+/// The state under the creation lock.
 #[derive(Debug, Default)]
 struct Creation {
     is_closed: bool,
@@ -93,7 +94,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
     }
 
-    /// Pins the partition of `key`, which is made if there is none, for an operation that asks this way.
+    /// Pins the partition of `key`, and creates it if there is none. `policy` is that of the operation.
     #[inline]
     pub(super) fn enter(&self, key: &K, policy: WaitPolicy) -> Result<OwnedHandle, Rejection> {
         let hash = self.hash(key);
@@ -109,7 +110,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         self.shards.of(hash).pin(hash, key)
     }
 
-    /// The partition of `key` to look at, without counting as a use.
+    /// Returns the partition of `key` unpinned. Does not count as a use.
     pub(super) fn peek(&self, key: &K) -> Option<Arc<Compartment>> {
         let hash = self.hash(key);
         self.shards.of(hash).peek(hash, key)
@@ -122,20 +123,20 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         key: &K,
         policy: WaitPolicy,
     ) -> Result<OwnedHandle, RejectionReason> {
-        let (limits, mut own) = (self.limits.limits(key), Some(key.clone()));
+        let (limits, mut new_key) = (self.limits.limits(key), Some(key.clone()));
         let expired = policy.expired();
         let mut removed = Vec::new();
-        let created = self.create_locked(hash, &mut own, limits, expired, &mut removed);
-        // Keys that are not needed: their drop is code of others and must not take the new pin with it.
+        let created = self.create_locked(hash, &mut new_key, limits, expired, &mut removed);
+        // Dropping a key is user code: a panic in it must not release the new pin.
         did_panic(|| drop(removed));
-        did_panic(|| drop(own));
+        did_panic(|| drop(new_key));
         created
     }
 
     fn create_locked(
         &self,
         hash: u32,
-        own: &mut Option<K>,
+        new_key: &mut Option<K>,
         limits: Result<Limits, RejectionReason>,
         expired: Option<Expiry>,
         removed: &mut Vec<Entry<K>>,
@@ -145,17 +146,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             self.parent.root_gate.count_closed();
             return Err(RejectionReason::Closed);
         }
-        // Somebody else may have made it while this one was choosing limits.
-        if let Some(handle) = own.as_ref().and_then(|key| self.shards.of(hash).pin(hash, key)) {
+        // Another operation may have created it while this one was choosing the limits.
+        if let Some(handle) = new_key.as_ref().and_then(|key| self.shards.of(hash).pin(hash, key)) {
             return Ok(handle);
         }
         if let Some(expiry) = expired {
-            // No other key makes room for an operation that is late already.
+            // No partition is evicted for an operation that has already expired.
             self.parent.root_gate.count_expired();
             return Err(expiry.reason(Duration::ZERO));
         }
         let limits = limits.inspect_err(|_| creation.counts.limit_rejected += 1)?;
-        self.take_overdue(&mut creation, CLEANED_PER_CREATION, removed);
+        self.remove_overdue(&mut creation, CLEANED_PER_CREATION, removed);
         if creation.counts.retained() >= self.settings.max_partitions {
             let Some(evicted) = self.shards.remove_oldest() else {
                 creation.counts.limit_rejected += 1;
@@ -168,7 +169,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             creation.counts.evicted += 1;
         }
         creation.counts.count_created();
-        let key = own.take().expect("a key is inserted once");
+        let key = new_key.take().expect("a key is inserted once");
         Ok(self.insert(hash, key, limits))
     }
 
@@ -180,8 +181,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         })
     }
 
-    /// Removes up to `most` partitions that have been idle for the idle timeout, the oldest first.
-    fn take_overdue(&self, creation: &mut Creation, most: usize, overdue: &mut Vec<Entry<K>>) {
+    /// Removes up to `most` partitions that have been idle for the idle timeout, those idle longest first.
+    fn remove_overdue(&self, creation: &mut Creation, most: usize, overdue: &mut Vec<Entry<K>>) {
         for _ in 0..most {
             let Some(entry) = self.shards.remove_overdue() else { return };
             creation.counts.evicted += 1;
@@ -189,12 +190,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
     }
 
-    /// Removes every partition that has been idle for the idle timeout, a few at a time.
+    /// Removes every partition that has been idle for the idle timeout, a few at a time. Returns how many.
     pub(super) fn cleanup_idle(&self) -> usize {
         let mut removed = 0;
         loop {
             let mut overdue = Vec::new();
-            self.take_overdue(&mut self.creation.lock(), CLEANED_PER_CREATION, &mut overdue);
+            self.remove_overdue(&mut self.creation.lock(), CLEANED_PER_CREATION, &mut overdue);
             if overdue.is_empty() {
                 return removed;
             }
@@ -202,7 +203,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
     }
 
-    /// Removes the partition of `key` if it is there and idle.
+    /// Removes the partition of `key` if there is one and it is idle. Returns whether it did.
     pub(super) fn discard(&self, key: &K) -> bool {
         let hash = self.hash(key);
         let mut creation = self.creation.lock();
@@ -216,22 +217,22 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         self.creation.lock().is_closed
     }
 
-    /// Closes every partition, and with the lobby the whole. Also where somebody else is about to:
-    /// once this returns, nobody is admitted.
+    /// Closes every partition, and then the bulkhead through its root gate. Does so even if another thread is
+    /// already closing it: once this returns, no operation is admitted.
     pub(super) fn close(&self) {
         self.creation.lock().is_closed = true;
-        self.each_block(|partitions| partitions.iter().for_each(|partition| partition.close()));
+        self.for_each_block(|partitions| partitions.iter().for_each(|partition| partition.close()));
         self.parent.root_gate.close();
     }
 
-    /// Hands out all partitions, a block at a time and under no lock.
-    fn each_block(&self, mut visit: impl FnMut(Vec<Arc<Compartment>>)) {
+    /// Calls `f` with all partitions, a block at a time and under no lock.
+    fn for_each_block(&self, mut f: impl FnMut(Vec<Arc<Compartment>>)) {
         for shard in self.shards.all() {
-            (0..).map_while(|block| shard.block(block)).for_each(&mut visit);
+            (0..).map_while(|block| shard.block(block)).for_each(&mut f);
         }
     }
 
-    /// The partitions of one shard's block, in the order of a count through all of them.
+    /// Returns the partitions in one block of a shard, or `None` past the last block.
     pub(super) fn block(&self, shard: usize, block: usize) -> Option<Vec<Arc<Compartment>>> {
         self.shards.all()[shard].block(block)
     }
@@ -240,7 +241,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         self.shards.all().len()
     }
 
-    /// Sums up all partitions, past and present, each read at one instant.
+    /// Sums over all partitions, present and removed, each read at one instant.
     pub(super) fn status(&self) -> PartitionedStatus {
         let _guard = self.status_lock.lock();
         let root_gate = self.parent.root_gate.snapshot();
@@ -260,12 +261,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             max_partitions: self.settings.max_partitions,
             idle_timeout: self.settings.idle_timeout,
             partitions: counts.retained(),
-            // Read one after another while keys come and go: at one instant there are no more.
+            // Partitions are read one after another while others come and go, so the sum may exceed the number
+            // that exists at one instant.
             active_partitions: sum.active.min(counts.retained()),
             in_flight: sum.in_flight,
             waiting: sum.waiting,
-            // As of before the sums: closing closes every partition first and the lobby last, so what is
-            // seen to run in a closed bulkhead can only have become less.
+            // Read before the sums: a close closes every partition first and the root gate last, so the number
+            // of running operations read in a closed bulkhead can only have decreased since.
             is_closed: root_gate.is_closed,
             created: counts.created,
             evicted: counts.evicted,
@@ -288,7 +290,7 @@ impl<K> PartitionMap<K> {
 }
 
 impl<K> Drop for PartitionMap<K> {
-    /// Parts what holds each other: the shards hold partitions, and these whoever keeps their pins.
+    /// Breaks a reference cycle: the shards hold the partitions, whose parent holds the shards.
     fn drop(&mut self) {
         let taken = self.shards.take_all();
         did_panic(|| drop(taken));

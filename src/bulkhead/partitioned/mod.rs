@@ -1,8 +1,9 @@
-//! `PartitionedBulkhead`: a compartment for each key, made on first use.
+//! `PartitionedBulkhead`: a compartment for each key, created on first use.
 //!
-//! This file owns the public face. `map` finds and makes partitions and decides which go, `shards` knows
-//! which has been idle longest of all, `shard` keeps the books of some of them and `order` the order of
-//! its idle ones; `parent` is what a partition knows of the whole, `limits` says what a key may have.
+//! This file owns the public API. `map` finds, creates and evicts partitions. `shards` determines which
+//! partition has been idle longest, `shard` holds some of the partitions, `index` finds them by key and
+//! `idle_order` orders the idle ones. `parent` is what all partitions of one bulkhead share, and `limits`
+//! determines the limits of a key.
 
 mod builder;
 mod idle_order;
@@ -31,14 +32,14 @@ use crate::{
     sync::Arc,
 };
 
-/// A compartment for each key: a customer, a tenant, a host. One busy key cannot use what belongs to
-/// the others.
+/// A separate compartment for each key, such as a customer, a tenant or a host. A busy key cannot use the
+/// slots of other keys.
 ///
-/// A partition is made when its key is first used, and retained while it is in use. At most
-/// `max_partitions` are retained; at that limit the one that has been idle longest makes room for a
-/// new key, and only if none is idle is the newcomer rejected.
+/// A partition is created when its key is first used, and retained while it is in use. At most
+/// `max_partitions` are retained. At that limit the partition that has been idle longest is evicted to make
+/// room for a new key; an operation with a new key is rejected only if no partition is idle.
 ///
-/// Keys are held only while their partition is. They appear in no status, error or `Debug` output.
+/// A key is held only while its partition is retained. Keys appear in no status, error or `Debug` output.
 ///
 /// # Examples
 ///
@@ -63,47 +64,77 @@ pub struct PartitionedBulkhead<K> {
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
-    /// A builder for a partitioned bulkhead with this name, which is trimmed and may not be empty.
+    /// Returns a builder for a partitioned bulkhead with this label, which is trimmed and must not be empty.
     pub fn builder(label: impl AsRef<str>) -> PartitionedBulkheadBuilder<K> {
         PartitionedBulkheadBuilder::new(label.as_ref())
     }
 
-    /// Waits for a slot in the partition of `key` if it must, for as long as the wait limit allows.
+    /// Waits for a slot in the partition of `key`, up to the wait limit.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] if the partition is full with its waiting room full, the wait limit passed, the
-    /// bulkhead is closed, or a new key needs a partition and all are in use.
+    /// Returns a [`Rejection`] if neither a slot nor a place in the waiting room of the partition is free, if
+    /// the wait limit passes, or if the bulkhead is closed. A new key is also rejected if all partitions are
+    /// in use, or if `limits_for` panics or returns invalid limits for it.
     ///
     /// # Panics
     ///
-    /// When polled outside a tokio runtime with a timer, if it has to wait and there is a wait limit.
+    /// Panics if the operation has to wait, a wait limit is set, and the future is polled outside a tokio
+    /// runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the line at once, and nothing is lost.
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     pub async fn slot(&self, key: &K) -> Result<Slot, Rejection> {
         self.wait(key, WaitPolicy::UpToLimit).await
     }
 
-    /// Admits at once or rejects.
+    /// Returns a slot in the partition of `key` if one can be taken without waiting.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] if the partition has no free slot or somebody waits for one, the bulkhead is
-    /// closed, or a new key needs a partition and all are in use.
+    /// Returns a [`Rejection`] if the partition has no free slot, if another operation waits for one, or if
+    /// the bulkhead is closed. A new key is also rejected if all partitions are in use, or if `limits_for`
+    /// panics or returns invalid limits for it.
     pub fn slot_now(&self, key: &K) -> Result<Slot, Rejection> {
         let handle = self.enter(key, WaitPolicy::NoWait)?;
         admit_now(handle, 1, WaitPolicy::NoWait).map(Slot::new)
     }
 
-    /// As [`slot`](Self::slot), waiting for `limit` at most, or for the wait limit if that is shorter.
+    /// Waits up to `limit`, or up to the wait limit if that is shorter, for a slot in the partition of `key`.
+    ///
+    /// A `limit` of zero has already passed: the operation is rejected even if a slot is free.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot), and if `limit` passes.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     pub async fn slot_within(&self, limit: Duration, key: &K) -> Result<Slot, Rejection> {
         self.wait(key, WaitPolicy::Within(limit)).await
     }
 
-    /// As [`slot`](Self::slot), waiting until `deadline` at most. If that has passed, the operation is
-    /// rejected even if a slot is free.
+    /// Waits until `deadline`, or up to the wait limit if that ends first, for a slot in the partition of `key`.
+    ///
+    /// If `deadline` has already passed, the operation is rejected even if a slot is free.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot), and if `deadline` passes.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future removes the operation from the waiting line at once. No slot is lost.
     pub async fn slot_before(
         &self,
         deadline: impl Into<Deadline>,
@@ -112,26 +143,53 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.wait(key, WaitPolicy::Before(deadline.into().instant())).await
     }
 
-    /// Runs `work` in a slot of the partition of `key`, waiting for one as [`slot`](Self::slot) does.
+    /// Runs `work` in a slot of the partition of `key`, for which it waits as [`slot`](Self::slot) does.
+    ///
     /// `work` is not polled before it is admitted.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] where [`slot`](Self::slot) would give one.
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot`](Self::slot).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait, a wait limit is set, and the future is polled outside a tokio
+    /// runtime with a timer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops `work` and gives its slot back.
+    /// Dropping the future drops `work` and releases its slot.
     pub async fn execute<F: Future>(&self, key: &K, work: F) -> Result<F::Output, Rejection> {
         self.run(key, WaitPolicy::UpToLimit, work).await
     }
 
-    /// As [`execute`](Self::execute), if a slot is free when it is first polled.
+    /// Runs `work` if a slot can be taken without waiting when the future is first polled.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_now`](Self::slot_now).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its slot.
     pub async fn execute_now<F: Future>(&self, key: &K, work: F) -> Result<F::Output, Rejection> {
         self.run(key, WaitPolicy::NoWait, work).await
     }
 
-    /// As [`execute`](Self::execute), waiting for `limit` at most. The work itself is not limited.
+    /// Runs `work` as [`execute`](Self::execute) does, but waits for at most `limit`. The limit does not apply
+    /// to the work itself.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_within`](Self::slot_within).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its slot.
     pub async fn execute_within<F: Future>(
         &self,
         limit: Duration,
@@ -141,7 +199,20 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.run(key, WaitPolicy::Within(limit), work).await
     }
 
-    /// As [`execute`](Self::execute), waiting until `deadline` at most. The work itself is not limited.
+    /// Runs `work` as [`execute`](Self::execute) does, but waits until `deadline` at most. The deadline does
+    /// not apply to the work itself.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`Rejection`] under the same conditions as [`slot_before`](Self::slot_before).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operation has to wait and the future is polled outside a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work` and releases its slot.
     pub async fn execute_before<F: Future>(
         &self,
         deadline: impl Into<Deadline>,
@@ -151,26 +222,29 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.run(key, WaitPolicy::Before(deadline.into().instant()), work).await
     }
 
-    /// All partitions together, those that are gone included. Looks at each partition, a few at a time.
+    /// Returns a status of all partitions together, including removed ones.
+    ///
+    /// Reads every partition, a few at a time.
     #[must_use]
     pub fn status(&self) -> PartitionedStatus {
         self.map.status()
     }
 
-    /// One instant of the partition of `key`, if there is one. Does not count as a use of it.
+    /// Returns a snapshot of the partition of `key` at one instant, or `None` if there is no such partition.
+    ///
+    /// This does not count as a use of the partition.
     #[must_use]
     pub fn partition_status(&self, key: &K) -> Option<BulkheadStatus> {
         self.map.peek(key).map(|partition| partition.status())
     }
 
-    /// Sets how many operations may run at once in the partition of `key`, for as long as that
-    /// partition is retained.
+    /// Sets how many operations may run at once in the partition of `key`, for as long as that partition is
+    /// retained.
     ///
     /// # Errors
     ///
-    /// [`ResizeError`] if there is no partition of `key`, `parallelism` is 0 or above
-    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY), or the bulkhead is closed. Nothing
-    /// has changed then.
+    /// Returns a [`ResizeError`], and changes nothing, if `key` has no partition, if `parallelism` is 0 or
+    /// above [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY), or if the bulkhead is closed.
     pub fn resize_partition(&self, key: &K, parallelism: usize) -> Result<(), ResizeError> {
         let handle = self.map.find(key);
         let handle = handle
@@ -178,29 +252,33 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         handle.compartment().resize("parallelism", parallelism)
     }
 
-    /// Removes every partition that has been idle for the idle timeout or longer, and says how many.
-    /// Making partitions removes some of them as it goes.
+    /// Removes every partition that has been idle for the idle timeout or longer. Returns how many.
+    ///
+    /// Each creation of a partition also removes a few of them.
     pub fn cleanup_idle(&self) -> usize {
         self.map.cleanup_idle()
     }
 
-    /// Removes the partition of `key` if it is idle, and says whether it did.
+    /// Removes the partition of `key` if it is idle. Returns `true` if it was removed.
     pub fn discard(&self, key: &K) -> bool {
         self.map.discard(key)
     }
 
-    /// Rejects everybody who waits in any partition and everybody who comes from now on. Running work
-    /// goes on. Final; closing again does nothing. Once this returns, nobody is admitted.
+    /// Closes the bulkhead: rejects all waiters in all partitions, and every later operation.
+    ///
+    /// Once this method returns, no operation is admitted. Running work continues. Closing is final; closing
+    /// again does nothing.
     pub fn close(&self) {
         self.map.close();
     }
 
-    /// Waits until the bulkhead is closed and nothing runs in any partition. Any number may wait, also
-    /// before anybody closes it.
+    /// Waits until the bulkhead is closed and no operation is running in any partition.
+    ///
+    /// Any number of callers may wait, and may start before the bulkhead is closed.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and called again.
+    /// This method is cancel safe: the future may be dropped and the method called again.
     pub async fn wait_closed(&self) {
         self.parent().wait_closed().await;
         for shard in 0..self.map.shards() {
@@ -215,17 +293,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         }
     }
 
-    /// Closes the bulkhead and waits until nothing runs in any partition.
+    /// Closes the bulkhead and waits until no operation is running in any partition.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, dropping it leaves the bulkhead closed. May be called again.
+    /// If the future is dropped after its first poll, the bulkhead stays closed. The method may be called
+    /// again.
     pub async fn close_and_wait(&self) {
         self.close();
         self.wait_closed().await;
     }
 
-    /// Whether the bulkhead was closed.
+    /// Returns `true` if the bulkhead is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.map.is_closed()
@@ -256,37 +335,37 @@ impl<K> PartitionedBulkhead<K> {
         &self.map.parent
     }
 
-    /// The bulkhead's name.
+    /// Returns the bulkhead's label.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.parent().label
     }
 
-    /// How many operations may run at once in a partition, where `limits_for` does not say otherwise.
+    /// Returns how many operations may run at once in a partition, unless `limits_for` specifies otherwise.
     #[must_use]
     pub fn parallelism(&self) -> usize {
         self.map.limits().default.parallelism as usize
     }
 
-    /// How many operations may wait in a partition, where `limits_for` does not say otherwise.
+    /// Returns how many operations may wait in a partition, unless `limits_for` specifies otherwise.
     #[must_use]
     pub fn waiting_room(&self) -> usize {
         self.map.limits().default.waiting_room as usize
     }
 
-    /// The longest time one operation may wait.
+    /// Returns the longest time one operation may wait, or `None` if there is no limit.
     #[must_use]
     pub fn wait_limit(&self) -> Option<Duration> {
         self.parent().wait_limit
     }
 
-    /// How many partitions may be retained.
+    /// Returns how many partitions may be retained.
     #[must_use]
     pub fn max_partitions(&self) -> usize {
         self.map.settings.max_partitions
     }
 
-    /// How long a partition is retained idle.
+    /// Returns how long an idle partition is retained.
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         self.map.settings.idle_timeout

@@ -1,4 +1,7 @@
-//! What a partition knows of the whole, and the whole of itself without its keys.
+//! `PartitionParent`, what all partitions of a bulkhead share, and `PartitionLink`, a partition's reference to
+//! it.
+//!
+//! It owns no partition and knows no keys; `map` does.
 
 use std::{fmt, time::Duration};
 
@@ -15,19 +18,19 @@ use crate::{
 pub(crate) struct PartitionParent {
     pub(super) label: Arc<str>,
     pub(super) wait_limit: Option<Duration>,
-    /// The gate that nobody passes. It counts what concerns no partition, numbers the statuses, and
-    /// its close is the whole's.
+    /// A gate that admits no operation. It counts what belongs to no partition and numbers the statuses, and
+    /// the bulkhead is closed when this gate is.
     pub(super) root_gate: Gate,
-    /// Who writes the rejections of all.
+    /// Creates the rejections of all partitions.
     pub(super) rejections: Mutex<RejectionCache>,
-    /// Counted like any other, so that giving up a pin costs no look at whether it is still there. The
-    /// keeper holds the partitions, which hold this: the shelf parts them when it goes.
+    /// A strong reference, so that releasing a pin need not check whether the counter still exists. The counter
+    /// holds the partitions, which hold this parent; the map breaks the cycle when it is dropped.
     pub(super) pin_counter: Arc<dyn PinCounter>,
 }
 
-/// Who keeps count of the pins.
+/// Counts the pins of partitions.
 pub(crate) trait PinCounter: Send + Sync {
-    /// Gives up a pin of a partition.
+    /// Releases a pin of a partition.
     fn unpin(&self, link: &PartitionLink);
 }
 
@@ -40,7 +43,7 @@ impl PartitionParent {
         self.wait_limit
     }
 
-    /// Waits until the whole is closed.
+    /// Waits until the bulkhead is closed.
     pub(super) fn wait_closed(&self) -> Drain<'_> {
         Drain::new(&self.root_gate)
     }
@@ -61,23 +64,23 @@ impl PartitionParent {
 
 impl fmt::Debug for PartitionParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Family").field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("PartitionParent").field("label", &self.label).finish_non_exhaustive()
     }
 }
 
-/// What a compartment knows of itself as a partition. The key is not part of it.
+/// What makes a compartment a partition of a bulkhead. It does not contain the key.
 #[derive(Debug)]
 pub(crate) struct PartitionLink {
     pub(crate) parent: Arc<PartitionParent>,
     pub(crate) instance: u64,
-    /// Where its entry is in its shard.
+    /// The index of its entry in its shard.
     pub(super) at: u32,
-    /// Which shard, and where in its table.
+    /// The hash of its key, which determines the shard and the position in the shard's index.
     pub(super) hash: u32,
 }
 
 impl PartitionLink {
-    /// Gives up a pin.
+    /// Releases a pin.
     #[inline]
     pub(crate) fn unpin(&self) {
         self.parent.pin_counter.unpin(self);

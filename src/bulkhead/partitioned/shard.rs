@@ -1,15 +1,15 @@
-//! A shard: some of the partitions, found by key, and the order in which the idle ones became so.
+//! `Shard`: some of the partitions, found by key, and the order in which the idle ones became idle.
 //!
-//! It owns its entries and their order under one small lock, held for constant-time bookkeeping only. It
-//! creates and evicts nothing by itself: the shelf does.
+//! It owns its entries and their order under one lock, held for constant-time bookkeeping only. It does not
+//! decide which partitions are created or evicted: the map does.
 //!
 //! Invariants, whenever the lock is free:
 //!
-//! 1. The index holds exactly the places of the entries.
-//! 2. The entries in line are exactly those that nobody has pinned, by rising stamps.
-//! 3. `oldest` is the stamp at the head of the line.
-//! 4. The totals of a removed entry are in `past`; or in `late`, if a status under way has counted them
-//!    already, until that status ends.
+//! 1. The index holds exactly the indices of the entries.
+//! 2. The entries in the idle order are exactly those without a pin, by ascending stamps.
+//! 3. `oldest` is the stamp at the head of the idle order.
+//! 4. The totals of a removed entry are in `removed_totals`. If a status in progress has already counted the
+//!    entry, they are in `removed_after_counting` until that status ends.
 
 use std::{mem, ops::Range};
 
@@ -24,14 +24,14 @@ use crate::{
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
 
-/// Entries in a chunk of storage, and in a block that is looked at under one lock.
+/// Entries in a chunk of storage, and in a block that is read under one lock.
 const BLOCK: usize = 64;
 
-/// The stamp of no entry.
+/// A stamp that no entry has.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// Shards are apart in memory, by the two lines that processors fetch at once: threads in different
-/// shards do not disturb one another.
+/// Some of the partitions. Shards are aligned to the two cache lines that processors fetch together, so that
+/// threads in different shards do not contend for a line.
 #[repr(align(128))]
 pub(super) struct Shard<K> {
     state: Mutex<ShardState<K>>,
@@ -43,9 +43,9 @@ pub(super) struct ShardState<K> {
     index: Index,
     entries: Arena<Entry<K>, BLOCK>,
     order: IdleOrder,
-    past: Totals,
-    late: Totals,
-    /// How many entries the status under way has counted: all places below.
+    removed_totals: Totals,
+    removed_after_counting: Totals,
+    /// The status in progress has counted all entries with an index below this.
     counted: u32,
 }
 
@@ -53,20 +53,20 @@ pub(super) struct ShardState<K> {
 pub(super) struct Entry<K> {
     key: K,
     compartment: Arc<Compartment>,
-    /// While idle: when it became so.
+    /// When it became idle. Valid only while it is idle.
     idle: Idle,
 }
 
 /// When an entry became idle.
 #[derive(Clone, Copy)]
 pub(super) struct Idle {
-    /// As a number that orders all idle entries of all shards.
+    /// A number that orders the idle entries of all shards.
     pub(super) stamp: u64,
-    /// In nanoseconds since the shelf was made. 0 where idle entries are kept forever.
+    /// In nanoseconds since the map was created. 0 if idle entries are retained indefinitely.
     pub(super) since: u64,
 }
 
-/// What some entries hold, each at one instant.
+/// A sum over some entries, each read at one instant.
 #[derive(Default)]
 pub(super) struct Sum {
     pub(super) totals: Totals,
@@ -89,12 +89,13 @@ impl<K> Shard<K> {
         Self { state: Mutex::new(ShardState::new()), oldest: AtomicU64::new(NEVER) }
     }
 
-    /// The stamp of the entry that has been idle longest. A hint: it may be pinned by now.
+    /// Returns the stamp of the entry that has been idle longest. A hint only: the entry may be pinned by now.
     pub(super) fn oldest(&self) -> u64 {
         self.oldest.load(Ordering::Acquire)
     }
 
-    /// Inserts a partition that is pinned once, made by `make` for its place. One at a time.
+    /// Inserts a partition that is pinned once, created by `make` for the index of its entry. Insertions must
+    /// not run concurrently.
     pub(super) fn insert(
         &self,
         hash: u32,
@@ -118,14 +119,14 @@ impl<K> Shard<K> {
         order.insert(at);
         drop(state);
         drop(memory);
-        OwnedHandle::from_pinned(made.expect("the entry was made"))
+        OwnedHandle::from_pinned(made.expect("the entry was created"))
     }
 
-    /// Gives up a pin. With the last one the partition is idle, as of what `now` says.
+    /// Releases a pin. After the last one the partition is idle, as of the time that `now` returns.
     #[inline]
     pub(super) fn unpin(&self, link: &PartitionLink, now: impl FnOnce() -> Idle) {
         let mut state = self.state.lock();
-        // Once the shelf is gone its shards are empty.
+        // The shards are empty once the map has been dropped.
         if state.entries.find(link.at).is_none() {
             return;
         }
@@ -136,8 +137,8 @@ impl<K> Shard<K> {
         }
     }
 
-    /// Removes the entry that has been idle longest, if it still is the one with this stamp and is
-    /// idle since `until` at the latest.
+    /// Removes the entry that has been idle longest, if it is still the one with this stamp and has been idle
+    /// since `until` or earlier.
     pub(super) fn remove_oldest(&self, stamp: u64, until: u64) -> Option<Entry<K>> {
         let mut state = self.state.lock();
         let at = state.order.head()?;
@@ -148,13 +149,14 @@ impl<K> Shard<K> {
         Some(self.remove(&mut state, at))
     }
 
-    /// Sums up all entries, past and present, some at a time. Nobody else may do so meanwhile.
+    /// Passes sums over all entries, present and removed, to `add`, a block at a time. Sums must not run
+    /// concurrently.
     pub(super) fn sum(&self, mut add: impl FnMut(Sum)) {
         loop {
             let mut state = self.state.lock();
             let first = state.counted;
             if first >= state.entries.end() {
-                add(state.sum_past());
+                add(state.finish_sum());
                 return;
             }
             let end = first + BLOCK as u32;
@@ -163,7 +165,7 @@ impl<K> Shard<K> {
         }
     }
 
-    /// The partitions of a block, or `None` past the last one.
+    /// Returns the partitions in a block, or `None` past the last block.
     pub(super) fn block(&self, block: usize) -> Option<Vec<Arc<Compartment>>> {
         let state = self.state.lock();
         let first = (block * BLOCK) as u32;
@@ -173,12 +175,12 @@ impl<K> Shard<K> {
         })
     }
 
-    /// Locks this shard against every pin and unpin.
+    /// Locks this shard, which blocks every pin and unpin.
     pub(super) fn freeze(&self) -> Frozen<'_, K> {
         Frozen { state: self.state.lock() }
     }
 
-    /// Takes everything out, to be dropped by the caller.
+    /// Takes all state out, to be dropped by the caller.
     pub(super) fn take(&self) -> ShardState<K> {
         mem::replace(&mut *self.state.lock(), ShardState::new())
     }
@@ -189,12 +191,16 @@ impl<K> Shard<K> {
         self.mark_oldest(state, head);
         let entry = state.entries.remove(at);
         state.index.remove(link(&entry).hash, at);
-        let gone = if at < state.counted { &mut state.late } else { &mut state.past };
-        *gone = gone.plus(&entry.compartment.snapshot().totals);
+        let totals = if at < state.counted {
+            &mut state.removed_after_counting
+        } else {
+            &mut state.removed_totals
+        };
+        *totals = totals.plus(&entry.compartment.snapshot().totals);
         entry
     }
 
-    /// Shows the stamp at the head, where that is not what it was.
+    /// Publishes the stamp at the head of the idle order, unless the head is still `former`.
     #[inline]
     fn mark_oldest(&self, state: &ShardState<K>, former: Option<u32>) {
         let head = state.order.head();
@@ -218,7 +224,7 @@ impl<K: Eq> Shard<K> {
         Some(OwnedHandle::from_pinned(compartment))
     }
 
-    /// The partition of this key, unpinned: to look at and nothing else.
+    /// Returns the partition of this key unpinned, for reading only.
     pub(super) fn peek(&self, hash: u32, key: &K) -> Option<Arc<Compartment>> {
         let state = self.state.lock();
         let at = state.find(hash, key)?;
@@ -239,15 +245,15 @@ impl<K> ShardState<K> {
             index: Index::new(),
             entries: Arena::new(),
             order: IdleOrder::new(),
-            past: Totals::default(),
-            late: Totals::default(),
+            removed_totals: Totals::default(),
+            removed_after_counting: Totals::default(),
             counted: 0,
         }
     }
 
-    fn sum(&self, places: Range<u32>) -> Sum {
+    fn sum(&self, indices: Range<u32>) -> Sum {
         let mut sum = Sum::default();
-        for at in places {
+        for at in indices {
             let Some(entry) = self.entries.find(at) else { continue };
             let snapshot = entry.compartment.snapshot();
             sum.totals = sum.totals.plus(&snapshot.totals);
@@ -258,10 +264,12 @@ impl<K> ShardState<K> {
         sum
     }
 
-    /// The entries that went before the status under way could count them. Ends that status.
-    fn sum_past(&mut self) -> Sum {
-        let sum = Sum { totals: self.past, ..Sum::default() };
-        self.past = self.past.plus(&mem::take(&mut self.late));
+    /// Returns the sum over the entries that were removed before the status in progress counted them. Ends that
+    /// status.
+    fn finish_sum(&mut self) -> Sum {
+        let sum = Sum { totals: self.removed_totals, ..Sum::default() };
+        self.removed_totals =
+            self.removed_totals.plus(&mem::take(&mut self.removed_after_counting));
         self.counted = 0;
         sum
     }
@@ -274,7 +282,7 @@ impl<K: Eq> ShardState<K> {
     }
 }
 
-/// A shard of which nothing changes for as long as this lives.
+/// A locked shard: nothing in it changes while this guard lives.
 pub(super) struct Frozen<'a, K> {
     state: MutexGuard<'a, ShardState<K>>,
 }
@@ -287,21 +295,21 @@ impl<K> Frozen<'_, K> {
 
 #[cfg(all(test, bulklink_loom))]
 impl<K> Shard<K> {
-    /// The invariants that a holder of the lock can see.
+    /// Verifies the invariants that can be checked under the lock.
     pub(super) fn assert_settled(&self) {
         let state = self.state.lock();
-        let line = state.order.verified();
-        let stamps: Vec<_> = line.iter().map(|&at| state.entries.at(at).idle.stamp).collect();
-        assert!(stamps.is_sorted_by(|one, next| one < next), "{stamps:?} do not rise");
+        let order = state.order.verified();
+        let stamps: Vec<_> = order.iter().map(|&at| state.entries.at(at).idle.stamp).collect();
+        assert!(stamps.is_sorted_by(|one, next| one < next), "{stamps:?} do not ascend");
         assert_eq!(self.oldest(), stamps.first().copied().unwrap_or(NEVER));
-        let places = (0..state.entries.end()).filter(|&at| state.entries.find(at).is_some());
-        let (pinned, idle): (Vec<_>, Vec<_>) = places.partition(|&at| state.order.is_pinned(at));
-        assert_eq!(idle.len(), line.len(), "in line exactly if nobody has pinned it");
+        let taken = (0..state.entries.end()).filter(|&at| state.entries.find(at).is_some());
+        let (pinned, idle): (Vec<_>, Vec<_>) = taken.partition(|&at| state.order.is_pinned(at));
+        assert_eq!(idle.len(), order.len(), "in the idle order exactly if not pinned");
         assert_eq!(state.index.len(), pinned.len() + idle.len());
         assert!(state.index.iter().all(|at| state.entries.find(at).is_some()));
     }
 }
 
 fn link<K>(entry: &Entry<K>) -> &PartitionLink {
-    entry.compartment.link().expect("a shelf holds partitions")
+    entry.compartment.link().expect("entries are partitions")
 }

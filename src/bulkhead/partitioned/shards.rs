@@ -1,7 +1,7 @@
-//! All shards of a shelf: where a key belongs, and which partition has been idle longest of all.
+//! `Shards`: all shards of a map, to which of them a key belongs, and which partition has been idle longest.
 //!
-//! It owns the order between shards, and knows no limit of how many partitions there may be. Whoever
-//! removes the oldest holds the shelf's creation lock, so that no two do at once.
+//! It owns the order between shards. It does not know how many partitions may be retained. The caller holds the
+//! map's creation lock while it removes partitions, so that removals do not run concurrently.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use super::{
 };
 use crate::sync::{AtomicU64, Ordering};
 
-/// The most shards there are.
+/// The maximum number of shards.
 const MAX_SHARDS: usize = 64;
 
 pub(super) struct Shards<K> {
     all: Box<[Shard<K>]>,
-    /// For how long a partition is kept idle, in nanoseconds, and since when they are counted. `None`
-    /// is forever, and takes no look at the clock.
+    /// How long an idle partition is retained, in nanoseconds, and the instant from which `Idle::since` counts.
+    /// `None` if partitions are retained indefinitely, in which case the clock is not read.
     timeout: Option<(u64, Instant)>,
     stamps: Stamps,
 }
 
-/// Numbers that order idle partitions by when they became so, across all shards. The clock does not: it
-/// gives one reading twice where it is coarse, or stands still.
+/// Numbers that order idle partitions by when they became idle, across all shards. The clock cannot: a coarse
+/// or paused clock returns the same reading more than once.
 ///
-/// The one thing that all threads write, so it is apart from what they read.
+/// The only field that all threads write, so it is kept on cache lines apart from those they read.
 #[repr(align(128))]
 struct Stamps(AtomicU64);
 
@@ -39,7 +39,7 @@ impl Stamps {
 }
 
 impl<K> Shards<K> {
-    /// Enough shards for this machine, if not for more partitions than there may be.
+    /// Creates shards according to the parallelism of the machine, but not more than partitions may need.
     pub(super) fn new(max_partitions: usize, idle_timeout: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let most = max_partitions.next_power_of_two();
@@ -50,7 +50,7 @@ impl<K> Shards<K> {
         Self { all, timeout, stamps: Stamps(AtomicU64::new(0)) }
     }
 
-    /// The shard of the keys with this hash.
+    /// Returns the shard of the keys with this hash.
     #[inline]
     pub(super) fn of(&self, hash: u32) -> &Shard<K> {
         &self.all[hash as usize & (self.all.len() - 1)]
@@ -70,8 +70,8 @@ impl<K> Shards<K> {
                 }
                 continue;
             }
-            // None was idle where this looked, when it looked there. To say so of all, none may be idle
-            // at one instant.
+            // No shard had an idle partition when it was read, but the shards were read at different times.
+            // Lock them all to find out whether none is idle at one instant.
             let frozen: Vec<_> = self.all.iter().map(Shard::freeze).collect();
             if !frozen.iter().any(|shard| shard.has_idle()) {
                 return None;
@@ -79,7 +79,7 @@ impl<K> Shards<K> {
         }
     }
 
-    /// Removes the partition that has been idle longest, if that is for the idle timeout at least.
+    /// Removes the partition that has been idle longest, if it has been idle for at least the idle timeout.
     pub(super) fn remove_overdue(&self) -> Option<Entry<K>> {
         let (timeout, epoch) = self.timeout?;
         let until = nanoseconds(epoch.elapsed()).checked_sub(timeout)?;
@@ -87,27 +87,28 @@ impl<K> Shards<K> {
         if stamp == NEVER { None } else { shard.remove_oldest(stamp, until) }
     }
 
-    /// Takes everything out of all shards, to be dropped by the caller.
+    /// Takes the state out of all shards, to be dropped by the caller.
     pub(super) fn take_all(&self) -> Vec<ShardState<K>> {
         self.all.iter().map(Shard::take).collect()
     }
 
-    /// The shard whose oldest idle partition is the oldest of all, and its stamp.
+    /// Returns the lowest stamp of an idle partition, and the shard that holds it.
     ///
-    /// Of two looks that agree, the second saw every shard after that stamp was given, and whatever
-    /// becomes idle after a look has a later stamp. So nothing older is idle.
+    /// Scans until two scans agree. The second then read every shard after that stamp was issued, and a
+    /// partition that becomes idle after its shard was read gets a higher stamp. So no partition has been idle
+    /// for longer.
     fn oldest(&self) -> (u64, &Shard<K>) {
-        let look = || {
+        let scan = || {
             let stamps = self.all.iter().map(Shard::oldest).enumerate();
-            stamps.min_by_key(|&(_, stamp)| stamp).expect("a shelf has a shard")
+            stamps.min_by_key(|&(_, stamp)| stamp).expect("there is at least one shard")
         };
-        let mut seen = look();
+        let mut previous = scan();
         loop {
-            let again = look();
-            if again == seen {
-                return (seen.1, &self.all[seen.0]);
+            let current = scan();
+            if current == previous {
+                return (previous.1, &self.all[previous.0]);
             }
-            seen = again;
+            previous = current;
         }
     }
 }
@@ -123,7 +124,7 @@ impl<K: Send + Sync> PinCounter for Shards<K> {
     }
 }
 
-/// They fit for five centuries.
+/// Returns `time` in nanoseconds. A `u64` holds those of five centuries.
 #[inline]
 fn nanoseconds(time: Duration) -> u64 {
     time.as_secs() * 1_000_000_000 + u64::from(time.subsec_nanos())

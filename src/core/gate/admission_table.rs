@@ -1,6 +1,17 @@
-//! The table of admission: what becomes of an operation that arrives at a gate.
+//! The admission table: the outcome of an operation's arrival at a gate.
 //!
-//! It owns the order of the reasons: which of them a rejection gives where more than one applies.
+//! | row | the first that applies | outcome |
+//! |---|---|---|
+//! | 1 | the gate is closed | rejected: closed |
+//! | 2 | the cost is 0 | rejected: invalid cost |
+//! | 3 | the cost exceeds the capacity | rejected: cost exceeds capacity |
+//! | 4 | the wait limit or deadline has passed | rejected: expired |
+//! | 5 | the line is empty and the cost fits | admitted |
+//! | 6 | the operation may wait and the waiting room is not full | queued |
+//! | 7 | otherwise | rejected: saturated |
+//!
+//! It owns the order of the rows, and so the reason that a rejection gives if more than one applies. It does
+//! not own the fast path, which is in `word`.
 
 use std::time::Duration;
 
@@ -21,23 +32,23 @@ use crate::{
 };
 
 impl Gate {
-    /// An operation arrives: the rows of the table of admission, in their order, in one step. `rejections`
-    /// writes its rejection, where the gate does not.
-    // Always, here and in what calls it and joins the line: what comes of an arrival would else be copied
-    // from one to the next, and read back before it has reached the cache.
+    /// Decides on an arrival: applies the rows of the admission table, in their order, as one step.
+    /// `rejections` makes a rejection if the gate has no cache of its own.
+    // Inlined always, as are its callers and `Line::join`: otherwise the outcome would be copied from one to
+    // the next, and read back before its stores have reached the cache.
     #[inline(always)]
     pub(crate) fn arrive(
         &self,
         mut arrival: Arrival,
         rejections: Option<&Mutex<RejectionCache>>,
     ) -> ArrivalOutcome {
-        let prepared = matches!(arrival.when_full, WhenFull::Join(..));
-        let now = if prepared { self.time_ahead() } else { None };
+        let has_waker = matches!(arrival.when_full, WhenFull::Join(..));
+        let now = if has_waker { self.time_if_busy() } else { None };
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.set_now(now);
         let mut to_arm = None;
-        let arrived = match obstacle(&section, &arrival) {
+        let outcome = match obstacle(&section, &arrival) {
             None => self.admit_or_join(&mut section, &mut arrival, &mut to_arm, rejections),
             Some(obstacle) => {
                 let reason = refuse(&mut section, arrival.cost, obstacle);
@@ -53,11 +64,11 @@ impl Gate {
             self.arm_alarm(to_arm, &mut effects);
         }
         effects.carry_out();
-        arrived
+        outcome
     }
 
-    /// Rows 5 to 7, for a cost between 1 and the capacity. Leaves in `to_arm` the alarm that is to be
-    /// set.
+    /// Rows 5 to 7, for a cost between 1 and the capacity: admit, join the line, or reject as saturated.
+    /// Leaves the alarm in `to_arm` if it must be armed.
     fn admit_or_join(
         &self,
         section: &mut Section<'_>,
@@ -67,8 +78,8 @@ impl Gate {
     ) -> ArrivalOutcome {
         let cost = arrival.cost as u32;
         let has_room = section.state.waiting() < self.room;
-        // One reading of the word that does not fit is enough to refuse, or to ask for a waker. To
-        // admit or to join, the word must stand still.
+        // A single read of the word, if the cost does not fit, is enough to reject or to ask for a waker. To
+        // admit or to join, the word must be frozen.
         let joins = has_room && matches!(arrival.when_full, WhenFull::Join(..));
         if section.fits(cost) || (joins && !section.is_frozen()) {
             section.freeze();
@@ -104,14 +115,14 @@ impl Gate {
     }
 }
 
-/// What no free unit would help against.
+/// A reason to reject that does not depend on free units.
 enum Obstacle {
     Closed,
     Cost,
     Expired(Expiry),
 }
 
-/// Rows 1 to 4. Apart from what is done about it, which is seldom.
+/// Rows 1 to 4. Separate from the handling in `refuse`, which is rarely needed.
 #[inline]
 fn obstacle(section: &Section<'_>, arrival: &Arrival) -> Option<Obstacle> {
     let GateState { is_closed, capacity, .. } = *section.state;

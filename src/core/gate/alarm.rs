@@ -1,6 +1,6 @@
-//! The gate's side of its line's alarm: what happens to it under the lock, and arming it without.
+//! The gate's side of its line's alarm: changes under the lock, and arming without it.
 //!
-//! It owns the locking around [`AlarmState`], which decides.
+//! It owns the locking around [`AlarmState`]. It does not own the decisions, which [`AlarmState`] makes.
 
 use tokio::runtime::Id;
 
@@ -15,8 +15,8 @@ use crate::core::{
 };
 
 impl Section<'_> {
-    /// Decides who enforces the bulkhead's own limit for a waiter of this runtime. Leaves the alarm in `to_arm` if
-    /// it must be armed.
+    /// Decides who enforces the bulkhead's own limit for a waiter of this runtime. Leaves the alarm in
+    /// `to_arm` if it must be armed.
     pub(super) fn assign_enforcer(
         &mut self,
         ticket: Ticket,
@@ -35,8 +35,8 @@ impl Section<'_> {
         }
     }
 
-    /// Who enforces the limit of a waiter that is polled in this runtime. An alarm of another runtime may not be
-    /// driven, so the waiter takes over its limit.
+    /// Returns who enforces the limit of a waiter that is polled in this runtime. An alarm of another runtime
+    /// may no longer be driven, so the waiter takes over its own limit.
     pub(super) fn enforcer(&mut self, ticket: Ticket, runtime: Option<Id>) -> LimitEnforcer {
         let LazyState { line, alarm, .. } = self.lazy();
         if !line.is_on_alarm(ticket) {
@@ -51,7 +51,8 @@ impl Section<'_> {
         LimitEnforcer::Waiter
     }
 
-    /// Wakes the waiters whose limit has passed. Returns the alarm if it must be armed for the next.
+    /// Handles the firing of the alarm: wakes the waiters whose limit has passed. Returns the alarm if it
+    /// must be armed for the next.
     fn alarm_fired(&mut self) -> Option<ToArm> {
         let now = self.now();
         let LazyState { line, alarm, .. } = &mut **self.state.lazy.as_mut()?;
@@ -61,7 +62,7 @@ impl Section<'_> {
     /// Puts an alarm back after an attempt to arm it. Returns it if it must be armed again.
     fn put_back(&mut self, alarm: Box<Alarm>, arming: Arming) -> Option<ToArm> {
         let state = self.lazy().alarm.as_mut();
-        let state = state.expect("an alarm that is being armed keeps its state");
+        let state = state.expect("the state of an alarm outlives its arming");
         if state.put_back(alarm, arming) { self.alarm_fired() } else { None }
     }
 
@@ -77,13 +78,13 @@ impl Section<'_> {
 }
 
 impl Gate {
-    /// Takes over an alarm for the limit of this waiter and of those after it, unless there is one that
-    /// is set, which may do as well. Says who keeps the limit.
+    /// Takes over an alarm for the limits of this waiter and later ones, unless an alarm is armed already.
+    /// Returns who enforces the limit of this waiter.
     pub(crate) fn adopt(&self, ticket: Ticket, alarm: Box<Alarm>) -> LimitEnforcer {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
-        if section.called(ticket).is_some() {
-            // It was woken, and finds out when it is polled.
+        if section.outcome_of(ticket).is_some() {
+            // It has been woken, and learns its outcome when it is polled.
             return LimitEnforcer::Alarm;
         }
         let (runtime, mut to_arm) = (alarm.runtime, None);
@@ -100,7 +101,7 @@ impl Gate {
         enforcer
     }
 
-    /// Rings the bell of the alarm.
+    /// Handles the firing of the alarm. Called by its waker.
     pub(crate) fn fire_alarm(&self) {
         let mut effects = Effects::default();
         let next = Section::enter(self, &mut effects).alarm_fired();
@@ -108,13 +109,13 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// Sets an alarm that was taken out for it.
+    /// Arms an alarm that was taken out to be armed, again and again for as long as that is needed.
     #[cold]
     pub(super) fn arm_alarm(&self, mut to_arm: Option<ToArm>, effects: &mut Effects) {
         while let Some((mut alarm, at)) = to_arm.take() {
             let arming = alarm.arm(at);
             let mut section = Section::enter(self, effects);
-            let dead = if let Arming::RuntimeGone = arming {
+            let discarded = if let Arming::RuntimeGone = arming {
                 section.discard_alarm();
                 Some(alarm)
             } else {
@@ -122,7 +123,7 @@ impl Gate {
                 None
             };
             drop(section);
-            drop(dead);
+            drop(discarded);
         }
     }
 }
@@ -143,27 +144,27 @@ mod tests {
         limits::current_runtime,
     };
 
-    /// Joins a gate that is full, in this runtime.
+    /// Joins the line of a full gate, in this runtime.
     fn join(gate: &Gate, waker: &Waker) -> (Ticket, LimitEnforcer) {
         let when_full = WhenFull::Join(Some(waker.clone()), current_runtime());
         match gate.arrive(Arrival { cost: 1, expired: None, when_full }, None) {
             ArrivalOutcome::Queued { ticket, enforcer, .. } => (ticket, enforcer),
-            other => panic!("a full gate with room made of an arrival: {other:?}"),
+            other => panic!("a full gate with a waiting room returned {other:?}"),
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_alarm_that_rings_while_it_is_being_set_is_heard_when_it_is_put_back() {
+    async fn an_alarm_that_fires_while_it_is_being_armed_takes_effect_when_it_is_put_back() {
         let gate = Gate::new(1, 2, GateKind::Plain, None);
         gate.arrive(Arrival { cost: 1, expired: None, when_full: WhenFull::Reject }, None);
         let limit = Duration::from_millis(10);
         let mut waiter =
             task::spawn(std::future::poll_fn(|cx| std::task::Poll::Ready(join(&gate, cx.waker()))));
         let std::task::Poll::Ready((ticket, LimitEnforcer::NewAlarm)) = waiter.poll() else {
-            panic!("the first of all brings the alarm");
+            panic!("the first waiter creates the alarm");
         };
 
-        // Adopted, and taken out to be set.
+        // Adopted, and taken out to be armed.
         let mut effects = Effects::default();
         let mut section = Section::enter(&gate, &mut effects);
         let alarm = Alarm::new(limit, Waker::noop().clone());
@@ -171,19 +172,22 @@ mod tests {
         section.lazy().alarm = Some(alarm.into());
         assert_eq!(section.assign_enforcer(ticket, runtime, &mut to_arm), LimitEnforcer::Alarm);
         drop(section);
-        let (alarm, at) = to_arm.expect("it was not set");
+        let (alarm, at) = to_arm.expect("it was not armed");
         assert_eq!(at, Instant::now() + limit);
 
         tokio::time::advance(limit).await;
         gate.fire_alarm();
-        assert!(!waiter.is_woken(), "whoever sets the alarm does the rest");
+        assert!(!waiter.is_woken(), "the caller that arms the alarm does the rest");
         let mut section = Section::enter(&gate, &mut effects);
-        assert!(section.put_back(alarm, Arming::Armed).is_none(), "nobody is left to set it for");
+        assert!(
+            section.put_back(alarm, Arming::Armed).is_none(),
+            "no waiter is left to arm it for"
+        );
         drop(section);
         effects.carry_out();
         assert!(waiter.is_woken());
 
-        // The next finds it not set.
+        // The next waiter finds it not armed.
         let (_, enforcer) = join(&gate, Waker::noop());
         assert_eq!(enforcer, LimitEnforcer::Alarm);
     }

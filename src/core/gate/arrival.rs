@@ -1,4 +1,6 @@
-//! What is said between an operation and its gate.
+//! The types that an operation and its gate exchange: arrivals, outcomes and states.
+//!
+//! It owns no behaviour.
 
 use std::task::Waker;
 
@@ -14,23 +16,24 @@ use crate::core::{
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) cost: usize,
-    /// Which limit had passed already.
+    /// The limit that has passed already, if any.
     pub(crate) expired: Option<Expiry>,
     pub(crate) when_full: WhenFull,
 }
 
-/// Whether an operation waits if it must.
+/// What to do with an operation that cannot be admitted at once.
 #[derive(Debug)]
 pub(crate) enum WhenFull {
-    /// It does not.
+    /// Reject it.
     Reject,
-    /// It does, and would rather not clone its waker in vain: ask again if there is need.
+    /// Ask for its waker if there is room to wait: it has not been cloned yet.
     AskForWaker,
-    /// It does, with this waker, and in this runtime if its limit is the gate's own.
+    /// Queue it with this waker if there is room to wait. The runtime is given if its limit is the bulkhead's
+    /// own.
     Join(Option<Waker>, Option<Id>),
 }
 
-/// What became of an arrival.
+/// The outcome of an arrival.
 #[derive(Debug)]
 pub(crate) enum ArrivalOutcome {
     Admitted,
@@ -39,23 +42,24 @@ pub(crate) enum ArrivalOutcome {
         since: Instant,
         enforcer: LimitEnforcer,
     },
-    /// Nothing happened: it must wait, and was unprepared.
+    /// Nothing has changed: the operation must wait, and arrive again with a waker.
     NeedsWaker,
     Rejected(Rejection),
 }
 
-/// What a waiter finds.
+/// The state of a waiter.
 #[derive(Debug)]
 pub(crate) enum WaiterState<T> {
-    /// It is out of the line.
+    /// It has left the line, with this outcome.
     Settled(T),
+    /// It is in the line, and its limit is enforced like this.
     Waiting(LimitEnforcer),
 }
 
-/// Why a capacity cannot be set.
+/// Why a capacity was not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResizeRefusal {
     Closed,
-    /// The line holds an operation of this cost, which could never be admitted.
+    /// A waiter has this cost and could never be admitted.
     BelowQueuedCost(u32),
 }

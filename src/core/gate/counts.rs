@@ -1,62 +1,63 @@
-//! What the engine counts: the public `Totals`, `Peaks` and the snapshot they come in, and the
-//! compact form in which a gate keeps them.
+//! The counters of the engine: the public `Totals` and `Peaks`, and the compact form in which a gate stores
+//! them.
 //!
-//! It owns the numbers and the identities between them. What they mean to a reader (rates, averages,
-//! differences) is for `observe`.
+//! It owns the counters and the identities between them. Rates, averages and intervals are derived in
+//! `observe`.
 
 use std::time::Duration;
 
-/// Counters since a bulkhead was created. They only ever rise and are never reset.
+/// Counters since a bulkhead was created. They only rise and are never reset.
 ///
-/// In every snapshot `admitted = in_flight + finished + abandoned`, the same holds in units with
-/// `used`, and `queued = waiting + admitted_from_queue + expired + cancelled + closed_while_waiting`.
+/// In every snapshot `admitted = in_flight + finished + abandoned`, and the same holds in units with `used`
+/// instead of `in_flight`. Also `queued = waiting + admitted_from_queue + expired + cancelled +
+/// closed_while_waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
     /// Operations admitted, at once or after waiting.
     pub admitted: u64,
-    /// Units of the operations admitted.
+    /// Units of these operations.
     pub admitted_units: u64,
-    /// Operations admitted after waiting.
+    /// Operations admitted from the waiting line.
     pub admitted_from_queue: u64,
-    /// Units of the operations admitted after waiting.
+    /// Units of the operations that were admitted after waiting.
     pub admitted_from_queue_units: u64,
-    /// Admissions whose work never started: a waiter dropped after its admission, a ready handle
-    /// dropped or refused by its request's deadline.
+    /// Admitted operations that never started: a waiter was dropped after its admission, or a service that
+    /// was ready was dropped or was called with a request whose deadline had passed.
     pub abandoned: u64,
-    /// Units of the abandoned admissions.
+    /// Units of the operations that never started.
     pub abandoned_units: u64,
-    /// Operations that joined the line.
+    /// Operations that joined the waiting line.
     pub queued: u64,
-    /// Units of the operations that joined the line.
+    /// Units of the operations that joined the waiting line.
     pub queued_units: u64,
-    /// Operations rejected because there was neither a free slot nor a place to wait.
+    /// Operations rejected because they could neither be admitted at once nor wait.
     pub saturated: u64,
-    /// Waiters whose wait limit or deadline passed.
+    /// Waiters rejected because their wait limit or deadline passed.
     pub expired: u64,
-    /// Operations whose wait limit or deadline had passed before they arrived.
+    /// Operations rejected because their wait limit or deadline had passed before they arrived.
     pub expired_before_queue: u64,
-    /// Waiters that were dropped before their admission.
+    /// Waiters dropped before they were admitted.
     pub cancelled: u64,
-    /// Operations that arrived after `close`.
+    /// Operations rejected because they arrived after `close`.
     pub closed_before_queue: u64,
     /// Waiters rejected by `close`.
     pub closed_while_waiting: u64,
-    /// Operations with a cost of 0, or above the capacity.
+    /// Operations rejected because of a cost of 0 or above the capacity.
     pub oversized: u64,
-    /// Requests let through uncounted by a layer's bypass.
+    /// Requests that bypassed the bulkhead. No other counter includes them.
     pub bypassed: u64,
     /// Operations that ran and ended.
     pub finished: u64,
     /// Units of the operations that ran and ended.
     pub finished_units: u64,
-    /// Panics of event handlers, each caught.
+    /// Panics of event handlers. All of them were caught.
     pub handler_panics: u64,
-    /// Time spent in line by the waiters that were admitted.
+    /// Total time that admitted operations spent in the waiting line.
     pub wait_time: Duration,
 }
 
-/// A function of all counters of two totals.
+/// Combines two totals counter by counter.
 macro_rules! each_total {
     ($one:expr, $other:expr, $op:expr, $op_time:expr; $($counter:ident)*) => {
         Totals {
@@ -75,35 +76,35 @@ macro_rules! each_total {
 }
 
 impl Totals {
-    /// These totals and those of other operations.
+    /// Returns the sum of these totals and those of other operations.
     pub(crate) fn plus(&self, other: &Self) -> Self {
         each_total!(self, other, u64::wrapping_add, Duration::saturating_add)
     }
 
-    /// These totals less earlier ones of the same counters.
+    /// Returns the difference between these totals and earlier ones of the same counters.
     pub(crate) fn minus(&self, earlier: &Self) -> Self {
         each_total!(self, earlier, u64::wrapping_sub, Duration::saturating_sub)
     }
 }
 
-/// The highest values ever seen by a bulkhead.
+/// The highest values that a bulkhead has reached since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peaks {
     /// Most units in use at once.
     pub used: usize,
-    /// Most operations running at once.
+    /// Most operations in flight at once.
     pub in_flight: usize,
-    /// Longest line, in operations.
+    /// Longest waiting line, in operations.
     pub waiting: usize,
-    /// Longest line, in units.
+    /// Longest waiting line, in units.
     pub waiting_units: usize,
-    /// Longest wait of a waiter that was admitted.
+    /// Longest wait of an admitted operation.
     pub wait: Duration,
 }
 
-/// What a gate keeps of its totals: only what cannot be derived, small enough for a gate per key.
-/// In this order: see `GateState`.
+/// The counters that a gate stores: only those that cannot be derived, small enough for a gate per key. For
+/// the order of the fields see `GateState`.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(in crate::core) struct Counts {
@@ -128,20 +129,20 @@ impl Counts {
     }
 }
 
-/// What a weighted gate counts besides. In a plain gate each of these equals its count in operations.
+/// Counters that only a weighted gate stores. In a plain gate each of them equals its count in operations.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::core) struct UnitCounts {
     pub(in crate::core) admitted: u64,
     pub(in crate::core) admitted_from_queue: u64,
     pub(in crate::core) abandoned: u64,
     pub(in crate::core) queued: u64,
-    /// Operations in flight and those that the word may admit, together.
+    /// The sum of the operations in flight and the operations that the word may still admit.
     pub(in crate::core) ceiling: u32,
     pub(in crate::core) peak_in_flight: u32,
     pub(in crate::core) peak_waiting: u64,
 }
 
-/// What most gates never count.
+/// Counters that stay zero in most gates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::core) struct LazyCounts {
     pub(in crate::core) closed_before_queue: u64,

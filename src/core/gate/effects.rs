@@ -1,7 +1,8 @@
-//! What is left to do once the lock is released: wake tasks, tell handlers, free memory.
+//! The effects of a locked section, carried out after unlocking: wake tasks, deliver events, free memory.
 //!
-//! A locked section never runs code of others. It collects wakers and changes here, and whoever
-//! called the gate carries them out after unlocking.
+//! It owns the collected wakers, changes and memory, and the order in which they are dealt with. A locked
+//! section never runs user code: it collects here, and the method that took the lock carries the effects out
+//! after unlocking. It does not own the subscribers, which are behind [`EventSink`].
 
 use std::{
     task::Waker,
@@ -17,19 +18,19 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// An operation was admitted, at once or from the line.
+    /// An operation was admitted, at once or after waiting.
     Admitted,
-    /// An operation joined the line.
+    /// An operation joined the waiting line.
     Queued,
-    /// An operation was rejected: no free slot and no place to wait.
+    /// An operation was rejected because it could neither be admitted at once nor wait.
     Saturated,
-    /// A wait limit or deadline passed, in the line or before it.
+    /// An operation's wait limit or deadline passed, while it waited or before it arrived.
     Expired,
-    /// A waiter was dropped before its admission.
+    /// A waiter was dropped before it was admitted.
     Cancelled,
-    /// An admitted operation gave its units back without having started.
+    /// An admitted operation returned its units without having started.
     Abandoned,
-    /// An operation ended and gave its units back.
+    /// An operation ended and returned its units.
     Released,
     /// The capacity was changed.
     Resized,
@@ -41,7 +42,7 @@ pub enum EventKind {
     Drained,
 }
 
-/// One change of a gate, with the state it left behind.
+/// A change of a gate, with the state right after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) kind: EventKind,
@@ -59,41 +60,42 @@ pub(crate) struct Change {
     pub(crate) previous_capacity: Option<u32>,
 }
 
-/// Who is told of changes, as a gate holds it: everybody subscribed at one instant.
+/// Receives the changes of a gate: all handlers that are subscribed at one instant.
 pub(crate) trait EventSink: Send + Sync + std::fmt::Debug {
-    /// Takes `changes`, which are in causal order, to be told before any that this thread causes
-    /// later.
+    /// Enqueues `changes`, which are in causal order, for delivery before any that this thread causes later.
     fn post(self: Arc<Self>, changes: Vec<Change>);
 
-    /// Tells what this thread has posted and not told yet.
+    /// Delivers what this thread has posted and not delivered yet.
     fn deliver(&self);
 }
 
-/// A shared audience.
+/// A shared [`EventSink`].
 pub(crate) type SharedSink = Arc<dyn EventSink>;
 
-/// The remainder of a locked section. Small, because every section makes one and most leave nothing.
+/// What a locked section leaves to do. Small, because every section creates one and most leave nothing.
 #[derive(Debug, Default)]
-#[must_use = "tasks wait to be woken and handlers to be told"]
+#[must_use = "wakers must be woken and events delivered"]
 pub(crate) struct Effects {
+    /// The first waker to wake.
     first: Option<Waker>,
-    /// Dropped without being woken.
+    /// A waker to drop without waking it.
     retired: Option<Waker>,
     more: Option<Box<MoreEffects>>,
-    /// Freed last, by being dropped.
+    /// Dropped last.
     pub(in crate::core) spare_lazy: Option<Box<LazyState>>,
 }
 
-/// What few sections leave to do.
+/// What only few sections leave to do.
 #[derive(Debug, Default)]
 struct MoreEffects {
     woken: Vec<Waker>,
     retired: Vec<Waker>,
-    news: Option<(SharedSink, Vec<Change>)>,
+    events: Option<(SharedSink, Vec<Change>)>,
     _spare_line: Option<Spare<Node>>,
 }
 
 impl Effects {
+    /// After unlocking, wakes this waker.
     #[inline]
     pub(in crate::core) fn wake(&mut self, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
@@ -103,7 +105,7 @@ impl Effects {
         }
     }
 
-    /// A waker that nobody needs any more.
+    /// After unlocking, drops a waker that is no longer needed: its drop runs user code.
     #[inline]
     pub(in crate::core) fn retire(&mut self, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
@@ -113,19 +115,20 @@ impl Effects {
         }
     }
 
-    /// Memory that a line no longer needs.
+    /// After unlocking, frees memory that a line no longer needs.
     pub(in crate::core) fn free(&mut self, spare: Spare<Node>) {
         self.more()._spare_line = Some(spare);
     }
 
-    pub(in crate::core) fn tell(&mut self, sink: &SharedSink, change: Change) {
-        match &mut self.more().news {
+    /// After unlocking, sends this change to `sink`.
+    pub(in crate::core) fn notify(&mut self, sink: &SharedSink, change: Change) {
+        match &mut self.more().events {
             Some((_, changes)) => changes.push(change),
-            news => *news = Some((sink.clone(), vec![change])),
+            events => *events = Some((sink.clone(), vec![change])),
         }
     }
 
-    /// Wakes and tells. A waker that panics does not keep the others from being woken.
+    /// Carries out the effects. A waker that panics does not keep the others from being woken.
     #[inline]
     pub(crate) fn carry_out(self) {
         match self {
@@ -137,7 +140,7 @@ impl Effects {
 
     #[cold]
     fn carry_out_some(self) {
-        let Self { first, retired, more, spare_lazy: _spare_rare } = self;
+        let Self { first, retired, more, spare_lazy: _spare_lazy } = self;
         match more {
             Some(more) => more.carry_out(first, retired),
             None => {
@@ -156,10 +159,10 @@ impl Effects {
 impl MoreEffects {
     #[cold]
     fn carry_out(self, first: Option<Waker>, retired: Option<Waker>) {
-        let Self { woken, retired: also_retired, news, _spare_line } = self;
-        // Posted before anybody is woken, because a waker may run its task on the spot, and what that
-        // causes comes later. Delivered after, because a handler may take its time.
-        let sink = news.map(|(sink, changes)| {
+        let Self { woken, retired: also_retired, events, _spare_line } = self;
+        // Posted before any waker is woken, because a waker may run its task on the spot, and the changes
+        // that causes come later. Delivered after waking, because a handler may be slow.
+        let sink = events.map(|(sink, changes)| {
             sink.clone().post(changes);
             sink
         });
@@ -167,18 +170,19 @@ impl MoreEffects {
         retired.into_iter().chain(also_retired).for_each(retire);
         if let Some(sink) = sink {
             sink.deliver();
-            // The last to hold an audience drops its handlers, which are code of others.
+            // The last reference to a sink drops its handlers, which runs user code.
             did_panic(|| drop(sink));
         }
     }
 }
 
-/// Passing a panic on would abort the process where this runs in a drop, and hide the waiters behind
-/// this one.
+/// Wakes a waker and catches its panic. An uncaught panic would abort the process if this runs in a drop
+/// during unwinding, and leave the remaining waiters asleep.
 fn wake(waker: Waker) {
     did_panic(|| waker.wake());
 }
 
+/// Drops a waker and catches its panic.
 fn retire(waker: Waker) {
     did_panic(|| drop(waker));
 }

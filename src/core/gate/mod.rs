@@ -1,8 +1,9 @@
 //! The gate: the state word, and the lock around everything the word cannot hold.
 //!
-//! It owns what may happen to a bounded number of units: leave the line, release, resize, close, look;
-//! what arrives is in `table`. It wakes and tells nobody while it holds the lock: a section leaves that as
-//! [`Effects`], and every method carries them out once it has settled.
+//! It owns every change of a bulkhead's state: release, poll, expiry, cancellation, resize, close, drain and
+//! snapshot. Arrivals are in `admission_table`. It does not own the order of the waiters (see `line`) or the
+//! timers (see `limits`). It wakes no task and calls no handler while it holds the lock: a section collects
+//! them as [`Effects`], and every method carries these out after unlocking.
 
 mod admission_table;
 mod alarm;
@@ -37,36 +38,36 @@ use crate::{
 
 /// A bounded number of units and a bounded line for them.
 ///
-/// In this order, so that the word comes first: threads that meet here get it and the count of handles,
-/// which is before it where a gate is shared, in one cache line, where the allocator lets them.
+/// The order of the fields is deliberate: the word comes first. In a shared gate the count of handles
+/// precedes it, so contending threads find both in one cache line, if the allocator's alignment permits.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Gate {
     pub(in crate::core) word: AtomicU64,
-    /// Everybody in line with a lower number has been called. Written under the lock only, and read
-    /// without it by those who wait.
+    /// Every waiter with a lower number has been called, as in a ticket lock. Written only under the lock,
+    /// and read without it by waiters.
     pub(in crate::core) called: AtomicU64,
+    /// How many operations may wait.
     pub(in crate::core) room: u32,
     pub(in crate::core) state: Mutex<GateState>,
 }
 
-/// What `called` is once a close has called everybody, which is not to say that they were admitted.
+/// The value of `called` once a close has called all waiters. It does not imply that they were admitted.
 pub(in crate::core) const CALLED_BY_CLOSE: u64 = u64::MAX;
 
-/// What kind of operations a gate sees.
+/// The kind of operations a gate serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GateKind {
     /// Operations with a cost of 1.
     Plain,
     /// Operations with costs.
     Weighted,
-    /// Operations with a cost of 1, at one gate among very many: it gives up its line whenever
-    /// nobody is in it.
+    /// Operations with a cost of 1, at one gate among very many: it frees its line whenever it is empty.
     Partition,
 }
 
 impl Gate {
-    /// A gate. One without a `rejections` is told of one by those who may be rejected.
+    /// Creates a gate. Without `rejections`, the operations that may be rejected must supply a cache.
     pub(crate) fn new(
         capacity: u32,
         room: u32,
@@ -74,7 +75,7 @@ impl Gate {
         rejections: Option<RejectionCache>,
     ) -> Self {
         Self {
-            // The first admission of all is a peak.
+            // Grants nothing: the first admission is a new peak, which is recorded under the lock.
             word: AtomicU64::new(Word::new(0, 0, false).bits()),
             called: AtomicU64::new(0),
             room,
@@ -86,8 +87,8 @@ impl Gate {
         self.room
     }
 
-    /// The fast path: admits `cost` units if that takes no lock. `false` says nothing: [`arrive`]
-    /// decides.
+    /// The fast path: admits `cost` units if no lock is needed for it. `false` does not mean a rejection:
+    /// [`arrive`] decides.
     ///
     /// [`arrive`]: Self::arrive
     #[inline]
@@ -96,33 +97,33 @@ impl Gate {
         while let Some(next) = word.admit(cost) {
             match self.exchange(word, next) {
                 Ok(()) => return true,
-                Err(seen) => word = seen,
+                Err(current) => word = current,
             }
         }
         false
     }
 
-    /// An admitted operation has ended.
+    /// Releases the units of an operation that has ended.
     #[inline]
     pub(crate) fn release(&self, cost: u32) {
         let mut word = Word::from_bits(self.word.load(Ordering::Relaxed));
         while let Some(next) = word.release(cost) {
             match self.exchange(word, next) {
                 Ok(()) => return,
-                Err(seen) => word = seen,
+                Err(current) => word = current,
             }
         }
         self.give_back(cost, EventKind::Released);
     }
 
-    /// An admitted operation gives its units back without having started.
+    /// Returns the units of an admitted operation that never started.
     pub(crate) fn abandon(&self, cost: u32) {
         self.give_back(cost, EventKind::Abandoned);
     }
 
     #[cold]
     fn give_back(&self, cost: u32, kind: EventKind) {
-        let now = self.time_ahead();
+        let now = self.time_if_busy();
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.set_now(now);
@@ -133,9 +134,9 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// A waiter looks at its place: what has become of it. While it waits, it is woken by `waker`.
+    /// Polls a waiter: returns its outcome if it has been called. Otherwise `waker` wakes it from now on.
     #[inline]
-    pub(crate) fn look(
+    pub(crate) fn poll_waiter(
         &self,
         ticket: Ticket,
         waker: &Waker,
@@ -146,16 +147,16 @@ impl Gate {
             return WaiterState::Settled(Ok(()));
         }
         let runtime = current_runtime();
-        let look = |section: &mut Section<'_>| match section.called(ticket) {
+        let read_state = |section: &mut Section<'_>| match section.outcome_of(ticket) {
             Some(outcome) => {
                 WaiterState::Settled(outcome.map_err(|reason| section.reject(rejections, reason)))
             }
             None => WaiterState::Waiting(section.enforcer(ticket, runtime)),
         };
-        self.watch(ticket, waker, look, |lazy| &mut lazy.line)
+        self.poll_with_waker(ticket, waker, read_state, |lazy| &mut lazy.line)
     }
 
-    /// A waiter leaves because a limit has passed, unless it was admitted before that was seen.
+    /// Removes a waiter whose limit has passed from the line, unless it has been called already.
     pub(crate) fn expire(
         &self,
         ticket: Ticket,
@@ -165,7 +166,7 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        let outcome = section.called(ticket).unwrap_or_else(|| {
+        let outcome = section.outcome_of(ticket).unwrap_or_else(|| {
             let (cost, since) = leave(&mut section, ticket);
             let waited = section.now().saturating_duration_since(since);
             section.state.counts.expired += 1;
@@ -183,16 +184,16 @@ impl Gate {
         outcome
     }
 
-    /// A waiter is dropped, wherever it stands: in line, or admitted without knowing it.
+    /// Handles the drop of a waiter: it leaves the line, or returns its units if it was admitted meanwhile.
     pub(crate) fn cancel(&self, ticket: Ticket) {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        match section.called(ticket) {
+        match section.outcome_of(ticket) {
             None => {
                 let (cost, since) = leave(&mut section, ticket);
                 section.state.counts.cancelled += 1;
-                // The clock is read only if somebody is told: it takes as long as leaving does.
+                // The clock is read only for subscribers: it takes as long as leaving does.
                 section.record(EventKind::Cancelled, |change| {
                     change.cost = Some(cost);
                     change.from_queue = true;
@@ -207,7 +208,7 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// Sets the capacity, which lies within bounds.
+    /// Sets the capacity, which the caller has checked to be within bounds.
     pub(crate) fn resize(&self, capacity: u32) -> Result<(), ResizeRefusal> {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
@@ -231,7 +232,7 @@ impl Gate {
         Ok(())
     }
 
-    /// Rejects everybody who waits and everybody who comes. What runs goes on.
+    /// Closes the gate: rejects all waiters and all later arrivals. Admitted operations run on.
     pub(crate) fn close(&self) {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
@@ -248,7 +249,7 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// Joins those who wait for the drain, or says with `None` that there is nothing to wait for.
+    /// Adds a waiter for the drain. Returns `None` if the gate is drained already.
     pub(crate) fn join_drain(&self, waker: Waker) -> Option<Ticket> {
         let since = Instant::now();
         let mut effects = Effects::default();
@@ -261,19 +262,19 @@ impl Gate {
         Some(section.lazy().drain_waiters.join(Waiter { cost: 0, since, waker: Some(waker) }))
     }
 
-    /// Whether the drain has come. If not, it wakes `waker`.
+    /// Whether the gate is drained. If not, its drain will wake `waker`.
     pub(crate) fn poll_drain(&self, ticket: Ticket, waker: &Waker) -> bool {
-        let look = |section: &mut Section<'_>| match section.state.is_drained {
+        let read_state = |section: &mut Section<'_>| match section.state.is_drained {
             true => WaiterState::Settled(()),
             false => WaiterState::Waiting(LimitEnforcer::Waiter),
         };
         matches!(
-            self.watch(ticket, waker, look, |lazy| &mut lazy.drain_waiters),
+            self.poll_with_waker(ticket, waker, read_state, |lazy| &mut lazy.drain_waiters),
             WaiterState::Settled(())
         )
     }
 
-    /// Leaves those who wait for the drain.
+    /// Removes a waiter for the drain, if it is still waiting.
     pub(crate) fn leave_drain(&self, ticket: Ticket) {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
@@ -287,41 +288,46 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// What has become of a place in either line. One that waits has `waker` from now on.
+    /// Returns the state of a waiter in either line. If it is waiting, `waker` wakes it from now on.
     #[cold]
-    fn watch<T>(
+    fn poll_with_waker<T>(
         &self,
         ticket: Ticket,
         waker: &Waker,
-        look: impl Fn(&mut Section<'_>) -> WaiterState<T>,
+        read_state: impl Fn(&mut Section<'_>) -> WaiterState<T>,
         line: fn(&mut LazyState) -> &mut Line,
     ) -> WaiterState<T> {
-        let mut own = None;
+        let mut clone = None;
         loop {
             let mut effects = Effects::default();
             let mut section = Section::enter(self, &mut effects);
-            let seen = look(&mut section);
-            if matches!(seen, WaiterState::Waiting(_)) && !line(section.lazy()).wakes(ticket, waker)
+            let state = read_state(&mut section);
+            if matches!(state, WaiterState::Waiting(_))
+                && !line(section.lazy()).wakes(ticket, waker)
             {
-                let Some(own) = own.take() else {
-                    // Cloning a waker runs code of others, so the lock is let go, and with it all we
-                    // know.
+                let Some(clone) = clone.take() else {
+                    // Cloning a waker runs user code, so the lock is released first. The state may change
+                    // meanwhile and is read again.
                     drop(section);
-                    own = Some(waker.clone());
+                    clone = Some(waker.clone());
                     continue;
                 };
-                let former = line(section.lazy()).set_waker(ticket, own);
-                section.effects.retire(former);
+                let previous = line(section.lazy()).set_waker(ticket, clone);
+                section.effects.retire(previous);
             }
-            section.effects.retire(own);
+            section.effects.retire(clone);
             section.settle();
             drop(section);
             effects.carry_out();
-            return seen;
+            return state;
         }
     }
 
-    /// A rejection by the gate's own clerk.
+    /// Makes a rejection with the gate's own cache.
+    ///
+    /// # Panics
+    ///
+    /// If the gate has none.
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
         Section::enter(self, &mut Effects::default()).reject(None, reason)
     }
@@ -334,54 +340,55 @@ impl Gate {
         self.state.lock().is_closed
     }
 
-    /// Counts an operation that was let past. Under the lock, like all that a snapshot shows.
+    /// Counts an operation that bypassed the gate. Under the lock, like everything that a snapshot contains.
     pub(crate) fn count_bypass(&self) {
         self.state.lock().lazy(self).counts.bypassed += 1;
     }
 
-    /// Counts an operation whose limit had passed before it came to a gate of its own.
+    /// Counts an operation whose limit had passed before it reached a gate of its own.
     pub(crate) fn count_expired(&self) {
         self.state.lock().counts.expired_before_queue += 1;
     }
 
-    /// Counts an operation that came after the close, where the gate does not see it itself.
+    /// Counts an operation that arrived after the close and was rejected before it reached a gate.
     pub(crate) fn count_closed(&self) {
         self.state.lock().lazy(self).counts.closed_before_queue += 1;
     }
 
-    /// Counts a handler that panicked.
+    /// Counts a panic of an event handler.
     pub(crate) fn count_handler_panic(&self) {
         self.state.lock().lazy(self).counts.handler_panics += 1;
     }
 
-    /// One instant of the gate.
+    /// Returns a snapshot of the gate at one instant.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Section::enter(self, &mut Effects::default()).snapshot()
     }
 
-    /// Has everything that happens from now on told to `sink`. Returns the former one, to be
-    /// dropped by the caller.
+    /// Sends all later changes to `sink`. Returns the previous sink, which the caller must drop outside its
+    /// own locks.
     pub(crate) fn set_sink(&self, sink: Option<SharedSink>) -> Option<SharedSink> {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         section.freeze();
-        let former = std::mem::replace(&mut section.lazy().sink, sink);
+        let previous = std::mem::replace(&mut section.lazy().sink, sink);
         section.settle();
         drop(section);
         effects.carry_out();
-        former
+        previous
     }
 
-    /// Whether there seem to be units for this cost, without taking the lock. A hint, and nothing more.
+    /// Whether this cost seems to fit, without taking the lock. Only a hint.
     #[inline]
     pub(crate) fn seems_free(&self, cost: usize) -> bool {
         Word::from_bits(self.word.load(Ordering::Relaxed)).units() as usize >= cost
     }
 
-    /// The time, where the line looks as if it were in use, and the section that follows will ask for it.
-    /// Reading the clock takes about as long as all else that is done under the lock.
+    /// Returns the current time if the word is slow and there is a waiting room: then the next section will
+    /// probably need it. Reading the clock takes about as long as everything else that is done under the
+    /// lock.
     #[inline]
-    pub(in crate::core) fn time_ahead(&self) -> Option<Instant> {
+    pub(in crate::core) fn time_if_busy(&self) -> Option<Instant> {
         let slow = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow();
         (slow && self.room > 0).then(Instant::now)
     }
@@ -395,7 +402,7 @@ impl Gate {
     }
 }
 
-/// Takes a waiter out of the line, and says what it needed and since when it has waited.
+/// Takes a waiter out of the line. Returns its cost and since when it has waited.
 fn leave(section: &mut Section<'_>, ticket: Ticket) -> (u32, Instant) {
     let Waiter { cost, since, waker } = section.lazy().line.leave(ticket);
     section.effects.retire(waker);

@@ -1,7 +1,8 @@
 //! The locked section: the only way to change more than the fast path may.
 //!
-//! It owns the three rules every change follows: freeze the word
-//! before changing it, settle before unlocking, leave wakers and handlers to the caller.
+//! It owns the three rules that every change follows: freeze the word before changing anything, settle before
+//! unlocking, and leave wakers and handlers to [`Effects`]. It does not own the decisions, which are made by
+//! the methods of [`Gate`].
 
 use std::{
     mem,
@@ -24,21 +25,21 @@ use crate::{
     sync::{Mutex, MutexGuard, Ordering},
 };
 
-/// The lock, held, and the word as it is under it.
+/// The held lock, and the word as it was read under it.
 pub(in crate::core) struct Section<'a> {
     gate: &'a Gate,
     pub(in crate::core) state: MutexGuard<'a, GateState>,
-    /// What is counted in the word besides the state.
+    /// The word as last read. Its counts are not yet included in the state.
     pub(super) word: Word,
-    /// These two are exact while frozen. Otherwise they are of one reading of the word, which fast
-    /// admissions and releases may outdate.
+    /// This and `in_flight` are exact while the word is frozen. Otherwise they belong to one reading of the
+    /// word, and fast admissions and releases may have outdated them.
     used: u32,
     in_flight: u32,
     frozen: bool,
-    /// Whether the word must be stored anew.
+    /// Whether the word must be stored by [`settle`](Self::settle).
     changes: bool,
     now: Option<Instant>,
-    /// Outlives the lock, whatever happens under it.
+    /// Borrowed, so that the effects outlive the lock even if the section unwinds.
     pub(in crate::core) effects: &'a mut Effects,
 }
 
@@ -46,8 +47,8 @@ impl<'a> Section<'a> {
     #[inline]
     pub(in crate::core) fn enter(gate: &'a Gate, effects: &'a mut Effects) -> Self {
         let state = gate.state.lock();
-        // Whoever set SLOW did so under this lock, and while it is set nobody changes the word
-        // without it: a slow word is a frozen one, with nothing counted in it.
+        // SLOW is set only under this lock, and while it is set the word is changed only under this lock: a
+        // slow word is a frozen one, and its counts are zero.
         let word = Word::from_bits(gate.word.load(Ordering::Acquire));
         let frozen = word.is_slow();
         let (used, in_flight, changes, now) = (0, 0, false, None);
@@ -57,12 +58,13 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// Whether nobody changes the word as it is.
+    /// Whether no other thread can change the word.
     #[inline]
     pub(in crate::core) fn is_frozen(&self) -> bool {
         self.frozen
     }
 
+    /// Derives `used` and `in_flight` from the word.
     #[inline]
     fn read(&mut self) {
         self.used = self.state.ceiling - self.word.units();
@@ -72,9 +74,9 @@ impl<'a> Section<'a> {
         };
     }
 
-    /// Sends everybody else through the lock, looks at the word again, and takes over what is counted
-    /// in it: of this section and a fast admission or release beside it, one sees the other. For whoever
-    /// is about to change something.
+    /// Freezes the word: forces all other threads through the lock, reads the word again and takes over its
+    /// counts. Of this section and a concurrent fast admission or release, one sees the other. Required
+    /// before any change.
     #[inline]
     pub(in crate::core) fn freeze(&mut self) {
         self.changes = true;
@@ -94,9 +96,9 @@ impl<'a> Section<'a> {
         self.word = Word::new(0, 0, true);
     }
 
-    /// Ends the section: the head of the line takes what fits, a closed gate that has run dry is
-    /// drained, and the word says whether the fast path is open. Every section that froze the word
-    /// ends here, so every state that another section finds is a settled one.
+    /// Ends the section: admits from the head of the line while it fits, drains a closed gate with nothing in
+    /// flight, and stores the word, which opens or closes the fast path. Every section that froze the word
+    /// ends here, so other sections only ever find settled states.
     #[inline]
     pub(in crate::core) fn settle(&mut self) {
         if self.changes {
@@ -111,18 +113,20 @@ impl<'a> Section<'a> {
         if self.state.is_closed {
             self.drain();
         }
-        let word = self.open();
+        let word = self.next_word();
         self.gate.word.store(word.bits(), Ordering::Release);
         if self.state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() == 0) {
             self.tidy();
         }
     }
 
-    /// The word to leave behind: what it may hand out, and whether anything else has a say in that.
+    /// Returns the word to store: what the fast path may admit, and whether it is closed. Sets the ceilings
+    /// to match.
     ///
-    /// It hands out no more than was ever in use at once, so that a new peak is set under the lock.
+    /// The fast path may not admit more than was ever in use at once, so that a new peak is recorded under
+    /// the lock.
     #[inline]
-    fn open(&mut self) -> Word {
+    fn next_word(&mut self) -> Word {
         let state = &mut *self.state;
         let most = state.capacity.min(state.counts.peak_used);
         let units = most.saturating_sub(self.used).min(ALLOWANCE);
@@ -141,7 +145,7 @@ impl<'a> Section<'a> {
         Word::new(units, operations, slow)
     }
 
-    /// Takes out what nobody has a use for where nobody waits.
+    /// Takes out the memory that empty lines no longer need.
     #[cold]
     pub(in crate::core) fn tidy(&mut self) {
         let state = &mut *self.state;
@@ -171,13 +175,13 @@ impl<'a> Section<'a> {
         self.in_flight
     }
 
-    /// None where a shrink has left more in use than there is.
+    /// Returns the units that are not in use: 0 if a shrink has left more in use than the capacity.
     #[inline]
     fn free(&self) -> u32 {
         self.state.capacity.saturating_sub(self.used)
     }
 
-    /// Nobody waits, and there are units for this cost.
+    /// Whether the line is empty and there are free units for this cost.
     #[inline]
     pub(in crate::core) fn fits(&self, cost: u32) -> bool {
         self.state.waiting() == 0 && cost <= self.free()
@@ -188,8 +192,11 @@ impl<'a> Section<'a> {
         self.state.lazy(self.gate)
     }
 
-    /// What has become of a place: admitted, or closed out, or `None` where it still waits.
-    pub(in crate::core) fn called(&self, ticket: Ticket) -> Option<Result<(), RejectionReason>> {
+    /// Returns the outcome of a waiter: admitted, or rejected by a close. `None` if it is still waiting.
+    pub(in crate::core) fn outcome_of(
+        &self,
+        ticket: Ticket,
+    ) -> Option<Result<(), RejectionReason>> {
         if ticket.number >= self.gate.called.load(Ordering::Relaxed) {
             return None;
         }
@@ -200,7 +207,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A rejection for this reason, by the gate's own clerk or by this one.
+    /// Makes a rejection for this reason, with the gate's own cache or else with `rejections`.
     pub(in crate::core) fn reject(
         &mut self,
         rejections: Option<&Mutex<RejectionCache>>,
@@ -209,17 +216,17 @@ impl<'a> Section<'a> {
         match (&mut self.state.rejections, rejections) {
             (Some(own), _) => own.reject(reason),
             (None, Some(rejections)) => rejections.lock().reject(reason),
-            (None, None) => unreachable!("nobody is rejected at a gate without a clerk"),
+            (None, None) => unreachable!("the gate has no rejection cache and was given none"),
         }
     }
 
-    /// Has this be the time of the section, if it was read a moment ago.
+    /// Sets the time of this section, if it was read just before the lock was taken.
     #[inline]
     pub(in crate::core) fn set_now(&mut self, now: Option<Instant>) {
         self.now = now;
     }
 
-    /// The time of this section: read once, and only by those who need it.
+    /// Returns the time of this section. The clock is read at most once, and only if needed.
     pub(in crate::core) fn now(&mut self) -> Instant {
         match self.now {
             Some(now) => now,
@@ -231,11 +238,11 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Admits an operation of this cost; `waited` where it comes from the line.
+    /// Admits an operation of this cost. `waited` is given if it comes from the line.
     #[inline]
     pub(in crate::core) fn admit(&mut self, cost: u32, waited: Option<Duration>) {
-        debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
-        debug_assert!(cost <= self.free(), "{cost} units admitted of {} free", self.free());
+        debug_assert!(self.frozen && self.changes, "the word is not frozen");
+        debug_assert!(cost <= self.free(), "{cost} units admitted with {} free", self.free());
         self.used += cost;
         self.in_flight += 1;
         let state = &mut *self.state;
@@ -259,10 +266,10 @@ impl<'a> Section<'a> {
         });
     }
 
-    /// Takes back the units of an operation: `Released` if it ran, `Abandoned` if it never did.
+    /// Takes back the units of an operation: `Released` if it ran, `Abandoned` if it never started.
     #[inline]
     pub(in crate::core) fn give_back(&mut self, cost: u32, kind: EventKind) {
-        debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
+        debug_assert!(self.frozen && self.changes, "the word is not frozen");
         self.used -= cost;
         self.in_flight -= 1;
         if kind == EventKind::Abandoned {
@@ -275,14 +282,14 @@ impl<'a> Section<'a> {
         self.record(kind, |change| change.cost = Some(cost));
     }
 
-    /// Sets the capacity, which differs from the present one.
+    /// Sets the capacity to a value that differs from the current one.
     pub(in crate::core) fn set_capacity(&mut self, capacity: u32) {
-        debug_assert!(self.frozen && self.changes, "only a frozen word may be changed");
+        debug_assert!(self.frozen && self.changes, "the word is not frozen");
         let previous = mem::replace(&mut self.state.capacity, capacity);
         self.record(EventKind::Resized, |change| change.previous_capacity = Some(previous));
     }
 
-    /// Rejects everybody who waits, in the order of the line. Those before them were admitted.
+    /// Rejects all waiters, in the order of the line. All earlier ones have been called already.
     pub(in crate::core) fn close_line(&mut self) {
         let Some((first, mut waiter)) = self.advance() else { return };
         self.lazy().closed_from = Some(first);
@@ -303,21 +310,22 @@ impl<'a> Section<'a> {
         self.gate.called.store(CALLED_BY_CLOSE, Ordering::Release);
     }
 
+    /// Removes the waiter at the head of the line. Returns it with its number.
     #[inline]
     fn advance(&mut self) -> Option<(u64, Waiter)> {
         self.state.lazy.as_mut().and_then(|lazy| lazy.line.advance())
     }
 
-    /// Records a change for those who are subscribed. Costs a branch where nobody is.
+    /// Records a change for the subscribers. Costs one branch if there are none.
     #[inline]
     pub(in crate::core) fn record(&mut self, kind: EventKind, detail: impl FnOnce(&mut Change)) {
         if let Some(sink) = self.state.sink().cloned() {
-            self.tell(sink, kind, detail);
+            self.notify(sink, kind, detail);
         }
     }
 
     #[cold]
-    fn tell(&mut self, sink: SharedSink, kind: EventKind, detail: impl FnOnce(&mut Change)) {
+    fn notify(&mut self, sink: SharedSink, kind: EventKind, detail: impl FnOnce(&mut Change)) {
         let mut change = Change {
             kind,
             sequence: self.next_sequence(),
@@ -334,20 +342,21 @@ impl<'a> Section<'a> {
             previous_capacity: None,
         };
         detail(&mut change);
-        self.effects.tell(&sink, change);
+        self.effects.notify(&sink, change);
     }
 
+    /// Hands units over to the waiter at the head of the line.
     #[inline]
     fn admit_head(&mut self) {
         let Some((number, waiter)) = self.advance() else { return };
-        // Release: whoever sees its number called sees what the work before it did.
+        // Release: a waiter that sees its number called also sees the effects of the work that ended before.
         self.gate.called.store(number + 1, Ordering::Release);
         self.effects.wake(waiter.waker);
         let waited = self.now().saturating_duration_since(waiter.since);
         self.admit(waiter.cost, Some(waited));
     }
 
-    /// What is left to do of a close, once nothing runs.
+    /// Completes a close once nothing is in flight: wakes the waiters for the drain.
     #[cold]
     fn drain(&mut self) {
         if self.state.is_drained || self.in_flight > 0 {
@@ -362,6 +371,7 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Returns the next sequence number of an event or snapshot.
     pub(super) fn next_sequence(&mut self) -> u64 {
         self.state.sequence += 1;
         self.state.sequence

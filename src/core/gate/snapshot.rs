@@ -1,6 +1,7 @@
-//! One instant of a gate, put together from its word, its state and its counts.
+//! `Snapshot`: one instant of a gate, assembled from its word, its state and its counts.
 //!
-//! It owns what is derived: of each identity between the totals, the term that the gate does not count.
+//! It owns the derived values: in each identity between the totals, the term that the gate does not count. It
+//! does not own the counting.
 
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Section<'_> {
-    /// Every field of one instant: that of the word's reading, beside which nothing else changes.
+    /// Returns a snapshot. All fields belong to one instant: the reading of the word, because nothing else
+    /// changes while the lock is held.
     pub(in crate::core) fn snapshot(&mut self) -> Snapshot {
         let sequence = self.next_sequence();
         let (used, in_flight) = (self.used(), self.in_flight());
@@ -44,7 +46,7 @@ impl Section<'_> {
             Some(units) => {
                 UnitCounts { admitted: units.admitted + self.word.counted_units(), ..*units }
             }
-            // A plain gate's operations have one unit each.
+            // In a plain gate every operation has one unit.
             None => UnitCounts {
                 admitted,
                 admitted_from_queue: counts.admitted_from_queue,

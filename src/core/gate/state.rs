@@ -1,4 +1,6 @@
-//! What the lock of a gate protects.
+//! The state that the lock of a gate protects.
+//!
+//! It owns the layout of that state. It does not own the changes, which are made by `section`.
 
 use crate::{
     core::{
@@ -14,41 +16,41 @@ use crate::{
     sync::Ordering,
 };
 
-/// What the lock protects. The numbered invariants are in the documentation of [`core`](super).
+/// The state under the lock. The numbered invariants are in the documentation of [`core`](crate::core).
 ///
-/// In this order, here and in what it is made of: what a hand-over looks at comes first, so that a processor that
-/// comes after another one fetches few cache lines.
+/// The order of the fields is deliberate, here and in the types it contains: what a hand-over reads comes
+/// first, so that a processor that takes over from another one fetches few cache lines.
 #[derive(Debug)]
 #[repr(C)]
 pub(in crate::core) struct GateState {
     pub(in crate::core) lazy: Option<Box<LazyState>>,
     pub(in crate::core) capacity: u32,
-    /// Units in use and units that the word may hand out, together.
+    /// The sum of the units in use and the units that the word may still admit.
     pub(in crate::core) ceiling: u32,
     pub(in crate::core) is_closed: bool,
     pub(in crate::core) is_drained: bool,
-    /// Whether `lazy` is given up whenever there is no need of it.
+    /// Whether `lazy` is freed whenever it holds nothing.
     pub(in crate::core) is_compact: bool,
-    /// Admissions but for those that are counted in the word.
+    /// Admissions, except those counted in the word.
     pub(in crate::core) admitted: u64,
     pub(in crate::core) counts: Counts,
     pub(in crate::core) sequence: u64,
-    /// None in a gate among very many, which share one, and in one that rejects nobody.
+    /// `None` in a partition, because partitions share one, and in a gate that rejects no operation.
     pub(in crate::core) rejections: Option<RejectionCache>,
 }
 
-/// What most gates do without most of the time. A weighted gate has it always. It begins a cache line: see
-/// [`GateState`].
+/// The part of the state that most gates rarely need, allocated on first use. A weighted gate always has it.
+/// It starts on a cache line: see [`GateState`].
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(in crate::core) struct LazyState {
     pub(in crate::core) line: Line,
     pub(in crate::core) sink: Option<SharedSink>,
-    /// Present in a weighted gate only.
+    /// Present only in a weighted gate.
     pub(in crate::core) units: Option<UnitCounts>,
-    /// The number of the first who waited when the gate closed.
+    /// The number of the first waiter that a close rejected.
     pub(in crate::core) closed_from: Option<u64>,
-    /// Those who wait for the drain, in a line of their own.
+    /// The waiters for the drain, in a line of their own.
     pub(in crate::core) drain_waiters: Line,
     pub(in crate::core) alarm: Option<AlarmState>,
     pub(in crate::core) counts: LazyCounts,
@@ -75,7 +77,7 @@ impl GateState {
         }
     }
 
-    /// What is counted in units besides, in a weighted gate.
+    /// Returns the counts in units, in a weighted gate.
     #[inline]
     pub(in crate::core) fn units(&self) -> Option<&UnitCounts> {
         self.lazy.as_ref().and_then(|lazy| lazy.units.as_ref())
@@ -96,7 +98,8 @@ impl GateState {
         self.lazy.as_ref().and_then(|lazy| lazy.line.head_cost())
     }
 
-    /// The rare part. A line that is made anew goes on with the numbers after those that `gate` called.
+    /// Returns the lazy state, allocated if there is none. A new line continues with the number that `gate`
+    /// calls next.
     #[inline]
     pub(in crate::core) fn lazy(&mut self, gate: &Gate) -> &mut LazyState {
         self.lazy.get_or_insert_with(|| LazyState::new(None, gate.called.load(Ordering::Relaxed)))
@@ -121,9 +124,9 @@ impl LazyState {
         })
     }
 
-    /// Whether nothing would be lost with it.
+    /// Whether it can be dropped without losing anything.
     pub(in crate::core) fn is_droppable(&self) -> bool {
-        // Whoever was closed out is counted.
+        // Waiters that a close has rejected are counted, so `closed_from` is kept with them.
         let Self { units, line, closed_from: _, drain_waiters, sink, alarm: _, counts } = self;
         units.is_none()
             && line.len() == 0

@@ -9,46 +9,46 @@
 //! +------+-------------+------------+-------------+------------+
 //! ```
 //!
-//! It owns the bit arithmetic and the rule of the fast path, as pure functions from a word to the next
-//! one. It does not own the atomic, nor the question of what a word may hand out: that is the section's.
+//! It owns the bit arithmetic and the rule of the fast path, as pure functions from one word to the next. It
+//! does not own the atomic, nor the decision how much a word may admit: that is made by the locked section.
 //!
-//! All that decides about a fast admission is in the word. So an exchange that succeeds was right to,
-//! even if the word had changed and come back since it was read.
+//! A fast admission depends on nothing but the word. So a compare-exchange that succeeds is correct even if
+//! the word has changed and changed back since it was read (ABA).
 
-/// The most units a gate may have: they fit in 32 bits with a bit to spare.
+/// The largest capacity of a gate, in units. It leaves one of 32 bits unused.
 pub(crate) const MAX_UNITS: u32 = (1 << 31) - 1;
 
-/// The most that a word is given to hand out. As much again may come back to it before its guards are
-/// touched.
+/// The most units, and the most operations, that a section lets a word admit. As much again may be released
+/// into it before a guard bit is reached.
 pub(in crate::core) const ALLOWANCE: u32 = (1 << 14) - 1;
 
-/// The most units that come and go in one step on the fast path.
+/// The largest cost that the fast path releases in one step.
 const MAX_FAST_COST: u32 = (1 << 15) - 1;
 
 const SLOW: u64 = 1 << 63;
 
-/// Where the fields begin, but for the first.
+/// The first bit of each field but the lowest.
 const OPERATIONS_AT: u32 = 16;
 const COUNTED_UNITS_AT: u32 = 32;
 const ADMISSIONS_AT: u32 = 48;
 
-/// One of each.
+/// One in each field.
 const UNIT: u64 = 1;
 const OPERATION: u64 = 1 << OPERATIONS_AT;
 const COUNTED_UNIT: u64 = 1 << COUNTED_UNITS_AT;
 const ADMISSION: u64 = 1 << ADMISSIONS_AT;
 
-/// The bits of a field, of which the highest is a guard: adding to a field in which it is clear cannot
-/// carry into the next. Admissions are counted one by one and have one bit less.
+/// The bits of a field. The highest one is a guard: an addition to a field whose guard is clear cannot carry
+/// into the next field. The field of admissions, which are counted one by one, is one bit shorter.
 const FIELD: u64 = (1 << 16) - 1;
 const GUARD: u64 = 1 << 15;
 
-/// Set once as many are to be handed out as a field holds: the next release goes through the lock,
-/// which keeps the rest.
+/// The guards of the fields that a release adds to. A release that would set one of them goes through the
+/// lock, where the excess is tracked.
 const OVERFULL: u64 = GUARD | (GUARD << OPERATIONS_AT);
 
-/// Set once so many admissions or units have been counted in the word that the next admission goes
-/// through the lock, which counts them in wider numbers.
+/// The guards of the counts. Once one of them is set, the next admission goes through the lock, which moves
+/// the counts to wider integers.
 const COUNT_DUE: u64 = (GUARD << COUNTED_UNITS_AT) | (SLOW >> 1);
 
 /// One value of the state word.
@@ -56,7 +56,7 @@ const COUNT_DUE: u64 = (GUARD << COUNTED_UNITS_AT) | (SLOW >> 1);
 pub(crate) struct Word(u64);
 
 impl Word {
-    /// A word that may hand out this much, with nothing counted yet.
+    /// Creates a word that may admit this many units and operations, with all counts zero.
     #[inline]
     pub(in crate::core) fn new(units: u32, operations: u32, slow: bool) -> Self {
         debug_assert!(units <= ALLOWANCE && operations <= ALLOWANCE);
@@ -74,25 +74,25 @@ impl Word {
         self.0
     }
 
-    /// Units that may be admitted without a new peak.
+    /// Returns the units that may be admitted without a new peak.
     #[inline]
     pub(in crate::core) fn units(self) -> u32 {
         (self.0 & FIELD) as u32
     }
 
-    /// Operations that may be admitted without a new peak.
+    /// Returns the operations that may be admitted without a new peak.
     #[inline]
     pub(in crate::core) fn operations(self) -> u32 {
         ((self.0 >> OPERATIONS_AT) & FIELD) as u32
     }
 
-    /// Admissions since the last section.
+    /// Returns the admissions since the last section that froze the word.
     #[inline]
     pub(in crate::core) fn admissions(self) -> u64 {
         (self.0 & !SLOW) >> ADMISSIONS_AT
     }
 
-    /// Units admitted since the last section.
+    /// Returns the units admitted since the last section that froze the word.
     #[inline]
     pub(in crate::core) fn counted_units(self) -> u64 {
         (self.0 >> COUNTED_UNITS_AT) & FIELD
@@ -103,13 +103,13 @@ impl Word {
         self.0 & SLOW != 0
     }
 
-    /// The bit to set in the atomic so that everybody else goes through the lock.
+    /// Returns the bit to set in the atomic to force all other threads through the lock.
     pub(in crate::core) const fn slow_bit() -> u64 {
         SLOW
     }
 
-    /// The rule of the fast path: the word after admitting an operation of `cost` units, or `None`
-    /// where only the lock may decide.
+    /// The rule of the fast path: returns the word after admitting an operation of `cost` units, or `None` if
+    /// only the slow path may decide.
     #[inline]
     pub(in crate::core) fn admit(self, cost: u32) -> Option<Self> {
         let admits = self.0 & (SLOW | COUNT_DUE) == 0
@@ -122,8 +122,8 @@ impl Word {
         })
     }
 
-    /// The word after the release of an operation of `cost` units, or `None` where only the lock may
-    /// take them.
+    /// Returns the word after releasing an operation of `cost` units, or `None` if it must be released under
+    /// the lock.
     #[inline]
     pub(in crate::core) fn release(self, cost: u32) -> Option<Self> {
         debug_assert!(self.0 & OVERFULL == 0, "a word is never left overfull");
@@ -134,14 +134,14 @@ impl Word {
         (next & (SLOW | OVERFULL) == 0).then_some(Self(next))
     }
 
-    /// The same word with its count at this many operations of one unit, for models that start where
-    /// it is due.
+    /// Returns the same word with this many more operations of one unit counted, for models that start just
+    /// before its counts are due.
     #[cfg(test)]
     pub(in crate::core) fn counting(self, admissions: u32) -> Self {
         Self(self.0 + (ADMISSION + COUNTED_UNIT) * u64::from(admissions))
     }
 
-    /// As many admissions as a word counts before the next goes through the lock.
+    /// The admissions that a word counts before the next one goes through the lock.
     #[cfg(test)]
     pub(in crate::core) const MOST_ADMISSIONS: u32 = 1 << 14;
 }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_admission_and_its_release_change_each_field_by_its_own() {
+    fn an_admission_and_its_release_change_each_field_by_the_right_amount() {
         let word = Word::new(ALLOWANCE, 7, false);
         let admitted = word.admit(5).unwrap();
         assert_eq!(fields(admitted), (ALLOWANCE - 5, 6, 1, 5, false));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_decides_where_units_or_operations_lack_and_where_the_word_is_slow() {
+    fn the_slow_path_decides_if_units_or_operations_are_short_or_the_word_is_slow() {
         let word = Word::new(5, 1, false);
         assert!(word.admit(5).is_some());
         assert_eq!(word.admit(6), None, "too few units");
@@ -178,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_due_before_they_touch_another_field() {
+    fn counts_are_due_before_they_overflow_into_another_field() {
         let word = Word::new(ALLOWANCE, ALLOWANCE, false);
         let full = word.counting(Word::MOST_ADMISSIONS);
         assert_eq!(full.admit(1), None, "admissions are due");
         let last = word.counting(Word::MOST_ADMISSIONS - 1).admit(1);
         assert_eq!(last.map(fields).unwrap().2, u64::from(Word::MOST_ADMISSIONS));
 
-        // Each takes all there is and gives it back, until the units are due.
+        // Each operation takes all units and releases them, until the count of units is due.
         let (mut word, mut units) = (word, 0);
         while let Some(next) = word.admit(ALLOWANCE) {
             units += u64::from(ALLOWANCE);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_takes_what_the_word_cannot_hold() {
+    fn a_release_that_the_word_cannot_hold_goes_through_the_lock() {
         let mut word = Word::new(ALLOWANCE, 0, false);
         assert_eq!(word.release(MAX_FAST_COST + 1), None);
         assert_eq!(word.release(MAX_FAST_COST), None, "more than the field");

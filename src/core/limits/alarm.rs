@@ -1,14 +1,15 @@
-//! The alarm of a line: one timer for everybody who waits as long as the gate's own limit allows.
+//! The alarm of a line: one timer for all waiters whose limit is the bulkhead's own wait limit.
 //!
-//! Who has the same limit runs out of time in the order of arrival, so a timer for the first of them is
-//! enough: when it rings, those whose time is over are woken, and it is set for the first of the others.
-//! A hand-over does not touch it, and under load it rings once in a whole limit.
+//! Waiters with the same limit expire in the order of arrival, so one timer for the first of them is enough.
+//! When it fires, the waiters whose limit has passed are woken, and it is armed for the first of the others.
+//! A hand-over does not touch it, and under load it fires once per limit.
 //!
-//! It owns the timer and the bell, which is the waker that the timer wakes. It does not own who waits,
-//! which is the line's, nor whether it is set, which is decided under the gate's lock: see `watch`.
+//! It owns the timer and the alarm waker, which the timer wakes. It does not own the waiters (see `line`),
+//! nor the decision when it is armed (see `alarm_state`).
 //!
-//! A timer is driven by the runtime it was made in, so an alarm serves only those who wait in that one.
-//! It rings on whichever thread drives the runtime and depends on no task being polled.
+//! A timer is driven by the runtime it was created in, so an alarm serves only waiters that are polled in
+//! that runtime. It fires on the thread that drives the runtime, and does not depend on any task being
+//! polled.
 
 use std::{task::Waker, time::Duration};
 
@@ -19,30 +20,30 @@ use tokio::{
 
 use crate::core::limits::timer::Timer;
 
-/// A timer, and the bell it rings.
+/// A timer, and the waker that it wakes.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    /// Where the timer is driven.
+    /// The runtime that drives the timer.
     pub(in crate::core) runtime: Id,
-    /// How long those may wait whom it wakes.
+    /// The wait limit of the waiters it serves.
     pub(in crate::core) limit: Duration,
     pub(in crate::core) timer: Timer,
     pub(in crate::core) waker: Waker,
 }
 
-/// What became of setting an alarm.
+/// The outcome of arming an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::core) enum Arming {
-    /// It will ring.
+    /// It will fire.
     Armed,
-    /// That time is over already.
+    /// The time has passed already.
     AlreadyDue,
-    /// It never rings again: its runtime is gone.
+    /// It will never fire again: its runtime is gone.
     RuntimeGone,
 }
 
 impl Alarm {
-    /// An alarm that is not set.
+    /// Creates an alarm that is not armed.
     ///
     /// # Panics
     ///
@@ -51,8 +52,8 @@ impl Alarm {
         Box::new(Self { runtime: Handle::current().id(), limit, timer: Timer::new(), waker })
     }
 
-    /// Has it ring at this time. It may ring at once, also on this thread and before this returns, so no
-    /// lock may be held.
+    /// Arms the alarm for `at`. It may fire at once, even on this thread and before this returns, so no lock
+    /// may be held.
     pub(in crate::core) fn arm(&mut self, at: Instant) -> Arming {
         self.timer.arm(at, &self.waker)
     }

@@ -1,12 +1,12 @@
 //! The state of a line's alarm: which waiters it serves, and whether it is armed.
 //!
-//! It owns the decisions, as a state machine over the line. It takes no lock and wakes nobody: the gate calls it
-//! under its lock, and wakes after unlocking.
+//! It owns the decisions, as a state machine over the line. It takes no lock and wakes no waiter: the gate
+//! calls it under its lock, and wakes after unlocking.
 //!
-//! Arming a timer is user code from the engine's point of view: it may fire on the spot. So whoever finds the
-//! alarm unarmed takes it out under the lock, arms it without the lock and puts it back. Meanwhile it counts as
-//! armed, and if it fires, the firing is remembered. So one caller at a time has the duty to arm it, and the
-//! alarm is armed whenever it serves a waiter.
+//! From the engine's point of view, arming a timer runs user code: it may fire on the spot. So a caller that
+//! finds the alarm unarmed takes it out under the lock, arms it without the lock and puts it back. Meanwhile
+//! it counts as armed, and if it fires, the firing is remembered. So only one caller at a time has to arm it,
+//! and whenever the alarm serves a waiter it is armed or being armed.
 
 use std::{mem, task::Waker, time::Duration};
 
@@ -59,8 +59,8 @@ impl AlarmState {
         LimitEnforcer::Alarm
     }
 
-    /// The alarm has fired: passes the wakers of the waiters whose limit has passed to `wake`. Returns the alarm
-    /// if it must be armed for the next waiter.
+    /// Handles the firing of the alarm: passes the wakers of the waiters whose limit has passed to `wake`.
+    /// Returns the alarm if it must be armed for the next waiter.
     pub(in crate::core) fn fire(
         &mut self,
         line: &mut Line,
@@ -81,8 +81,8 @@ impl AlarmState {
         None
     }
 
-    /// Puts back the alarm after an attempt to arm it. Returns whether it has fired in the meantime, or was due
-    /// already.
+    /// Puts back the alarm after an attempt to arm it. Returns whether it has fired in the meantime, or was
+    /// due already.
     pub(in crate::core) fn put_back(&mut self, alarm: Box<Alarm>, arming: Arming) -> bool {
         self.alarm = Some(alarm);
         mem::take(&mut self.has_fired) || arming == Arming::AlreadyDue
@@ -90,7 +90,7 @@ impl AlarmState {
 
     /// Takes out the alarm, to be armed for the first waiter that it serves.
     fn take_to_arm(&mut self, line: &Line) -> Option<ToArm> {
-        // A limit too far away to be an instant is none.
+        // A limit too far in the future to be an `Instant` never passes.
         let at = line.first_on_alarm_since()?.checked_add(self.limit)?;
         Some((self.alarm.take()?, at))
     }

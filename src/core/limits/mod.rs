@@ -1,6 +1,7 @@
 //! Wait limits: which limit ends a wait, and who enforces it.
 //!
-//! It owns the alarm of a line and its timer. It takes no lock: the gate does.
+//! It owns the alarm of a line and its timer. It does not own the waiters, and takes no lock: the gate calls
+//! it under its own.
 
 pub(in crate::core) mod alarm;
 pub(in crate::core) mod alarm_state;
@@ -13,7 +14,7 @@ use tokio::runtime::{Handle, Id};
 
 use crate::core::rejection::reason::RejectionReason;
 
-/// Which of the two limits of a wait.
+/// The limit that ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
     WaitLimit,
@@ -29,18 +30,18 @@ impl Expiry {
     }
 }
 
-/// Who sees to it that a wait ends when its limit has passed.
+/// Who ends a wait when its limit passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitEnforcer {
     /// The waiter, if it has a limit.
     Waiter,
     /// The alarm of the line.
     Alarm,
-    /// The alarm that the waiter is to bring.
+    /// An alarm that the waiter must create.
     NewAlarm,
 }
 
-/// The runtime of this thread, if there is one.
+/// Returns the tokio runtime of this thread, if there is one.
 #[inline]
 pub(in crate::core) fn current_runtime() -> Option<Id> {
     Handle::try_current().ok().map(|runtime| runtime.id())

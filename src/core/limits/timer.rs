@@ -1,4 +1,4 @@
-//! The timer of an alarm: tokio's, set outside of any task. The models have one of their own in its place.
+//! The timer of an alarm: tokio's `Sleep`, polled outside of any task. The loom models replace this module.
 
 use std::{
     future::Future,
@@ -13,11 +13,12 @@ use tokio::{
 
 use crate::{core::limits::alarm::Arming, sync::did_panic};
 
+/// A timer that wakes a waker without a task to poll it.
 #[derive(Debug)]
 pub(in crate::core) struct Timer(Pin<Box<Sleep>>);
 
 impl Timer {
-    /// A timer that is not set.
+    /// Creates a timer that is not armed.
     ///
     /// # Panics
     ///
@@ -26,17 +27,18 @@ impl Timer {
         Self(Box::pin(sleep_until(Instant::now())))
     }
 
-    /// Has it wake `waker` at this time, or at once and before this returns.
+    /// Arms the timer to wake `waker` at `at`. It may wake it at once, before this returns.
     pub(in crate::core) fn arm(&mut self, at: Instant, waker: &Waker) -> Arming {
-        // It went off before its time: its runtime is being shut down, and to poll it would panic.
+        // Elapsed before its deadline: its runtime is shutting down, and polling it would panic.
         if self.0.is_elapsed() && self.0.deadline() > Instant::now() {
             return Arming::RuntimeGone;
         }
         let mut arming = Arming::RuntimeGone;
-        // A timer whose runtime is shut down panics.
+        // A timer whose runtime has shut down panics.
         did_panic(|| {
             self.0.as_mut().reset(at);
-            // Under its budget a task might be told to come back instead.
+            // If this runs in a task that has used up its budget, a poll would yield instead of arming the
+            // timer.
             let mut timer = unconstrained(self.0.as_mut());
             arming = match Pin::new(&mut timer).poll(&mut Context::from_waker(waker)) {
                 Poll::Pending => Arming::Armed,

@@ -1,13 +1,13 @@
-//! Lists threaded through places that something else stores.
+//! Intrusive doubly linked lists, threaded through nodes that are stored elsewhere.
 //!
-//! It owns who is whose neighbour, and who is at the ends. Every step is O(1).
+//! It owns the links, the two ends and the length. It does not own the nodes. Every operation is O(1).
 
 use std::{marker::PhantomData, ops::IndexMut};
 
-/// In the place of a neighbour: there is none.
+/// In place of the index of a neighbour: there is none.
 pub(in crate::core) const NONE: u32 = u32::MAX;
 
-/// The neighbours of a place in a list.
+/// The neighbours of a node in a list.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::core) struct Links {
     prev: u32,
@@ -17,21 +17,21 @@ pub(in crate::core) struct Links {
 impl Links {
     pub(in crate::core) const NONE: Self = Self { prev: NONE, next: NONE };
 
-    /// The place after this one.
+    /// Returns the index of the node after this one.
     pub(in crate::core) fn next(self) -> Option<u32> {
         (self.next != NONE).then_some(self.next)
     }
 }
 
-/// Something that can be in one list of a lane at a time.
+/// A node that can be in one list of each lane at a time. The lane is a marker type that tells the lists of
+/// one node apart.
 pub(in crate::core) trait Linked<Lane = ()> {
     fn links(&mut self) -> &mut Links;
 }
 
-/// A doubly linked list of places.
+/// A doubly linked list of nodes.
 ///
-/// Invariant: following `next` from `head` visits `len` places and ends at `tail`, and `prev` mirrors
-/// `next`.
+/// Invariant: following `next` from `head` visits `len` nodes and ends at `tail`, and `prev` mirrors `next`.
 #[derive(Debug)]
 pub(in crate::core) struct List<Lane = ()> {
     head: u32,
@@ -59,7 +59,7 @@ impl<Lane> List<Lane> {
         (self.tail != NONE).then_some(self.tail)
     }
 
-    /// Appends a place that is in no list of this lane, and returns the links that it is to have.
+    /// Appends a node that is in no list of this lane. Returns its links, which the caller stores in it.
     #[inline]
     pub(in crate::core) fn append<T: Linked<Lane>>(
         &mut self,
@@ -76,7 +76,7 @@ impl<Lane> List<Lane> {
         links
     }
 
-    /// Takes a place out of this list, from wherever it stands, that had these links.
+    /// Unlinks a node that has these links, wherever it is in the list.
     #[inline]
     pub(in crate::core) fn close_gap<T: Linked<Lane>>(
         &mut self,
@@ -97,20 +97,20 @@ impl<Lane> List<Lane> {
 
 #[cfg(all(test, not(bulklink_loom)))]
 impl<Lane> List<Lane> {
-    /// The places from head to tail, with the invariant verified on the way.
+    /// Returns the indices from head to tail, and verifies the invariant on the way.
     pub(in crate::core) fn verified<T: Linked<Lane>>(
         &self,
         nodes: &mut impl IndexMut<u32, Output = T>,
     ) -> Vec<u32> {
-        let mut seen = Vec::new();
+        let mut visited = Vec::new();
         let (mut at, mut before) = (self.head, NONE);
         while at != NONE {
             let Links { prev, next } = *nodes[at].links();
             assert_eq!(prev, before);
-            seen.push(at);
+            visited.push(at);
             (before, at) = (at, next);
         }
-        assert_eq!((before, seen.len()), (self.tail, self.len as usize));
-        seen
+        assert_eq!((before, visited.len()), (self.tail, self.len as usize));
+        visited
     }
 }

@@ -1,15 +1,15 @@
-//! The waiting line: a pure FIFO of operations with costs.
+//! The waiting line: a strict FIFO queue of operations with costs.
 //!
-//! It owns the order of the waiters. It takes no lock, reads no clock, calls no waker and decides nothing
-//! about who is admitted: the gate does, and carries wakers out of its lock before they are woken or
-//! dropped.
+//! It owns the order of the waiters. It takes no lock, reads no clock, calls no waker and does not decide on
+//! admission. The gate does all that, and moves wakers out of its lock before it wakes or drops them.
 //!
 //! Invariants, verified after every step in the tests:
 //!
-//! 1. `waiting` holds who waits, in the order of their arrival, which is that of their numbers.
+//! 1. `waiting` holds the waiters in the order of their arrival, which is the order of their numbers.
 //! 2. `units` is the sum of their costs.
-//! 3. `on_alarm` holds those among them whose limit an alarm keeps, in the same order.
-//! 4. All other places are vacant, and linked by `next` from `vacant`. They have no waker, and nobody's number.
+//! 3. `on_alarm` holds the waiters whose limit an alarm enforces, in the same order.
+//! 4. All other nodes are vacant, and linked by `next` from `vacant`. They have no waker, are on no alarm,
+//!    and their number is [`NO_NUMBER`].
 
 mod list;
 
@@ -22,19 +22,20 @@ use crate::core::{
     line::list::{Linked, Links, List, NONE},
 };
 
-/// Places in a chunk: 64 KiB of them.
+/// Nodes in a chunk: 64 KiB of them.
 const CHUNK: usize = 1024;
 
-/// The number in a vacant place.
-const NOBODY: u64 = u64::MAX;
+/// The number in a vacant node.
+const NO_NUMBER: u64 = u64::MAX;
 
-/// A place in the line. Where it is means something for as long as its number has not been called.
+/// Identifies a waiter. As in a ticket lock, a waiter is admitted when its number is called. Its index is
+/// valid until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    /// Rises from each who joins to the next, so it says who came first.
+    /// Rises with each waiter that joins, so it orders waiters by arrival.
     pub(crate) number: u64,
-    /// The cost, and below it where the place is. Two in one, because a ticket of two numbers travels in
-    /// registers, and one of three through memory.
+    /// The cost in the upper half, the index of the node in the lower. Packed, because a ticket of two words
+    /// is passed in registers, and one of three in memory.
     packed: u64,
 }
 
@@ -55,7 +56,7 @@ impl Ticket {
     }
 }
 
-/// Who waits: what it needs, since when, and whom to wake.
+/// A waiter: the units it needs, since when it has waited, and its waker.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) cost: u32,
@@ -63,7 +64,7 @@ pub(crate) struct Waiter {
     pub(crate) waker: Option<Waker>,
 }
 
-/// One cache line.
+/// The storage of one waiter, or a vacant node. One cache line.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Node {
@@ -82,7 +83,7 @@ impl Linked for Node {
     }
 }
 
-/// The lane of those whose limit an alarm keeps.
+/// The lane of the waiters whose limit an alarm enforces.
 #[derive(Debug)]
 enum OnAlarm {}
 
@@ -92,14 +93,14 @@ impl Linked<OnAlarm> for Node {
     }
 }
 
-/// In this order: see `GateState`.
+/// The waiting line. For the order of the fields see `GateState`.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Line {
     waiting: List,
-    /// The first of the vacant places.
+    /// The first vacant node.
     vacant: u32,
-    /// Kept here because every section asks for it. 0 if nobody waits.
+    /// A copy, because every section reads it. 0 if the line is empty.
     head_cost: u32,
     on_alarm: List<OnAlarm>,
     units: u64,
@@ -108,37 +109,37 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// An empty line in which the first who joins has this number.
+    /// Creates an empty line whose first waiter will have this number.
     pub(crate) fn new(next: u64) -> Self {
         let (nodes, waiting, on_alarm) = (Chunks::new(), List::new(), List::new());
         Self { nodes, vacant: NONE, waiting, on_alarm, units: 0, head_cost: 0, next }
     }
 
-    /// How many wait.
+    /// Returns the number of waiters.
     #[inline]
     pub(crate) fn len(&self) -> u32 {
         self.waiting.len()
     }
 
-    /// What they need together.
+    /// Returns the sum of the waiters' costs.
     pub(crate) fn units(&self) -> u64 {
         self.units
     }
 
-    /// The cost of the waiter at the head.
+    /// Returns the cost of the waiter at the head.
     #[inline]
     pub(crate) fn head_cost(&self) -> Option<u32> {
         (self.waiting.len() > 0).then_some(self.head_cost)
     }
 
-    /// The largest cost in the line. Looks at everybody in it.
+    /// Returns the largest cost in the line. Visits every waiter.
     pub(crate) fn largest_cost(&self) -> Option<u32> {
         let nodes = successors(self.waiting.head(), |&at| self.nodes[at].links.next());
         nodes.map(|at| self.nodes[at].cost).max()
     }
 
-    /// Joins at the tail.
-    // Part of its caller: see `Gate::arrive`.
+    /// Adds a waiter at the tail.
+    // Inlined into its caller: see `Gate::arrive`.
     #[inline(always)]
     pub(crate) fn join(&mut self, waiter: Waiter) -> Ticket {
         let (number, Waiter { cost, since, waker }) = (self.next, waiter);
@@ -154,7 +155,8 @@ impl Line {
         let links = self.waiting.append(&mut self.nodes, at);
         let node = &mut self.nodes[at];
         self.vacant = node.links.next;
-        // One by one, because a place that is moved is read before it has reached the cache.
+        // Field by field: a node that is built and then moved is read back before its stores have reached the
+        // cache.
         node.number = number;
         node.since = since;
         node.waker = waker;
@@ -163,31 +165,36 @@ impl Line {
         Ticket::new(number, cost, at)
     }
 
-    /// Takes the head out of the line, with its number.
+    /// Removes the waiter at the head. Returns it with its number.
     #[inline]
     pub(crate) fn advance(&mut self) -> Option<(u64, Waiter)> {
         let at = self.waiting.head()?;
         Some(self.remove(at))
     }
 
-    /// Takes a waiter out of the line, from wherever it stands.
+    /// Removes a waiter from anywhere in the line.
+    ///
+    /// # Panics
+    ///
+    /// If the waiter is not in the line. Nothing has changed then.
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Waiter {
         let number = self.nodes[ticket.at()].number;
-        assert_eq!(number, ticket.number, "who leaves the line is in it");
+        assert_eq!(number, ticket.number, "a waiter that leaves is in the line");
         self.remove(ticket.at()).1
     }
 
-    /// Whether this waiter would be woken by an equal of `waker`.
+    /// Whether this waiter's waker wakes the same task as `waker`.
     pub(crate) fn wakes(&self, ticket: Ticket, waker: &Waker) -> bool {
         self.nodes[ticket.at()].waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
-    /// Has this waiter woken by `waker` from now on. Returns the waker it replaces.
+    /// Sets the waker of this waiter. Returns the previous one.
     pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
         self.nodes[ticket.at()].waker.replace(waker)
     }
 
-    /// Has an alarm keep the limit of this waiter, unless somebody behind it came to that first.
+    /// Leaves the limit of this waiter to the alarm. Returns `false`, and does nothing, if a later waiter is
+    /// on the alarm already.
     pub(crate) fn put_on_alarm(&mut self, ticket: Ticket) -> bool {
         let last = self.on_alarm.tail().map(|at| self.nodes[at].number);
         let is_last = last.is_none_or(|number| number < ticket.number);
@@ -199,12 +206,12 @@ impl Line {
         is_last
     }
 
-    /// Whether an alarm keeps the limit of this waiter.
+    /// Whether the alarm enforces the limit of this waiter.
     pub(crate) fn is_on_alarm(&self, ticket: Ticket) -> bool {
         self.nodes[ticket.at()].is_on_alarm
     }
 
-    /// Leaves the limit of this waiter, which an alarm keeps, to itself.
+    /// Takes this waiter off the alarm: it enforces its limit itself from now on.
     pub(crate) fn take_off_alarm(&mut self, ticket: Ticket) {
         let node = &mut self.nodes[ticket.at()];
         node.is_on_alarm = false;
@@ -212,12 +219,12 @@ impl Line {
         self.on_alarm.close_gap(&mut self.nodes, on_alarm);
     }
 
-    /// Since when the first waits whose limit an alarm keeps.
+    /// Returns since when the first waiter on the alarm has waited.
     pub(crate) fn first_on_alarm_since(&self) -> Option<Instant> {
         self.on_alarm.head().map(|at| self.nodes[at].since)
     }
 
-    /// Leaves the limit of that one to itself. Its waker leaves with the answer.
+    /// Takes the first waiter off the alarm. Takes out and returns its waker.
     pub(crate) fn take_first_off_alarm(&mut self) -> Option<Waker> {
         let node = &mut self.nodes[self.on_alarm.head()?];
         node.is_on_alarm = false;
@@ -226,7 +233,7 @@ impl Line {
         waker
     }
 
-    /// Takes out the memory that a burst leaves behind, once nobody waits.
+    /// Takes out the memory left over from a burst, if the line is empty.
     pub(crate) fn trim(&mut self) -> Option<Spare<Node>> {
         if self.waiting.len() > 0 {
             return None;
@@ -236,12 +243,12 @@ impl Line {
         Some(spare)
     }
 
-    /// Makes a place for who joins, where none is vacant.
+    /// Adds a vacant node.
     #[cold]
     fn add_node(&mut self, since: Instant) {
         let at = self.nodes.len();
         let (links, on_alarm) = (Links::NONE, Links::NONE);
-        let (number, waker, cost, is_on_alarm) = (NOBODY, None, 0, false);
+        let (number, waker, cost, is_on_alarm) = (NO_NUMBER, None, 0, false);
         self.nodes.push(Node { number, since, waker, cost, links, on_alarm, is_on_alarm });
         self.vacant = at;
     }
@@ -252,7 +259,7 @@ impl Line {
         let Node { number, since, cost, links, on_alarm, .. } = *node;
         let waker = node.waker.take();
         let is_on_alarm = mem::take(&mut node.is_on_alarm);
-        node.number = NOBODY;
+        node.number = NO_NUMBER;
         node.links.next = mem::replace(&mut self.vacant, at);
         if is_on_alarm {
             self.on_alarm.close_gap(&mut self.nodes, on_alarm);
@@ -279,7 +286,7 @@ mod tests {
     proptest! {
         /// Joining, advancing and leaving from anywhere keep the order of arrival and every invariant.
         #[test]
-        fn the_line_is_a_queue_from_which_anybody_may_leave(
+        fn the_line_is_fifo_and_a_waiter_may_leave_from_anywhere(
             steps in proptest::collection::vec((0u8..6, any::<prop::sample::Index>(), 1u32..9), 1..300)
         ) {
             let mut line = Line::new(7);
@@ -328,7 +335,7 @@ mod tests {
                 prop_assert_eq!(line.nodes.len() as usize, model.len() + vacant.len());
                 prop_assert!(vacant.iter().all(|&at| !model.iter().any(|ticket| ticket.at() == at)));
                 prop_assert!(vacant.iter().all(|&at| line.nodes[at].waker.is_none()));
-                prop_assert!(vacant.iter().all(|&at| line.nodes[at].number == NOBODY));
+                prop_assert!(vacant.iter().all(|&at| line.nodes[at].number == NO_NUMBER));
                 prop_assert!(vacant.iter().all(|&at| !line.nodes[at].is_on_alarm));
                 prop_assert_eq!(line.largest_cost(), model.iter().map(|ticket| ticket.cost()).max());
             }
@@ -336,11 +343,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_gives_its_memory_back_once_nobody_waits() {
+    fn a_long_line_gives_its_memory_back_once_it_is_empty() {
         let mut line = Line::new(0);
         let tickets: Vec<_> = (0..3 * CHUNK as u32).map(|_| line.join(waiter(1))).collect();
         assert_eq!(line.nodes.len() as usize, 3 * CHUNK);
-        assert!(line.trim().is_none(), "places are held");
+        assert!(line.trim().is_none(), "there are waiters");
         line.advance().unwrap();
         for &ticket in &tickets[1..] {
             line.leave(ticket);
@@ -352,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_and_its_bookkeeping_stay_small() {
+    fn a_node_fits_into_a_cache_line() {
         assert!(size_of::<Node>() <= 64, "{}", size_of::<Node>());
     }
 }

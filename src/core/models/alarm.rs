@@ -1,5 +1,5 @@
-//! The alarm of the line: nobody whose limit it keeps is forgotten, whatever it is set, rings and dies
-//! beside.
+//! The alarm of the line: no waiter whose limit it enforces is forgotten, whatever happens while the alarm
+//! is armed, fires or loses its runtime.
 
 use tokio::runtime::{self, Id};
 
@@ -11,21 +11,21 @@ use crate::core::limits::{
 };
 use crate::sync::Weak;
 
-/// A limit that has passed whenever anybody looks.
+/// A limit that has always passed.
 const PASSED: Duration = Duration::ZERO;
 
-/// A limit that has never passed.
-const FAR: Duration = Duration::from_secs(3_600);
+/// A limit that never passes.
+const NEVER: Duration = Duration::from_secs(3_600);
 
-/// The name of a runtime, which is all that an alarm knows of it.
-fn a_runtime() -> Id {
+/// Returns the id of a new runtime. An alarm uses nothing else of it.
+fn runtime_id() -> Id {
     runtime::Builder::new_current_thread().build().expect("a runtime").handle().id()
 }
 
-/// Rings a gate, as a compartment's does.
-struct GateBell(Weak<Gate>);
+/// Fires the alarm of a gate, like the alarm waker of a compartment.
+struct GateAlarmWaker(Weak<Gate>);
 
-impl Wake for GateBell {
+impl Wake for GateAlarmWaker {
     fn wake(self: Arc<Self>) {
         if let Some(gate) = self.0.upgrade() {
             gate.fire_alarm();
@@ -33,277 +33,282 @@ impl Wake for GateBell {
     }
 }
 
-impl Shared {
-    /// Arrives in this runtime, with the gate's own limit.
-    fn offer(&self, runtime: Id, waker: &Waker) -> ArrivalOutcome {
+impl SharedGate {
+    /// Arrives in this runtime, subject to the gate's own limit.
+    fn arrive_in(&self, runtime: Id, waker: &Waker) -> ArrivalOutcome {
         let when_full = WhenFull::Join(Some(waker.clone()), Some(runtime));
         self.arrive(Arrival { cost: 1, expired: None, when_full })
     }
 }
 
-/// An operation in line, as its future knows it.
+/// A waiter, with the state that its future holds.
 struct Waiter {
     ticket: Ticket,
-    mark: Arc<Mark>,
+    flag: Arc<WakeFlag>,
     waker: Waker,
     enforcer: LimitEnforcer,
 }
 
 impl Waiter {
-    /// Joins the line of a gate that is full, and brings an alarm with this timer if it is to.
-    fn joining(gate: &Shared, runtime: Id, limit: Duration, timer: &Timer) -> Self {
-        let (mark, waker) = Mark::new();
-        let arrived = gate.offer(runtime, &waker);
+    /// Joins the line of a gate that is full, and provides an alarm with this timer if one is needed.
+    fn join(gate: &SharedGate, runtime: Id, limit: Duration, timer: &Timer) -> Self {
+        let (flag, waker) = WakeFlag::new();
+        let arrived = gate.arrive_in(runtime, &waker);
         let ArrivalOutcome::Queued { ticket, enforcer, .. } = arrived else {
-            panic!("a full gate with room made of an arrival: {arrived:?}");
+            panic!("a full gate with room did not queue an arrival: {arrived:?}");
         };
-        Self { ticket, mark, waker, enforcer }.bringing(gate, runtime, limit, timer)
+        Self { ticket, flag, waker, enforcer }.provide_alarm(gate, runtime, limit, timer)
     }
 
-    /// Brings an alarm, if it is to.
-    fn bringing(self, gate: &Shared, runtime: Id, limit: Duration, timer: &Timer) -> Self {
+    /// Provides an alarm with this timer if one is needed.
+    fn provide_alarm(self, gate: &SharedGate, runtime: Id, limit: Duration, timer: &Timer) -> Self {
         if self.enforcer != LimitEnforcer::NewAlarm {
             return self;
         }
-        let alarm_waker = Arc::new(GateBell(Arc::downgrade(&gate.0))).into();
+        let alarm_waker = Arc::new(GateAlarmWaker(Arc::downgrade(&gate.0))).into();
         let alarm = Alarm { runtime, limit, timer: timer.clone(), waker: alarm_waker };
         Self { enforcer: gate.adopt(self.ticket, Box::new(alarm)), ..self }
     }
 
-    /// It has been woken, or saw to its limit without that; and does so now.
-    fn assert_keeps_its_limit(&self, gate: &Shared) {
-        assert!(self.mark.was_woken() || self.enforcer == LimitEnforcer::Waiter, "forgotten");
-        let found = gate.look(self.ticket, Waker::noop(), None);
+    /// Asserts that the waiter was woken or enforced its limit itself from the start, and that it enforces
+    /// the limit now.
+    fn assert_enforces_its_limit(&self, gate: &SharedGate) {
+        assert!(self.flag.was_woken() || self.enforcer == LimitEnforcer::Waiter, "forgotten");
+        let found = gate.poll_waiter(self.ticket, Waker::noop(), None);
         assert!(matches!(found, WaiterState::Waiting(LimitEnforcer::Waiter)), "{found:?}");
     }
 
-    /// What has become of it, or `None` while it waits.
-    fn find(&self, gate: &Shared) -> Option<Result<(), RejectionReason>> {
-        gate.find(self.ticket, &self.waker)
+    /// Polls the waiter. Returns its outcome, or `None` while it waits.
+    fn poll_outcome(&self, gate: &SharedGate) -> Option<Result<(), RejectionReason>> {
+        gate.poll_outcome(self.ticket, &self.waker)
     }
 }
 
-/// Has a timer go off beside, if it is set by then.
-fn ringing(timer: &Timer) -> JoinHandle<bool> {
+/// Spawns a thread that fires a timer, if it is armed by then. The thread returns whether it was.
+fn spawn_fire(timer: &Timer) -> JoinHandle<bool> {
     let timer = timer.clone();
-    thread::spawn(move || timer.go_off())
+    thread::spawn(move || timer.fire())
 }
 
-/// Lets time pass until nothing is set any more.
-fn ring_out(timers: &[&Timer]) {
-    while timers.iter().any(|timer| timer.go_off()) {}
+/// Fires the timers until none is armed.
+fn fire_all(timers: &[&Timer]) {
+    while timers.iter().any(|timer| timer.fire()) {}
 }
 
-/// Two who join at once and bring an alarm each are both woken when their limit has passed, also if it
-/// rings while it is being set.
+/// Two waiters that join concurrently and each provide an alarm are both woken when their limit has
+/// passed, even if the alarm fires while it is being armed.
 #[test]
-fn whoever_relies_on_an_alarm_is_woken_by_it() {
-    let here = a_runtime();
+fn every_waiter_that_relies_on_an_alarm_is_woken_by_it() {
+    let here = runtime_id();
     explore(3, move || {
-        let gate = Shared::plain(1, 2);
-        let _held = gate.now(1);
+        let gate = SharedGate::plain(1, 2);
+        let _held = gate.try_enter(1);
         let timers = [Timer::new(), Timer::new()];
         let [own_timer, other_timer] = timers.clone();
-        let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &other_timer));
-        let ringing = thread::spawn({
+        let other = spawn_with(&gate, move |gate| Waiter::join(gate, here, PASSED, &other_timer));
+        let firing = thread::spawn({
             let timers = timers.clone();
-            move || timers.map(|timer| timer.go_off())
+            move || timers.map(|timer| timer.fire())
         });
-        let own = Waiter::joining(&gate, here, PASSED, &own_timer);
-        let other = ended(other);
-        ended(ringing);
-        ring_out(&[&timers[0], &timers[1]]);
-        [own, other].iter().for_each(|waiter| waiter.assert_keeps_its_limit(&gate));
-        gate.assert_settled();
+        let own = Waiter::join(&gate, here, PASSED, &own_timer);
+        let other = join_thread(other);
+        join_thread(firing);
+        fire_all(&[&timers[0], &timers[1]]);
+        [own, other].iter().for_each(|waiter| waiter.assert_enforces_its_limit(&gate));
+        gate.assert_invariants();
     });
 }
 
-/// A ring that comes too early, or for somebody who has left, sets the alarm for the first of the others.
+/// An alarm that fires too early, or for a waiter that has left, is armed for the first remaining waiter.
 #[test]
-fn an_alarm_that_rings_early_is_set_again() {
-    let here = a_runtime();
+fn an_alarm_that_fires_early_is_armed_again() {
+    let here = runtime_id();
     explore(3, move || {
-        let gate = Shared::plain(1, 2);
-        let _held = gate.now(1);
+        let gate = SharedGate::plain(1, 2);
+        let _held = gate.try_enter(1);
         let timer = Timer::new();
-        let first = Waiter::joining(&gate, here, FAR, &timer);
+        let first = Waiter::join(&gate, here, NEVER, &timer);
         assert_eq!(first.enforcer, LimitEnforcer::Alarm);
-        let ringing = ringing(&timer);
-        let leaving = beside(&gate, move |gate| gate.cancel(first.ticket));
-        let second = Waiter::joining(&gate, here, FAR, &timer);
-        assert!(ended(ringing), "it was set");
-        ended(leaving);
-        assert!(!second.mark.was_woken(), "its limit has not passed");
+        let firing = spawn_fire(&timer);
+        let leaving = spawn_with(&gate, move |gate| gate.cancel(first.ticket));
+        let second = Waiter::join(&gate, here, NEVER, &timer);
+        assert!(join_thread(firing), "the timer was not armed");
+        join_thread(leaving);
+        assert!(!second.flag.was_woken(), "its limit has not passed");
         assert!(
-            second.enforcer == LimitEnforcer::Waiter || timer.go_off(),
-            "nobody keeps its limit"
+            second.enforcer == LimitEnforcer::Waiter || timer.fire(),
+            "nothing enforces its limit"
         );
     });
 }
 
-/// Who is admitted is woken for that, and the alarm passes on to those behind.
+/// When a hand-over races the alarm, the admitted waiter is woken and the alarm still serves the next.
 #[test]
-fn a_hand_over_beside_a_ring_forgets_nobody() {
-    let here = a_runtime();
+fn a_hand_over_that_races_the_alarm_forgets_no_waiter() {
+    let here = runtime_id();
     explore(3, move || {
-        let gate = Shared::plain(1, 2);
-        let held = gate.now(1);
+        let gate = SharedGate::plain(1, 2);
+        let held = gate.try_enter(1);
         let timer = Timer::new();
-        let waiters = [(); 2].map(|()| Waiter::joining(&gate, here, PASSED, &timer));
+        let waiters = [(); 2].map(|()| Waiter::join(&gate, here, PASSED, &timer));
         let releasing = thread::spawn(move || drop(held));
-        let ringing = ringing(&timer);
-        ended(releasing);
-        ended(ringing);
-        ring_out(&[&timer]);
-        assert!(waiters[0].mark.was_woken(), "forgotten");
-        assert_eq!(waiters[0].find(&gate), Some(Ok(())));
-        waiters[1].assert_keeps_its_limit(&gate);
+        let firing = spawn_fire(&timer);
+        join_thread(releasing);
+        join_thread(firing);
+        fire_all(&[&timer]);
+        assert!(waiters[0].flag.was_woken(), "forgotten");
+        assert_eq!(waiters[0].poll_outcome(&gate), Some(Ok(())));
+        waiters[1].assert_enforces_its_limit(&gate);
     });
 }
 
-/// Who is admitted before it has brought its alarm brings it for nothing, and whoever comes next for
-/// itself.
+/// A waiter that is admitted before it provides its alarm provides it in vain, and the next waiter provides
+/// its own.
 #[test]
-fn a_hand_over_beside_a_joining_waiter_forgets_nobody() {
-    let here = a_runtime();
+fn a_hand_over_before_the_alarm_is_provided_forgets_no_waiter() {
+    let here = runtime_id();
     explore(3, move || {
-        let gate = Shared::plain(1, 2);
-        let held = gate.now(1);
+        let gate = SharedGate::plain(1, 2);
+        let held = gate.try_enter(1);
         let timer = Timer::new();
         let releasing = thread::spawn(move || drop(held));
-        let (mark, waker) = Mark::new();
-        let first = match gate.offer(here, &waker) {
-            // Joined, and perhaps admitted by now.
+        let (flag, waker) = WakeFlag::new();
+        let first = match gate.arrive_in(here, &waker) {
+            // Queued, and possibly admitted by now.
             ArrivalOutcome::Queued { ticket, enforcer, .. } => {
-                Waiter { ticket, mark, waker, enforcer }.bringing(&gate, here, PASSED, &timer)
+                Waiter { ticket, flag, waker, enforcer }.provide_alarm(&gate, here, PASSED, &timer)
             }
-            ArrivalOutcome::Admitted => return ended(releasing),
-            other => panic!("a gate with room made of an arrival: {other:?}"),
+            ArrivalOutcome::Admitted => return join_thread(releasing),
+            other => panic!("a gate with room rejected an arrival: {other:?}"),
         };
-        ended(releasing);
-        assert_eq!(first.find(&gate), Some(Ok(())));
-        let second = Waiter::joining(&gate, here, PASSED, &timer);
-        ring_out(&[&timer]);
-        second.assert_keeps_its_limit(&gate);
+        join_thread(releasing);
+        assert_eq!(first.poll_outcome(&gate), Some(Ok(())));
+        let second = Waiter::join(&gate, here, PASSED, &timer);
+        fire_all(&[&timer]);
+        second.assert_enforces_its_limit(&gate);
     });
 }
 
-/// A limit that passes before the alarm is set wakes whoever has it.
+/// A limit that passes before its alarm is armed wakes the waiter.
 #[test]
-fn an_alarm_that_is_late_when_it_is_set_wakes_at_once() {
-    let here = a_runtime();
+fn an_alarm_armed_after_its_limit_wakes_at_once() {
+    let here = runtime_id();
     explore(3, move || {
-        let gate = Shared::plain(1, 2);
-        let _held = gate.now(1);
-        let (late, timer) = (Timer::of(Arming::AlreadyDue), Timer::of(Arming::AlreadyDue));
-        let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &late));
-        let own = Waiter::joining(&gate, here, PASSED, &timer);
-        let other = ended(other);
-        [own, other].iter().for_each(|waiter| waiter.assert_keeps_its_limit(&gate));
+        let gate = SharedGate::plain(1, 2);
+        let _held = gate.try_enter(1);
+        let (late, timer) =
+            (Timer::returning(Arming::AlreadyDue), Timer::returning(Arming::AlreadyDue));
+        let other = spawn_with(&gate, move |gate| Waiter::join(gate, here, PASSED, &late));
+        let own = Waiter::join(&gate, here, PASSED, &timer);
+        let other = join_thread(other);
+        [own, other].iter().for_each(|waiter| waiter.assert_enforces_its_limit(&gate));
     });
 }
 
-/// An alarm that cannot be set leaves the limits to their waiters, and the next brings another one.
+/// If an alarm cannot be armed its waiters enforce their limits themselves, and the next waiter provides
+/// another alarm.
 #[test]
-fn an_alarm_that_was_dead_before_is_replaced() {
-    let here = a_runtime();
+fn an_alarm_that_cannot_be_armed_is_replaced() {
+    let here = runtime_id();
     explore(3, move || {
-        let gate = Shared::plain(1, 3);
-        let _held = gate.now(1);
-        let (dead, alive) = (Timer::of(Arming::RuntimeGone), Timer::new());
+        let gate = SharedGate::plain(1, 3);
+        let _held = gate.try_enter(1);
+        let (dead, alive) = (Timer::returning(Arming::RuntimeGone), Timer::new());
         let (own_timer, other_timer) = (dead.clone(), alive.clone());
-        let other = beside(&gate, move |gate| Waiter::joining(gate, here, PASSED, &other_timer));
-        let own = Waiter::joining(&gate, here, PASSED, &own_timer);
-        let other = ended(other);
-        ring_out(&[&dead, &alive]);
-        [own, other].iter().for_each(|waiter| waiter.assert_keeps_its_limit(&gate));
-        let last = Waiter::joining(&gate, here, PASSED, &alive);
-        ring_out(&[&alive]);
-        last.assert_keeps_its_limit(&gate);
+        let other = spawn_with(&gate, move |gate| Waiter::join(gate, here, PASSED, &other_timer));
+        let own = Waiter::join(&gate, here, PASSED, &own_timer);
+        let other = join_thread(other);
+        fire_all(&[&dead, &alive]);
+        [own, other].iter().for_each(|waiter| waiter.assert_enforces_its_limit(&gate));
+        let last = Waiter::join(&gate, here, PASSED, &alive);
+        fire_all(&[&alive]);
+        last.assert_enforces_its_limit(&gate);
     });
 }
 
-/// An alarm that dies while it keeps limits, whose runtime goes, leaves them to their waiters: to those who
-/// were there, and to who joins just then.
+/// When the runtime of an alarm shuts down, the waiters that it served enforce their limits themselves, and
+/// so does one that joins at that moment.
 #[test]
-fn an_alarm_that_dies_wakes_everybody() {
-    let here = a_runtime();
+fn an_alarm_whose_runtime_shuts_down_wakes_its_waiters() {
+    let here = runtime_id();
     explore(3, move || {
-        let gate = Shared::plain(1, 2);
-        let _held = gate.now(1);
+        let gate = SharedGate::plain(1, 2);
+        let _held = gate.try_enter(1);
         let timer = Timer::new();
-        let first = Waiter::joining(&gate, here, FAR, &timer);
-        let dying = thread::spawn({
+        let first = Waiter::join(&gate, here, NEVER, &timer);
+        let shutting_down = thread::spawn({
             let timer = timer.clone();
-            move || timer.die()
+            move || timer.shut_down()
         });
-        let second = Waiter::joining(&gate, here, FAR, &timer);
-        ended(dying);
-        [first, second].iter().for_each(|waiter| waiter.assert_keeps_its_limit(&gate));
+        let second = Waiter::join(&gate, here, NEVER, &timer);
+        join_thread(shutting_down);
+        [first, second].iter().for_each(|waiter| waiter.assert_enforces_its_limit(&gate));
     });
 }
 
-/// Who is polled with another waker beside a ring is woken by that one, or told that nobody else keeps its
-/// limit.
+/// A waiter that is polled with a new waker while the alarm fires is woken by the new waker, or learns from
+/// the poll that it must enforce its limit itself.
 #[test]
-fn a_waiter_with_a_new_waker_is_not_forgotten() {
-    let here = a_runtime();
+fn a_waiter_polled_with_a_new_waker_is_not_forgotten() {
+    let here = runtime_id();
     explore(4, move || {
-        let gate = Shared::plain(1, 1);
-        let _held = gate.now(1);
+        let gate = SharedGate::plain(1, 1);
+        let _held = gate.try_enter(1);
         let timer = Timer::new();
-        let waiter = Waiter::joining(&gate, here, PASSED, &timer);
-        let ringing = ringing(&timer);
-        let (mark, waker) = Mark::new();
-        let found = gate.look(waiter.ticket, &waker, None);
-        ended(ringing);
-        let WaiterState::Waiting(enforcer) = found else { panic!("nobody admits it: {found:?}") };
-        assert!(mark.was_woken() || enforcer == LimitEnforcer::Waiter, "forgotten");
+        let waiter = Waiter::join(&gate, here, PASSED, &timer);
+        let firing = spawn_fire(&timer);
+        let (flag, waker) = WakeFlag::new();
+        let found = gate.poll_waiter(waiter.ticket, &waker, None);
+        join_thread(firing);
+        let WaiterState::Waiting(enforcer) = found else {
+            panic!("admitted without a release: {found:?}")
+        };
+        assert!(flag.was_woken() || enforcer == LimitEnforcer::Waiter, "forgotten");
     });
 }
 
-/// A limit is not left to an alarm of another runtime, which nobody may drive: of two who wait in two,
-/// one keeps its own, and the alarm of the other is set.
+/// An alarm never enforces the limit of a waiter in another runtime, since its own runtime may not be
+/// driven. Of two waiters in two runtimes, one enforces its own limit and the alarm of the other is armed.
 #[test]
 fn an_alarm_serves_one_runtime() {
-    let (here, elsewhere) = (a_runtime(), a_runtime());
+    let (here, elsewhere) = (runtime_id(), runtime_id());
     explore(3, move || {
-        let gate = Shared::plain(1, 2);
-        let _held = gate.now(1);
-        let (near, far) = (Timer::new(), Timer::new());
-        let stranger = beside(&gate, {
-            let far = far.clone();
-            move |gate| Waiter::joining(gate, elsewhere, PASSED, &far)
+        let gate = SharedGate::plain(1, 2);
+        let _held = gate.try_enter(1);
+        let (own_timer, other_timer) = (Timer::new(), Timer::new());
+        let other = spawn_with(&gate, {
+            let other_timer = other_timer.clone();
+            move |gate| Waiter::join(gate, elsewhere, PASSED, &other_timer)
         });
-        let own = Waiter::joining(&gate, here, PASSED, &near);
-        let stranger = ended(stranger);
-        let (served, timer) = match (own.enforcer, stranger.enforcer) {
-            (LimitEnforcer::Alarm, LimitEnforcer::Waiter) => (own, near),
-            (LimitEnforcer::Waiter, LimitEnforcer::Alarm) => (stranger, far),
-            other => panic!("an alarm for both, or for nobody: {other:?}"),
+        let own = Waiter::join(&gate, here, PASSED, &own_timer);
+        let other = join_thread(other);
+        let (served, timer) = match (own.enforcer, other.enforcer) {
+            (LimitEnforcer::Alarm, LimitEnforcer::Waiter) => (own, own_timer),
+            (LimitEnforcer::Waiter, LimitEnforcer::Alarm) => (other, other_timer),
+            both => panic!("one alarm must serve one of the two waiters: {both:?}"),
         };
-        ring_out(&[&timer]);
-        served.assert_keeps_its_limit(&gate);
+        fire_all(&[&timer]);
+        served.assert_enforces_its_limit(&gate);
     });
 }
 
-/// A close wakes everybody once, whether or not the alarm does too.
+/// When a close races the alarm, every waiter is woken exactly once and rejected.
 #[test]
-fn a_close_beside_a_ring_wakes_everybody_once() {
-    let here = a_runtime();
+fn a_close_that_races_the_alarm_wakes_every_waiter_once() {
+    let here = runtime_id();
     explore(4, move || {
-        let gate = Shared::plain(1, 2);
-        let _held = gate.now(1);
+        let gate = SharedGate::plain(1, 2);
+        let _held = gate.try_enter(1);
         let timer = Timer::new();
-        let waiters = [(); 2].map(|()| Waiter::joining(&gate, here, PASSED, &timer));
-        let closing = beside(&gate, |gate| gate.close());
-        let ringing = ringing(&timer);
-        ended(closing);
-        ended(ringing);
-        ring_out(&[&timer]);
+        let waiters = [(); 2].map(|()| Waiter::join(&gate, here, PASSED, &timer));
+        let closing = spawn_with(&gate, |gate| gate.close());
+        let firing = spawn_fire(&timer);
+        join_thread(closing);
+        join_thread(firing);
+        fire_all(&[&timer]);
         for waiter in waiters {
-            assert!(waiter.mark.was_woken());
-            assert_eq!(waiter.find(&gate), Some(Err(RejectionReason::Closed)));
+            assert!(waiter.flag.was_woken());
+            assert_eq!(waiter.poll_outcome(&gate), Some(Err(RejectionReason::Closed)));
         }
     });
 }

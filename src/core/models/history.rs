@@ -1,5 +1,5 @@
-//! What a random program did and what it was answered, and whether some order of one thing after
-//! another explains it.
+//! The history of one run of a random program, and the check that it is linearizable: some sequential
+//! order of its operations explains every result.
 
 use std::collections::BTreeSet;
 
@@ -7,25 +7,25 @@ use super::{reference::Reference, *};
 use crate::core::gate::arrival::ResizeRefusal;
 use crate::core::gate::counts::{Peaks, Totals};
 
-/// An operation as it was carried out.
+/// An operation that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Act {
-    /// The waker of who joins has its number.
+pub(super) enum Operation {
+    /// If the operation joins the line, its waker has the same number.
     Arrive {
-        who: usize,
+        id: usize,
         cost: usize,
         waits: bool,
         expired: bool,
     },
-    Look {
-        who: usize,
+    Poll {
+        id: usize,
         waker: usize,
     },
     Expire {
-        who: usize,
+        id: usize,
     },
     Cancel {
-        who: usize,
+        id: usize,
     },
     Release {
         cost: usize,
@@ -39,23 +39,23 @@ pub(super) enum Act {
     Close,
     Snapshot,
     Subscribe(bool),
-    AwaitDrain {
+    JoinDrain {
         waker: usize,
     },
 }
 
-/// What it was answered.
+/// The result of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Outcome {
     Done,
     Admitted,
     Waits,
     Refused(Refusal),
-    Seen(Box<View>),
+    Snapshot(Box<View>),
     IsDrained(bool),
 }
 
-/// A refusal without the time it took.
+/// The reason for a rejection or a refused resize, without the time waited.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refusal {
     Closed,
@@ -65,7 +65,7 @@ pub(super) enum Refusal {
     BelowQueuedCost(usize),
 }
 
-/// A snapshot without the time spent in line.
+/// A snapshot without wait times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) sequence: u64,
@@ -104,62 +104,65 @@ pub(super) struct Event {
     pub(super) previous_capacity: Option<usize>,
 }
 
-/// One operation of one thread.
+/// One operation of one thread, with its result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Record {
-    pub(super) act: Act,
+    pub(super) operation: Operation,
     pub(super) outcome: Outcome,
-    /// What it had the subscriber told, on its own thread.
+    /// The events that it emitted on its own thread.
     pub(super) events: Vec<Event>,
-    /// It began after every operation with a smaller `ended`.
+    /// The operation began after every operation whose `ended` is smaller.
     pub(super) began: usize,
     pub(super) ended: usize,
 }
 
-/// Everything that one run of a program did.
+/// Everything that happened in one run of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct History {
-    /// Before the threads began, and after they ended.
+    /// Before the threads started.
     pub(super) prologue: Vec<Record>,
     pub(super) threads: Vec<Vec<Record>>,
+    /// After the threads ended.
     pub(super) epilogue: Vec<Record>,
     /// The wakers that were woken.
     pub(super) woken: BTreeSet<usize>,
 }
 
 impl History {
-    /// Whether some order of its operations, in keeping with the order on each thread and with what
-    /// ended before something else began, has every answer, event and wake-up follow from the rules.
-    pub(super) fn is_explained_from(&self, start: &Reference) -> bool {
+    /// Returns whether there is an order of the operations in which the reference gives every result, event
+    /// and wake-up. The order must agree with the order on each thread, and put an operation that ended
+    /// before another began first.
+    pub(super) fn is_linearizable_from(&self, start: &Reference) -> bool {
         let mut reference = start.clone();
-        self.prologue.iter().all(|record| reference.agrees(record))
-            && self.has_an_order(&reference, &mut vec![0; self.threads.len()])
+        self.prologue.iter().all(|record| reference.agrees_with(record))
+            && self.has_linearization(&reference, &mut vec![0; self.threads.len()])
     }
 
-    fn has_an_order(&self, reference: &Reference, done: &mut [usize]) -> bool {
+    fn has_linearization(&self, reference: &Reference, done: &mut [usize]) -> bool {
         let next = |thread: usize, done: &[usize]| self.threads[thread].get(done[thread]);
         let mut is_complete = true;
         for thread in 0..done.len() {
             let Some(record) = next(thread, done) else { continue };
             is_complete = false;
-            let has_to_wait = (0..done.len())
+            let is_preceded = (0..done.len())
                 .filter_map(|other| next(other, done))
                 .any(|other| other.ended < record.began);
             let mut after = reference.clone();
-            if has_to_wait || !after.agrees(record) {
+            if is_preceded || !after.agrees_with(record) {
                 continue;
             }
             done[thread] += 1;
-            if self.has_an_order(&after, done) {
+            if self.has_linearization(&after, done) {
                 return true;
             }
             done[thread] -= 1;
         }
-        is_complete && self.ends_well(reference.clone())
+        is_complete && self.epilogue_agrees(reference.clone())
     }
 
-    fn ends_well(&self, mut reference: Reference) -> bool {
-        self.epilogue.iter().all(|record| reference.agrees(record)) && reference.woken == self.woken
+    fn epilogue_agrees(&self, mut reference: Reference) -> bool {
+        self.epilogue.iter().all(|record| reference.agrees_with(record))
+            && reference.woken == self.woken
     }
 }
 
@@ -174,7 +177,7 @@ impl From<RejectionReason> for Refusal {
             RejectionReason::Saturated { used, capacity, waiting, waiting_room, .. } => {
                 Self::Saturated { used, capacity, waiting, room: waiting_room }
             }
-            other => panic!("no answer of the engine: {other}"),
+            other => panic!("the engine never rejects with: {other}"),
         }
     }
 }
@@ -189,18 +192,18 @@ impl From<ResizeRefusal> for Refusal {
 }
 
 impl From<&Snapshot> for View {
-    fn from(seen: &Snapshot) -> Self {
-        let (mut totals, mut peaks) = (seen.totals, seen.peaks);
+    fn from(snapshot: &Snapshot) -> Self {
+        let (mut totals, mut peaks) = (snapshot.totals, snapshot.peaks);
         totals.wait_time = std::time::Duration::ZERO;
         peaks.wait = std::time::Duration::ZERO;
         Self {
-            sequence: seen.sequence,
-            capacity: seen.capacity as usize,
-            used: seen.used as usize,
-            in_flight: seen.in_flight as usize,
-            waiting: seen.waiting as usize,
-            waiting_units: seen.waiting_units as usize,
-            is_closed: seen.is_closed,
+            sequence: snapshot.sequence,
+            capacity: snapshot.capacity as usize,
+            used: snapshot.used as usize,
+            in_flight: snapshot.in_flight as usize,
+            waiting: snapshot.waiting as usize,
+            waiting_units: snapshot.waiting_units as usize,
+            is_closed: snapshot.is_closed,
             totals,
             peaks,
         }

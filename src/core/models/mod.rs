@@ -1,12 +1,11 @@
-//! Models of the engine: small programs of a few threads, run in every order of their steps, up to a
-//! bound of preemptions, and with every value that a load may see.
+//! Loom models of the engine: small programs of a few threads, run under every schedule up to a bound
+//! of preemptions, and with every value that a load may return.
 //!
-//! The models of one promise each stand in files by subject. `programs` makes programs at random and
-//! holds what they return against `reference`, which does one thing after another. `.ci/loom` runs
-//! them all.
+//! A model of a single promise is in the file of its subject. `programs` generates random programs and
+//! compares their results with `reference`, a sequential implementation. `.ci/loom` runs all models.
 //!
-//! A model never blocks on anything but the engine's lock and the wakers it hands out, so a wake-up
-//! that is lost shows as a deadlock.
+//! A model blocks only on the engine's lock and on the wakers that it passes in, so a lost wake-up shows
+//! as a deadlock.
 
 mod alarm;
 mod closing;
@@ -49,47 +48,48 @@ use crate::{
     sync::{
         Arc, Mutex as GateMutex, Ordering,
         models::{
-            Builder, Condvar, Datum, Flag, JoinHandle, Ledger, Mutex, Number, ThreadId, thread,
+            Builder, Condvar, JoinHandle, LoomUsize, Mutex, StdBool, StdMutex, StdUsize, ThreadId,
+            thread,
         },
     },
 };
 
-/// Runs `model` in every order with at most `preemptions` switches away from a thread that could have
-/// gone on, and says how many orders that were.
+/// Runs `model` under every schedule with at most `preemptions` switches away from a thread that could
+/// have continued. Prints the number of schedules.
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let schedules = explore_some(preemptions, None, model);
     let test = std::thread::current();
     println!("{}: {schedules} schedules", test.name().unwrap_or("model"));
 }
 
-/// The same, with an end to it: at most about `most` orders.
+/// Does the same, but stops after about `max_schedules`. Returns the number of schedules.
 fn explore_some(
     preemptions: usize,
-    most: Option<usize>,
+    max_schedules: Option<usize>,
     model: impl Fn() + Send + Sync + 'static,
 ) -> usize {
     let mut builder = Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = builder.max_branches.max(1_000);
-    if let Some(most) = most {
-        // The bound is looked at once in so many orders.
-        builder.checkpoint_interval = most;
-        builder.max_permutations = Some(most);
+    if let Some(max_schedules) = max_schedules {
+        // Loom compares the count with its maximum once per checkpoint interval.
+        builder.checkpoint_interval = max_schedules;
+        builder.max_permutations = Some(max_schedules);
     }
-    let schedules = Arc::new(Number::new(0));
-    let counted = schedules.clone();
+    let schedules = Arc::new(StdUsize::new(0));
+    let counter = schedules.clone();
     builder.check(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
         model();
     });
     schedules.load(Ordering::Relaxed)
 }
 
-/// A gate with several holders.
+/// A gate with several owners.
 #[derive(Clone, Debug)]
-struct Shared(Arc<Gate>);
+struct SharedGate(Arc<Gate>);
 
-impl GateHandle for Shared {
+impl GateHandle for SharedGate {
     fn gate(&self) -> &Gate {
         &self.0
     }
@@ -107,7 +107,7 @@ impl GateHandle for Shared {
     }
 }
 
-impl IntoOwnedHandle for Shared {
+impl IntoOwnedHandle for SharedGate {
     type Owned = Self;
 
     fn into_owned(self) -> Self {
@@ -115,7 +115,7 @@ impl IntoOwnedHandle for Shared {
     }
 }
 
-impl std::ops::Deref for Shared {
+impl std::ops::Deref for SharedGate {
     type Target = Gate;
 
     fn deref(&self) -> &Gate {
@@ -123,9 +123,9 @@ impl std::ops::Deref for Shared {
     }
 }
 
-type Admission = Result<Permit<Shared>, RejectionReason>;
+type Admission = Result<Permit<SharedGate>, RejectionReason>;
 
-impl Shared {
+impl SharedGate {
     fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
         let rejections = RejectionCache::new("model".into(), false);
         Self(Arc::new(Gate::new(capacity, room, kind, Some(rejections))))
@@ -139,29 +139,29 @@ impl Shared {
         Self::new(capacity, room, GateKind::Weighted)
     }
 
-    /// A gate that has admitted and released this many operations of one unit in its time, one after
+    /// Creates a gate that has admitted and released this many operations of one unit, one after
     /// another.
-    fn aged(capacity: u32, room: u32, kind: GateKind, admissions: u32) -> Self {
+    fn with_past_admissions(capacity: u32, room: u32, kind: GateKind, admissions: u32) -> Self {
         let gate = Self::new(capacity, room, kind);
         if let Some(others) = admissions.checked_sub(1) {
-            // The first sets the peak, which takes the lock.
-            drop(gate.now(1));
+            // The first admission sets the peak, under the lock.
+            drop(gate.try_enter(1));
             let word = Word::from_bits(gate.word.load(Ordering::Relaxed)).counting(others);
             gate.word.store(word.bits(), Ordering::Relaxed);
         }
         gate
     }
 
-    /// Admits work that starts at once, or rejects it.
-    fn now(&self, cost: usize) -> Admission {
+    /// Admits an operation that starts at once, or rejects it.
+    fn try_enter(&self, cost: usize) -> Admission {
         admit_now(self.clone(), cost, WaitPolicy::NoWait).map(Permit::start).map_err(reason)
     }
 
-    fn wait(&self, cost: usize) -> Wait<Shared> {
+    fn wait(&self, cost: usize) -> Wait<SharedGate> {
         Wait::new(self.clone(), cost, WaitPolicy::UpToLimit)
     }
 
-    /// Waits on this thread for as long as it takes; the work starts at once.
+    /// Blocks this thread until an operation is admitted and has started, or is rejected.
     fn enter(&self, cost: usize) -> Admission {
         block_on(self.wait(cost)).map(Permit::start).map_err(reason)
     }
@@ -174,32 +174,32 @@ impl Shared {
         self.0.expire(ticket, expiry, None).map_err(reason)
     }
 
-    /// Takes a place in the line of a gate that is full.
+    /// Joins the line of a gate that is full.
     fn join(&self, cost: usize, waker: &Waker) -> Ticket {
         let when_full = WhenFull::Join(Some(waker.clone()), None);
         match self.arrive(Arrival { cost, expired: None, when_full }) {
             ArrivalOutcome::Queued { ticket, .. } => ticket,
-            other => panic!("a full gate with room made of an arrival: {other:?}"),
+            other => panic!("a full gate with room did not queue an arrival: {other:?}"),
         }
     }
 
-    /// What has become of a place, or `None` while it waits.
-    fn find(&self, ticket: Ticket, waker: &Waker) -> Option<Result<(), RejectionReason>> {
-        match self.look(ticket, waker, None) {
+    /// Polls a waiter. Returns its outcome, or `None` while it waits.
+    fn poll_outcome(&self, ticket: Ticket, waker: &Waker) -> Option<Result<(), RejectionReason>> {
+        match self.poll_waiter(ticket, waker, None) {
             WaiterState::Settled(outcome) => Some(outcome.map_err(reason)),
             WaiterState::Waiting(_) => None,
         }
     }
 
-    /// The invariants of [`core`](crate::core) that a holder of the lock can see, whatever runs beside
-    /// it: of one reading of the word while it is fast, of the word itself while it is slow.
-    fn assert_settled(&self) {
+    /// Asserts the invariants of [`core`](crate::core) that hold under the lock, whatever other threads
+    /// do: of a single load of the word while it is fast, of the word itself while it is slow.
+    fn assert_invariants(&self) {
         let state = self.state.lock();
         let word = Word::from_bits(self.word.load(Ordering::Acquire));
         let peak = state.counts.peak_used;
         let used = state.ceiling - word.units();
-        let most = state.capacity.min(peak).saturating_sub(used);
-        assert_eq!(word.units(), most, "all but a new peak may be admitted");
+        let admissible = state.capacity.min(peak).saturating_sub(used);
+        assert_eq!(word.units(), admissible, "the word may admit everything but a new peak");
         if let Some(units) = state.units() {
             let in_flight = units.ceiling - word.operations();
             assert_eq!(word.operations(), units.peak_in_flight - in_flight);
@@ -210,21 +210,21 @@ impl Shared {
         let waiting = lazy.map_or(0, |lazy| lazy.line.len());
         if let Some(head) = lazy.and_then(|lazy| lazy.line.head_cost()) {
             let free = state.capacity.saturating_sub(used);
-            assert!(head > free, "the head of the line fits: {head} of {free}");
+            assert!(head > free, "the head of the line fits: cost {head}, {free} free");
         }
         let sink = lazy.is_some_and(|lazy| lazy.sink.is_some());
         let slow = waiting > 0 || state.is_closed || used > state.capacity;
-        assert_eq!(word.is_slow(), slow || sink, "slow exactly where it must be");
-        assert!(!word.is_slow() || word.admissions() == 0, "nothing is counted in a slow word");
-        assert!(!state.is_closed || waiting == 0, "nobody waits at a closed gate");
-        assert!(used <= peak, "{used} units used, above the peak");
+        assert_eq!(word.is_slow(), slow || sink, "the word is slow exactly when it must be");
+        assert!(!word.is_slow() || word.admissions() == 0, "a slow word counts admissions");
+        assert!(!state.is_closed || waiting == 0, "a closed gate has waiters");
+        assert!(used <= peak, "{used} units are in use, above the peak of {peak}");
     }
 
-    /// A snapshot whose identities hold.
-    fn look_around(&self) -> Snapshot {
-        let seen = self.snapshot();
-        assert_identities(&seen);
-        seen
+    /// Takes a snapshot and asserts its identities.
+    fn checked_snapshot(&self) -> Snapshot {
+        let snapshot = self.snapshot();
+        assert_identities(&snapshot);
+        snapshot
     }
 }
 
@@ -232,17 +232,17 @@ fn reason(rejection: Rejection) -> RejectionReason {
     *rejection.reason()
 }
 
-/// What holds in every snapshot.
-fn assert_identities(seen: &Snapshot) {
-    let totals = &seen.totals;
-    assert_eq!(totals.admitted, u64::from(seen.in_flight) + totals.finished + totals.abandoned);
+/// Asserts what holds in every snapshot.
+fn assert_identities(snapshot: &Snapshot) {
+    let totals = &snapshot.totals;
+    assert_eq!(totals.admitted, u64::from(snapshot.in_flight) + totals.finished + totals.abandoned);
     assert_eq!(
         totals.admitted_units,
-        u64::from(seen.used) + totals.finished_units + totals.abandoned_units
+        u64::from(snapshot.used) + totals.finished_units + totals.abandoned_units
     );
     assert_eq!(
         totals.queued,
-        u64::from(seen.waiting)
+        u64::from(snapshot.waiting)
             + totals.admitted_from_queue
             + totals.expired
             + totals.cancelled
@@ -251,61 +251,65 @@ fn assert_identities(seen: &Snapshot) {
     assert!(totals.finished <= totals.admitted, "a count fell below zero");
     assert!(totals.finished_units <= totals.admitted_units, "a count fell below zero");
     assert!(totals.admitted_from_queue <= totals.admitted);
-    assert!(seen.peaks.used >= seen.used as usize);
-    assert!(seen.peaks.in_flight >= seen.in_flight as usize);
-    assert!(seen.peaks.waiting >= seen.waiting as usize);
-    assert!(seen.peaks.waiting_units as u64 >= seen.waiting_units);
-    assert!(seen.waiting == 0 || !seen.is_closed);
+    assert!(snapshot.peaks.used >= snapshot.used as usize);
+    assert!(snapshot.peaks.in_flight >= snapshot.in_flight as usize);
+    assert!(snapshot.peaks.waiting >= snapshot.waiting as usize);
+    assert!(snapshot.peaks.waiting_units as u64 >= snapshot.waiting_units);
+    assert!(snapshot.waiting == 0 || !snapshot.is_closed);
 }
 
-/// Starts a thread of a model with its own hold on the gate.
-fn beside<T: 'static>(gate: &Shared, run: impl FnOnce(&Shared) -> T + 'static) -> JoinHandle<T> {
+/// Spawns a thread that owns a handle to the gate.
+fn spawn_with<T: 'static>(
+    gate: &SharedGate,
+    run: impl FnOnce(&SharedGate) -> T + 'static,
+) -> JoinHandle<T> {
     let gate = gate.clone();
     thread::spawn(move || run(&gate))
 }
 
-fn ended<T>(thread: JoinHandle<T>) -> T {
-    thread.join().expect("a thread of a model that panics ends the model")
+fn join_thread<T>(thread: JoinHandle<T>) -> T {
+    thread.join().expect("a panic has already failed the model")
 }
 
-/// Wakes a thread that blocks.
-struct AlarmWaker {
-    rung: Mutex<bool>,
-    rings: Condvar,
+/// Wakes a blocked thread.
+struct ThreadWaker {
+    is_woken: Mutex<bool>,
+    condvar: Condvar,
 }
 
-impl Wake for AlarmWaker {
+impl Wake for ThreadWaker {
     fn wake(self: Arc<Self>) {
-        *self.rung.lock().expect("not poisoned") = true;
-        self.rings.notify_one();
+        *self.is_woken.lock().expect("not poisoned") = true;
+        self.condvar.notify_one();
     }
 }
 
-/// Polls until it is ready, and only when it has been woken.
+/// Polls a future until it is ready. After the first poll it is polled only when it has been woken.
 fn block_on<F: Future>(future: F) -> F::Output {
-    let alarm_waker = Arc::new(AlarmWaker { rung: Mutex::new(false), rings: Condvar::new() });
-    let waker = Waker::from(alarm_waker.clone());
+    let thread_waker =
+        Arc::new(ThreadWaker { is_woken: Mutex::new(false), condvar: Condvar::new() });
+    let waker = Waker::from(thread_waker.clone());
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        let mut rung = alarm_waker.rung.lock().expect("not poisoned");
-        while !*rung {
-            rung = alarm_waker.rings.wait(rung).expect("not poisoned");
+        let mut is_woken = thread_waker.is_woken.lock().expect("not poisoned");
+        while !*is_woken {
+            is_woken = thread_waker.condvar.wait(is_woken).expect("not poisoned");
         }
-        *rung = false;
+        *is_woken = false;
     }
 }
 
-/// Remembers that it was woken, for models that look only once all is over.
+/// Records that its waker was woken, for models that check this only after their threads have ended.
 #[derive(Default)]
-struct Mark(Flag);
+struct WakeFlag(StdBool);
 
-impl Mark {
+impl WakeFlag {
     fn new() -> (Arc<Self>, Waker) {
-        let mark = Arc::new(Self::default());
-        (mark.clone(), mark.into())
+        let flag = Arc::new(Self::default());
+        (flag.clone(), flag.into())
     }
 
     fn was_woken(&self) -> bool {
@@ -313,37 +317,37 @@ impl Mark {
     }
 }
 
-impl Wake for Mark {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
-        assert!(!self.0.swap(true, Ordering::Relaxed), "a waker is woken once");
+        assert!(!self.0.swap(true, Ordering::Relaxed), "a waker is woken twice");
     }
 }
 
-/// Writes down what it is told, and by which thread.
+/// Records the changes posted to it, each with the thread that posted it.
 #[derive(Debug, Default)]
-struct Recorder(Ledger<Vec<(ThreadId, Change)>>);
+struct Recorder(StdMutex<Vec<(ThreadId, Change)>>);
 
 impl EventSink for Recorder {
     fn post(self: Arc<Self>, changes: Vec<Change>) {
-        let teller = thread::current().id();
-        let mut told = self.0.lock().expect("not poisoned");
-        told.extend(changes.into_iter().map(|change| (teller, change)));
+        let poster = thread::current().id();
+        let mut posted = self.0.lock().expect("not poisoned");
+        posted.extend(changes.into_iter().map(|change| (poster, change)));
     }
 
-    /// Handlers have models of their own: here all is told as it is posted.
+    /// Does nothing: a change is recorded when it is posted.
     fn deliver(&self) {}
 }
 
 impl Recorder {
-    /// What was told, in the order of the sequence, after making sure that each thread told in that
-    /// order too.
+    /// Returns the recorded changes by ascending sequence number. Asserts that each thread posted its
+    /// changes in that order.
     fn changes(&self) -> Vec<Change> {
-        let told = self.0.lock().expect("not poisoned");
-        for (at, (teller, change)) in told.iter().enumerate() {
-            let earlier = told[..at].iter().rev().find(|(other, _)| other == teller);
+        let posted = self.0.lock().expect("not poisoned");
+        for (at, (poster, change)) in posted.iter().enumerate() {
+            let earlier = posted[..at].iter().rev().find(|(other, _)| other == poster);
             assert!(earlier.is_none_or(|(_, other)| other.sequence < change.sequence));
         }
-        let mut changes: Vec<_> = told.iter().map(|(_, change)| change.clone()).collect();
+        let mut changes: Vec<_> = posted.iter().map(|(_, change)| change.clone()).collect();
         changes.sort_by_key(|change| change.sequence);
         changes
     }

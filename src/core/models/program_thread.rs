@@ -1,155 +1,166 @@
-//! One thread of a random program: what it holds, and how its steps are carried out.
+//! One thread of a random program: its permits and waiters, and the execution of its steps.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
-    history::{Act, Event, Outcome, Record, Refusal},
+    history::{Event, Operation, Outcome, Record, Refusal},
     *,
 };
 use crate::core::limits::Expiry;
 
-/// What a thread is told to do. A step for which it holds nothing is left out.
+/// A step of a thread. A step that needs a permit or a waiter is skipped if the thread has none.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    /// Arrives, and does not wait.
+    /// Arrives and does not wait.
     Now(usize),
-    /// Arrives, and waits if it must.
+    /// Arrives and joins the line if it must wait.
     Wait(usize),
-    /// Arrives after its limit.
+    /// Arrives after its limit has passed.
     Late(usize),
-    /// These four act on the place or the units held longest.
-    Look,
+    /// Polls the thread's oldest waiter.
+    Poll,
+    /// Expires the thread's oldest waiter.
     Expire,
+    /// Releases the thread's oldest permit.
     Release,
+    /// Abandons the thread's oldest permit.
     Abandon,
-    /// Leaves the place taken last.
+    /// Cancels the thread's newest waiter.
     Cancel,
     Resize(usize),
     Close,
     Snapshot,
     Subscribe(bool),
-    AwaitDrain,
-    /// Verifies the invariants under the lock; no operation of its own.
+    JoinDrain,
+    /// Asserts the invariants under the lock. Not an operation, so it is not recorded.
     Inspect,
 }
 
-/// The gate of a program and what its threads share besides.
+/// What the threads of a program share.
 #[derive(Clone)]
-pub(super) struct Site {
-    pub(super) gate: Shared,
+pub(super) struct ProgramContext {
+    pub(super) gate: SharedGate,
     pub(super) recorder: Arc<Recorder>,
-    /// Where the program is to notice what ended before what began. It also orders memory, so only
-    /// some programs have it.
-    pub(super) clock: Option<Arc<Datum>>,
+    /// Records which operations ended before others began. It also orders memory, so only some programs
+    /// have one.
+    pub(super) clock: Option<Arc<LoomUsize>>,
 }
 
-/// A thread, with what it holds and has done.
+/// A thread, with what it holds and its history.
 #[derive(Default)]
-pub(super) struct Hand {
-    name: usize,
-    count: usize,
+pub(super) struct ProgramThread {
+    number: usize,
+    waker_count: usize,
+    /// The costs of the admitted operations.
     permits: VecDeque<usize>,
-    places: VecDeque<(usize, usize, Ticket)>,
+    /// The id, cost and ticket of each waiter.
+    waiters: VecDeque<(usize, usize, Ticket)>,
     drain_waiters: Vec<Ticket>,
-    wakers: Vec<(usize, Arc<Mark>)>,
+    wakers: Vec<(usize, Arc<WakeFlag>)>,
     pub(super) records: Vec<Record>,
 }
 
-impl Hand {
-    pub(super) fn new(name: usize) -> Self {
-        Self { name, ..Self::default() }
+impl ProgramThread {
+    pub(super) fn new(number: usize) -> Self {
+        Self { number, ..Self::default() }
     }
 
-    pub(super) fn perform(&mut self, site: &Site, step: Step) {
+    pub(super) fn perform(&mut self, context: &ProgramContext, step: Step) {
         if let Step::Inspect = step {
-            return site.gate.assert_settled();
+            return context.gate.assert_invariants();
         }
-        // Acquire: what ended before this began is what this thread can know of.
-        let began = site.clock.as_ref().map_or(0, |clock| clock.load(Ordering::Acquire));
-        let Some((act, outcome)) = self.carry_out(site, step) else { return };
-        let tick = |clock: &Arc<Datum>| clock.fetch_add(1, Ordering::AcqRel);
-        let ended = site.clock.as_ref().map_or(usize::MAX, tick);
-        let events = self.told(&site.recorder);
-        self.records.push(Record { act, outcome, events, began, ended });
+        // Acquire, since an operation counts as ended before this one began only if this thread can see it.
+        let began = context.clock.as_ref().map_or(0, |clock| clock.load(Ordering::Acquire));
+        let Some((operation, outcome)) = self.execute(context, step) else { return };
+        let tick = |clock: &Arc<LoomUsize>| clock.fetch_add(1, Ordering::AcqRel);
+        let ended = context.clock.as_ref().map_or(usize::MAX, tick);
+        let events = self.take_events(&context.recorder);
+        self.records.push(Record { operation, outcome, events, began, ended });
     }
 
-    fn carry_out(&mut self, site: &Site, step: Step) -> Option<(Act, Outcome)> {
-        let gate = &site.gate;
+    fn execute(&mut self, context: &ProgramContext, step: Step) -> Option<(Operation, Outcome)> {
+        let gate = &context.gate;
         Some(match step {
             Step::Now(cost) => self.arrive(gate, cost, false, false),
             Step::Wait(cost) => self.arrive(gate, cost, true, false),
             Step::Late(cost) => self.arrive(gate, cost, true, true),
-            Step::Look => {
-                let (who, cost, ticket) = self.places.pop_front()?;
+            Step::Poll => {
+                let (id, cost, ticket) = self.waiters.pop_front()?;
                 let (number, waker) = self.waker();
-                let outcome = match gate.find(ticket, &waker) {
+                let outcome = match gate.poll_outcome(ticket, &waker) {
                     None => {
-                        self.places.push_front((who, cost, ticket));
+                        self.waiters.push_front((id, cost, ticket));
                         Outcome::Waits
                     }
                     Some(outcome) => self.collect(cost, outcome),
                 };
-                (Act::Look { who, waker: number }, outcome)
+                (Operation::Poll { id, waker: number }, outcome)
             }
             Step::Expire => {
-                let (who, cost, ticket) = self.places.pop_front()?;
+                let (id, cost, ticket) = self.waiters.pop_front()?;
                 let outcome = gate.expire(ticket, Expiry::WaitLimit);
-                (Act::Expire { who }, self.collect(cost, outcome))
+                (Operation::Expire { id }, self.collect(cost, outcome))
             }
             Step::Cancel => {
-                let (who, _, ticket) = self.places.pop_back()?;
+                let (id, _, ticket) = self.waiters.pop_back()?;
                 gate.cancel(ticket);
-                (Act::Cancel { who }, Outcome::Done)
+                (Operation::Cancel { id }, Outcome::Done)
             }
             Step::Release => {
                 let cost = self.permits.pop_front()?;
                 gate.release(cost as u32);
-                (Act::Release { cost }, Outcome::Done)
+                (Operation::Release { cost }, Outcome::Done)
             }
             Step::Abandon => {
                 let cost = self.permits.pop_front()?;
                 gate.abandon(cost as u32);
-                (Act::Abandon { cost }, Outcome::Done)
+                (Operation::Abandon { cost }, Outcome::Done)
             }
             Step::Resize(capacity) => {
                 let resized = gate.resize(capacity as u32);
                 let refused = |refusal: _| Outcome::Refused(Refusal::from(refusal));
-                (Act::Resize { capacity }, resized.map_or_else(refused, |()| Outcome::Done))
+                (Operation::Resize { capacity }, resized.map_or_else(refused, |()| Outcome::Done))
             }
             Step::Close => {
                 gate.close();
-                (Act::Close, Outcome::Done)
+                (Operation::Close, Outcome::Done)
             }
             Step::Snapshot => {
-                let seen = gate.look_around();
-                (Act::Snapshot, Outcome::Seen(Box::new((&seen).into())))
+                let snapshot = gate.checked_snapshot();
+                (Operation::Snapshot, Outcome::Snapshot(Box::new((&snapshot).into())))
             }
-            Step::AwaitDrain => {
+            Step::JoinDrain => {
                 let (waker, joining) = self.waker();
                 let ticket = gate.join_drain(joining);
                 self.drain_waiters.extend(ticket);
-                (Act::AwaitDrain { waker }, Outcome::IsDrained(ticket.is_none()))
+                (Operation::JoinDrain { waker }, Outcome::IsDrained(ticket.is_none()))
             }
             Step::Subscribe(on) => {
-                gate.set_sink(on.then(|| site.recorder.clone() as SharedSink));
-                (Act::Subscribe(on), Outcome::Done)
+                gate.set_sink(on.then(|| context.recorder.clone() as SharedSink));
+                (Operation::Subscribe(on), Outcome::Done)
             }
             Step::Inspect => return None,
         })
     }
 
-    fn arrive(&mut self, gate: &Shared, cost: usize, waits: bool, expired: bool) -> (Act, Outcome) {
-        let (who, waker) = self.waker();
-        let act = Act::Arrive { who, cost, waits, expired };
+    fn arrive(
+        &mut self,
+        gate: &SharedGate,
+        cost: usize,
+        waits: bool,
+        expired: bool,
+    ) -> (Operation, Outcome) {
+        let (id, waker) = self.waker();
+        let operation = Operation::Arrive { id, cost, waits, expired };
         let expired = expired.then_some(Expiry::WaitLimit);
         if expired.is_none() && gate.admit_fast(cost as u32) {
             self.permits.push_back(cost);
-            return (act, Outcome::Admitted);
+            return (operation, Outcome::Admitted);
         }
-        let policy = |when_full| gate.arrive(Arrival { cost, expired, when_full });
-        let mut arrived = policy(if waits { WhenFull::AskForWaker } else { WhenFull::Reject });
+        let arrive = |when_full| gate.arrive(Arrival { cost, expired, when_full });
+        let mut arrived = arrive(if waits { WhenFull::AskForWaker } else { WhenFull::Reject });
         if let ArrivalOutcome::NeedsWaker = arrived {
-            arrived = policy(WhenFull::Join(Some(waker), None));
+            arrived = arrive(WhenFull::Join(Some(waker), None));
         }
         let outcome = match arrived {
             ArrivalOutcome::Admitted => {
@@ -157,15 +168,16 @@ impl Hand {
                 Outcome::Admitted
             }
             ArrivalOutcome::Queued { ticket, .. } => {
-                self.places.push_back((who, cost, ticket));
+                self.waiters.push_back((id, cost, ticket));
                 Outcome::Waits
             }
             ArrivalOutcome::Rejected(rejection) => Outcome::Refused((*rejection.reason()).into()),
-            ArrivalOutcome::NeedsWaker => panic!("prepared, and asked to prepare"),
+            ArrivalOutcome::NeedsWaker => panic!("a waker was provided, or none was needed"),
         };
-        (act, outcome)
+        (operation, outcome)
     }
 
+    /// Takes the outcome of a waiter that left the line.
     fn collect(&mut self, cost: usize, outcome: Result<(), RejectionReason>) -> Outcome {
         match outcome {
             Ok(()) => {
@@ -176,65 +188,70 @@ impl Hand {
         }
     }
 
-    /// A waker, and a number for it that nobody else has.
+    /// Creates a waker with a number that is unique in the program.
     fn waker(&mut self) -> (usize, Waker) {
-        self.count += 1;
-        let number = 100 * self.name + self.count;
-        let (mark, waker) = Mark::new();
-        self.wakers.push((number, mark));
+        self.waker_count += 1;
+        let number = 100 * self.number + self.waker_count;
+        let (flag, waker) = WakeFlag::new();
+        self.wakers.push((number, flag));
         (number, waker)
     }
 
-    /// What this thread has told since it was last asked.
-    fn told(&self, recorder: &Recorder) -> Vec<Event> {
-        let me = thread::current().id();
-        let mut told = recorder.0.lock().expect("not poisoned");
-        let (mine, others) = told.drain(..).partition(|(teller, _)| *teller == me);
-        *told = others;
-        let mine: Vec<_> = mine;
-        mine.iter().map(|(_, change)| change.into()).collect()
+    /// Takes the events that this thread has emitted since the last call.
+    fn take_events(&self, recorder: &Recorder) -> Vec<Event> {
+        let this_thread = thread::current().id();
+        let mut posted = recorder.0.lock().expect("not poisoned");
+        let (own, others) = posted.drain(..).partition(|(poster, _)| *poster == this_thread);
+        *posted = others;
+        let own: Vec<_> = own;
+        own.iter().map(|(_, change)| change.into()).collect()
     }
 
-    /// Takes over what another thread held.
-    pub(super) fn adopt(&mut self, other: Hand) {
+    /// Takes over what another thread holds.
+    pub(super) fn take_over(&mut self, other: ProgramThread) {
         self.permits.extend(other.permits);
-        self.places.extend(other.places);
+        self.waiters.extend(other.waiters);
         self.drain_waiters.extend(other.drain_waiters);
         self.wakers.extend(other.wakers);
     }
 
-    /// Looks at every place once, gives everything back, leaves, and closes behind itself.
-    pub(super) fn finish(&mut self, site: &Site) {
-        self.perform(site, Step::Inspect);
-        self.perform(site, Step::Snapshot);
+    /// Runs the epilogue: polls every waiter and releases every permit, twice, cancels the remaining waiters,
+    /// releases what they were admitted to, closes the gate and checks the drain.
+    pub(super) fn finish(&mut self, context: &ProgramContext) {
+        self.perform(context, Step::Inspect);
+        self.perform(context, Step::Snapshot);
         for _ in 0..2 {
-            for _ in 0..self.places.len() {
-                self.perform(site, Step::Look);
-                // A place that still waits goes to the end, so that each is looked at.
+            for _ in 0..self.waiters.len() {
+                self.perform(context, Step::Poll);
+                // A waiter that still waits moves to the back, so that each is polled.
                 if let Some(Record { outcome: Outcome::Waits, .. }) = self.records.last() {
-                    self.places.rotate_left(1);
+                    self.waiters.rotate_left(1);
                 }
             }
             while !self.permits.is_empty() {
-                self.perform(site, Step::Release);
+                self.perform(context, Step::Release);
             }
         }
-        while !self.places.is_empty() {
-            self.perform(site, Step::Cancel);
+        while !self.waiters.is_empty() {
+            self.perform(context, Step::Cancel);
         }
         while !self.permits.is_empty() {
-            self.perform(site, Step::Release);
+            self.perform(context, Step::Release);
         }
-        for step in [Step::Inspect, Step::Close, Step::Snapshot, Step::AwaitDrain, Step::Inspect] {
-            self.perform(site, step);
+        for step in [Step::Inspect, Step::Close, Step::Snapshot, Step::JoinDrain, Step::Inspect] {
+            self.perform(context, step);
         }
         for ticket in self.drain_waiters.drain(..) {
-            assert!(site.gate.poll_drain(ticket, Waker::noop()), "the drain is missed");
+            assert!(
+                context.gate.poll_drain(ticket, Waker::noop()),
+                "a drain waiter missed the drain"
+            );
         }
     }
 
+    /// Returns the numbers of the wakers that were woken.
     pub(super) fn woken(&self) -> BTreeSet<usize> {
-        let woken = self.wakers.iter().filter(|(_, mark)| mark.was_woken());
+        let woken = self.wakers.iter().filter(|(_, flag)| flag.was_woken());
         woken.map(|&(number, _)| number).collect()
     }
 }

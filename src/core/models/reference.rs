@@ -1,24 +1,25 @@
-//! The rules, one thing after another: a queue and plain integers, and nothing of the engine.
+//! A sequential reference of the engine's rules: a queue and plain integers. It shares no logic with the
+//! engine.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     EventKind,
-    history::{Act, Event, Outcome, Record, Refusal, View},
+    history::{Event, Operation, Outcome, Record, Refusal, View},
 };
 use crate::core::gate::counts::{Peaks, Totals};
 
 #[derive(Clone, Debug)]
 struct Waiter {
-    who: usize,
+    id: usize,
     cost: usize,
     waker: usize,
 }
 
-/// What one has been called for who has not looked yet.
+/// A waiter that was admitted or rejected and has not been polled since.
 #[derive(Clone, Debug)]
-struct Called {
-    who: usize,
+struct Settled {
+    id: usize,
     cost: usize,
     admitted: bool,
 }
@@ -31,7 +32,7 @@ pub(super) struct Reference {
     used: usize,
     in_flight: usize,
     line: VecDeque<Waiter>,
-    called: Vec<Called>,
+    settled: Vec<Settled>,
     closed: bool,
     drained: bool,
     drain_wakers: Vec<usize>,
@@ -40,86 +41,86 @@ pub(super) struct Reference {
     totals: Totals,
     peaks: Peaks,
     pub(super) woken: BTreeSet<usize>,
-    /// Told since the operation began.
+    /// The events of the current operation.
     events: Vec<Event>,
 }
 
 impl Reference {
-    /// A gate that has finished so many operations of one unit, one after another.
-    pub(super) fn new(capacity: usize, room: usize, weighted: bool, age: u64) -> Self {
+    /// Creates a gate that has finished `past` operations of one unit, one after another.
+    pub(super) fn new(capacity: usize, room: usize, weighted: bool, past: u64) -> Self {
         let totals = Totals {
-            admitted: age,
-            admitted_units: age,
-            finished: age,
-            finished_units: age,
+            admitted: past,
+            admitted_units: past,
+            finished: past,
+            finished_units: past,
             ..Totals::default()
         };
-        let peak = age.min(1) as usize;
+        let peak = past.min(1) as usize;
         let peaks = Peaks { used: peak, in_flight: peak, ..Peaks::default() };
         Self { capacity, room, weighted, totals, peaks, ..Self::default() }
     }
 
-    /// Does what was done, and says whether the answer and the events are the same.
-    pub(super) fn agrees(&mut self, record: &Record) -> bool {
+    /// Applies a recorded operation and returns whether the result and the events are the same.
+    pub(super) fn agrees_with(&mut self, record: &Record) -> bool {
         self.events.clear();
-        self.carry_out(&record.act) == record.outcome && self.events == record.events
+        self.apply(&record.operation) == record.outcome && self.events == record.events
     }
 
-    fn carry_out(&mut self, act: &Act) -> Outcome {
-        match *act {
-            Act::Arrive { who, cost, waits, expired } => self.arrive(who, cost, waits, expired),
-            Act::Look { who, waker } => match self.waiter(who) {
+    fn apply(&mut self, operation: &Operation) -> Outcome {
+        match *operation {
+            Operation::Arrive { id, cost, waits, expired } => self.arrive(id, cost, waits, expired),
+            Operation::Poll { id, waker } => match self.waiter(id) {
                 Some(at) => {
                     self.line[at].waker = waker;
                     Outcome::Waits
                 }
-                None => self.collect(who),
+                None => self.collect(id),
             },
-            Act::Expire { who } => match self.waiter(who) {
+            Operation::Expire { id } => match self.waiter(id) {
                 Some(at) => {
                     let cost = self.line.remove(at).map(|waiter| waiter.cost);
                     self.totals.expired += 1;
-                    self.tell(EventKind::Expired, cost, true);
+                    self.emit(EventKind::Expired, cost, true);
                     self.settle();
                     Outcome::Refused(Refusal::Expired)
                 }
-                None => self.collect(who),
+                None => self.collect(id),
             },
-            Act::Cancel { who } => {
-                if let Some(at) = self.waiter(who) {
+            Operation::Cancel { id } => {
+                if let Some(at) = self.waiter(id) {
                     let cost = self.line.remove(at).map(|waiter| waiter.cost);
                     self.totals.cancelled += 1;
-                    self.tell(EventKind::Cancelled, cost, true);
+                    self.emit(EventKind::Cancelled, cost, true);
                     self.settle();
-                } else if let Some(cost) = self.take_called(who) {
+                } else if let Some(cost) = self.take_settled(id) {
                     self.abandon(cost);
                 }
                 Outcome::Done
             }
-            Act::Release { cost } => {
+            Operation::Release { cost } => {
                 self.used -= cost;
                 self.in_flight -= 1;
                 self.totals.finished += 1;
                 self.totals.finished_units += cost as u64;
-                self.tell(EventKind::Released, Some(cost), false);
+                self.emit(EventKind::Released, Some(cost), false);
                 self.settle();
                 Outcome::Done
             }
-            Act::Abandon { cost } => {
+            Operation::Abandon { cost } => {
                 self.abandon(cost);
                 Outcome::Done
             }
-            Act::Resize { capacity } => self.resize(capacity),
-            Act::Close => self.close(),
-            Act::Snapshot => {
+            Operation::Resize { capacity } => self.resize(capacity),
+            Operation::Close => self.close(),
+            Operation::Snapshot => {
                 self.sequence += 1;
-                Outcome::Seen(Box::new(self.view()))
+                Outcome::Snapshot(Box::new(self.view()))
             }
-            Act::Subscribe(subscribed) => {
+            Operation::Subscribe(subscribed) => {
                 self.subscribed = subscribed;
                 Outcome::Done
             }
-            Act::AwaitDrain { waker } => {
+            Operation::JoinDrain { waker } => {
                 if !self.drained {
                     self.drain_wakers.push(waker);
                 }
@@ -128,25 +129,25 @@ impl Reference {
         }
     }
 
-    fn arrive(&mut self, who: usize, cost: usize, waits: bool, expired: bool) -> Outcome {
+    fn arrive(&mut self, id: usize, cost: usize, waits: bool, expired: bool) -> Outcome {
         let waiting = self.line.len();
         Outcome::Refused(if self.closed {
             self.totals.closed_before_queue += 1;
-            self.tell(EventKind::ClosedRejection, Some(cost), false);
+            self.emit(EventKind::ClosedRejection, Some(cost), false);
             Refusal::Closed
         } else if cost == 0 || cost > self.capacity {
             self.totals.oversized += 1;
             Refusal::Cost
         } else if expired {
             self.totals.expired_before_queue += 1;
-            self.tell(EventKind::Expired, Some(cost), false);
+            self.emit(EventKind::Expired, Some(cost), false);
             Refusal::Expired
         } else if waiting == 0 && self.used + cost <= self.capacity {
             self.admit(cost, false);
             return Outcome::Admitted;
         } else if !waits || waiting >= self.room {
             self.totals.saturated += 1;
-            self.tell(EventKind::Saturated, Some(cost), false);
+            self.emit(EventKind::Saturated, Some(cost), false);
             Refusal::Saturated {
                 used: self.used,
                 capacity: self.capacity,
@@ -154,12 +155,12 @@ impl Reference {
                 room: self.room,
             }
         } else {
-            self.line.push_back(Waiter { who, cost, waker: who });
+            self.line.push_back(Waiter { id, cost, waker: id });
             self.totals.queued += 1;
             self.totals.queued_units += cost as u64;
             self.peaks.waiting = self.peaks.waiting.max(self.line.len());
             self.peaks.waiting_units = self.peaks.waiting_units.max(self.waiting_units());
-            self.tell(EventKind::Queued, Some(cost), false);
+            self.emit(EventKind::Queued, Some(cost), false);
             return Outcome::Waits;
         })
     }
@@ -175,7 +176,7 @@ impl Reference {
         }
         self.peaks.used = self.peaks.used.max(self.used);
         self.peaks.in_flight = self.peaks.in_flight.max(self.in_flight);
-        self.tell(EventKind::Admitted, Some(cost), from_queue);
+        self.emit(EventKind::Admitted, Some(cost), from_queue);
     }
 
     fn abandon(&mut self, cost: usize) {
@@ -183,7 +184,7 @@ impl Reference {
         self.in_flight -= 1;
         self.totals.abandoned += 1;
         self.totals.abandoned_units += cost as u64;
-        self.tell(EventKind::Abandoned, Some(cost), false);
+        self.emit(EventKind::Abandoned, Some(cost), false);
         self.settle();
     }
 
@@ -199,7 +200,7 @@ impl Reference {
             return Outcome::Refused(Refusal::BelowQueuedCost(largest));
         }
         let previous = std::mem::replace(&mut self.capacity, capacity);
-        self.tell(EventKind::Resized, None, false);
+        self.emit(EventKind::Resized, None, false);
         if let Some(event) = self.events.last_mut() {
             event.previous_capacity = Some(previous);
         }
@@ -212,61 +213,61 @@ impl Reference {
             return Outcome::Done;
         }
         self.closed = true;
-        self.tell(EventKind::Closed, None, false);
+        self.emit(EventKind::Closed, None, false);
         let affected = self.line.len();
         if let Some(event) = self.events.last_mut() {
             event.affected_waiters = affected;
         }
-        while let Some(Waiter { who, cost, waker }) = self.line.pop_front() {
+        while let Some(Waiter { id, cost, waker }) = self.line.pop_front() {
             self.woken.insert(waker);
-            self.called.push(Called { who, cost, admitted: false });
+            self.settled.push(Settled { id, cost, admitted: false });
             self.totals.closed_while_waiting += 1;
-            self.tell(EventKind::ClosedRejection, Some(cost), true);
+            self.emit(EventKind::ClosedRejection, Some(cost), true);
         }
         self.settle();
         Outcome::Done
     }
 
-    /// What follows from any change: the head takes what fits, and a closed gate that has run dry is
-    /// drained.
+    /// Applies the consequences of a change: admits from the head of the line while it fits, and drains a
+    /// closed gate that has nothing in flight.
     fn settle(&mut self) {
         while self.line.front().is_some_and(|head| self.used + head.cost <= self.capacity) {
-            let Some(Waiter { who, cost, waker }) = self.line.pop_front() else { return };
+            let Some(Waiter { id, cost, waker }) = self.line.pop_front() else { return };
             self.woken.insert(waker);
-            self.called.push(Called { who, cost, admitted: true });
+            self.settled.push(Settled { id, cost, admitted: true });
             self.admit(cost, true);
         }
         if self.closed && !self.drained && self.in_flight == 0 {
             self.drained = true;
             self.woken.extend(self.drain_wakers.drain(..));
-            self.tell(EventKind::Drained, None, false);
+            self.emit(EventKind::Drained, None, false);
         }
     }
 
-    fn waiter(&self, who: usize) -> Option<usize> {
-        self.line.iter().position(|waiter| waiter.who == who)
+    fn waiter(&self, id: usize) -> Option<usize> {
+        self.line.iter().position(|waiter| waiter.id == id)
     }
 
-    /// Who was called learns what for.
-    fn collect(&mut self, who: usize) -> Outcome {
-        match self.take_called(who) {
+    /// Polls a waiter that was admitted or rejected.
+    fn collect(&mut self, id: usize) -> Outcome {
+        match self.take_settled(id) {
             Some(_) => Outcome::Admitted,
             None => Outcome::Refused(Refusal::Closed),
         }
     }
 
-    /// The cost of who was admitted; `None` for who was rejected.
-    fn take_called(&mut self, who: usize) -> Option<usize> {
-        let at = self.called.iter().position(|called| called.who == who)?;
-        let called = self.called.swap_remove(at);
-        called.admitted.then_some(called.cost)
+    /// Removes a settled waiter. Returns its cost if it was admitted, or `None` if it was rejected.
+    fn take_settled(&mut self, id: usize) -> Option<usize> {
+        let at = self.settled.iter().position(|settled| settled.id == id)?;
+        let settled = self.settled.swap_remove(at);
+        settled.admitted.then_some(settled.cost)
     }
 
     fn waiting_units(&self) -> usize {
         self.line.iter().map(|waiter| waiter.cost).sum()
     }
 
-    fn tell(&mut self, kind: EventKind, cost: Option<usize>, from_queue: bool) {
+    fn emit(&mut self, kind: EventKind, cost: Option<usize>, from_queue: bool) {
         if !self.subscribed {
             return;
         }

@@ -1,4 +1,4 @@
-//! A timer without a clock, in the place of tokio's: it goes off when a model says so.
+//! A timer without a clock that replaces tokio's in models: it fires when the model calls for it.
 
 use std::task::Waker;
 
@@ -10,46 +10,47 @@ use crate::{
 };
 
 #[derive(Clone, Debug)]
-pub(in crate::core) struct Timer(Arc<Mutex<Dial>>);
+pub(in crate::core) struct Timer(Arc<Mutex<TimerState>>);
 
 #[derive(Debug)]
-struct Dial {
-    /// What comes of arming it.
+struct TimerState {
+    /// What arming the timer returns.
     arming: Arming,
-    /// Whom to wake, while it is set.
+    /// The waker to wake, while the timer is armed.
     waker: Option<Waker>,
 }
 
 impl Timer {
     pub(in crate::core) fn new() -> Self {
-        Self::of(Arming::Armed)
+        Self::returning(Arming::Armed)
     }
 
-    pub(in crate::core) fn of(arming: Arming) -> Self {
-        Self(Arc::new(Mutex::new(Dial { arming, waker: None })))
+    /// Creates a timer whose `arm` returns `arming`.
+    pub(in crate::core) fn returning(arming: Arming) -> Self {
+        Self(Arc::new(Mutex::new(TimerState { arming, waker: None })))
     }
 
     pub(in crate::core) fn arm(&mut self, _: Instant, waker: &Waker) -> Arming {
-        let mut dial = self.0.lock();
-        if dial.arming == Arming::Armed {
-            dial.waker = Some(waker.clone());
+        let mut state = self.0.lock();
+        if state.arming == Arming::Armed {
+            state.waker = Some(waker.clone());
         }
-        dial.arming
+        state.arming
     }
 
-    /// Goes off, if it is set. Says whether it was.
-    pub(in crate::core) fn go_off(&self) -> bool {
+    /// Fires if the timer is armed. Returns whether it was.
+    pub(in crate::core) fn fire(&self) -> bool {
         let waker = self.0.lock().waker.take();
-        let was_set = waker.is_some();
+        let was_armed = waker.is_some();
         if let Some(waker) = waker {
             waker.wake();
         }
-        was_set
+        was_armed
     }
 
-    /// Goes off before its time and never again, as when its runtime is shut down.
-    pub(in crate::core) fn die(&self) {
+    /// Fires early and can never be armed again, like a timer whose runtime shuts down.
+    pub(in crate::core) fn shut_down(&self) {
         self.0.lock().arming = Arming::RuntimeGone;
-        self.go_off();
+        self.fire();
     }
 }

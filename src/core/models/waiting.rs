@@ -1,153 +1,158 @@
-//! Leaving the line, in all ways and against each other, and the order in it.
+//! The order of the waiting line, and every way to leave it, racing each other.
 
 use super::*;
 use crate::core::limits::Expiry;
 
-/// Takes `waited` out of a reason, so that models need not know the time.
-fn is_limit(reason: RejectionReason) -> bool {
+/// Returns whether a reason is the wait limit. Models do not control the clock, so any `waited` under
+/// 60 s will do.
+fn is_wait_limit(reason: RejectionReason) -> bool {
     matches!(reason, RejectionReason::WaitLimit { waited } if waited < Duration::from_secs(60))
 }
 
-/// Those who wait are admitted in the order in which they came, whatever releases race.
+/// Waiters are admitted in order of arrival, however releases race.
 #[test]
 fn two_releases_admit_two_waiters_in_order() {
     explore(3, || {
-        let gate = Shared::plain(2, 2);
-        let held = [gate.now(1), gate.now(1)];
-        let ((first_mark, first), (second_mark, second)) = (Mark::new(), Mark::new());
+        let gate = SharedGate::plain(2, 2);
+        let held = [gate.try_enter(1), gate.try_enter(1)];
+        let ((first_flag, first), (second_flag, second)) = (WakeFlag::new(), WakeFlag::new());
         let tickets = [gate.join(1, &first), gate.join(1, &second)];
         let releases = held.map(|held| thread::spawn(move || drop(held)));
-        if gate.find(tickets[1], &second) == Some(Ok(())) {
-            assert_eq!(gate.find(tickets[0], &first), Some(Ok(())), "overtaken");
-            releases.into_iter().for_each(ended);
+        if gate.poll_outcome(tickets[1], &second) == Some(Ok(())) {
+            assert_eq!(gate.poll_outcome(tickets[0], &first), Some(Ok(())), "overtaken");
+            releases.into_iter().for_each(join_thread);
         } else {
-            releases.into_iter().for_each(ended);
-            assert!(first_mark.was_woken() && second_mark.was_woken());
+            releases.into_iter().for_each(join_thread);
+            assert!(first_flag.was_woken() && second_flag.was_woken());
             for (ticket, waker) in tickets.into_iter().zip([first, second]) {
-                assert_eq!(gate.find(ticket, &waker), Some(Ok(())));
+                assert_eq!(gate.poll_outcome(ticket, &waker), Some(Ok(())));
             }
         }
-        assert_eq!(gate.look_around().in_flight, 2);
-        gate.assert_settled();
+        assert_eq!(gate.checked_snapshot().in_flight, 2);
+        gate.assert_invariants();
     });
 }
 
-/// A released unit belongs to the head of the line before a newcomer can see it.
+/// A released unit goes to the head of the line before a new arrival can see it.
 #[test]
-fn a_newcomer_never_overtakes_a_waiter() {
+fn an_arrival_never_overtakes_a_waiter() {
     explore(3, || {
-        let gate = Shared::plain(1, 1);
-        let held = gate.now(1);
-        let (mark, waker) = Mark::new();
+        let gate = SharedGate::plain(1, 1);
+        let held = gate.try_enter(1);
+        let (flag, waker) = WakeFlag::new();
         let ticket = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
-        let overtaking = beside(&gate, |gate| gate.now(1).map(drop));
-        assert!(gate.now(1).is_err(), "the unit is the waiter's");
-        assert!(ended(overtaking).is_err(), "the unit is the waiter's");
-        ended(releasing);
-        assert!(mark.was_woken());
-        assert_eq!(gate.find(ticket, &waker), Some(Ok(())));
-        assert_eq!(gate.look_around().totals.saturated, 2);
+        let overtaking = spawn_with(&gate, |gate| gate.try_enter(1).map(drop));
+        assert!(gate.try_enter(1).is_err(), "overtaken");
+        assert!(join_thread(overtaking).is_err(), "overtaken");
+        join_thread(releasing);
+        assert!(flag.was_woken());
+        assert_eq!(gate.poll_outcome(ticket, &waker), Some(Ok(())));
+        assert_eq!(gate.checked_snapshot().totals.saturated, 2);
     });
 }
 
-/// A timer that fires beside the hand-over ends the wait one way: admitted with the unit, or expired
-/// with the unit free for others.
+/// A limit that passes during the hand-over ends the wait in exactly one way: admitted with the unit, or
+/// expired with the unit free for others.
 #[test]
-fn a_limit_passes_before_or_after_the_admission() {
+fn a_wait_is_admitted_or_expires_but_never_both() {
     explore(3, || {
-        let gate = Shared::plain(1, 1);
-        let held = gate.now(1);
-        let (mark, waker) = Mark::new();
+        let gate = SharedGate::plain(1, 1);
+        let held = gate.try_enter(1);
+        let (flag, waker) = WakeFlag::new();
         let ticket = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
-        let expiring = beside(&gate, move |gate| gate.expire(ticket, Expiry::WaitLimit));
-        let during = gate.look_around();
-        let outcome = ended(expiring);
-        ended(releasing);
-        let seen = gate.look_around();
+        let expiring = spawn_with(&gate, move |gate| gate.expire(ticket, Expiry::WaitLimit));
+        let during = gate.checked_snapshot();
+        let outcome = join_thread(expiring);
+        join_thread(releasing);
+        let snapshot = gate.checked_snapshot();
         let admitted = outcome.is_ok();
-        assert!(outcome.map_or_else(is_limit, |()| true));
-        assert_eq!(mark.was_woken(), admitted);
-        assert_eq!(seen.in_flight, u32::from(admitted));
-        assert_eq!(seen.totals.admitted_from_queue + seen.totals.expired, 1);
-        assert_eq!(seen.totals.expired, u64::from(!admitted));
-        assert!(during.totals.expired <= seen.totals.expired);
-        gate.assert_settled();
+        assert!(outcome.map_or_else(is_wait_limit, |()| true));
+        assert_eq!(flag.was_woken(), admitted);
+        assert_eq!(snapshot.in_flight, u32::from(admitted));
+        assert_eq!(snapshot.totals.admitted_from_queue + snapshot.totals.expired, 1);
+        assert_eq!(snapshot.totals.expired, u64::from(!admitted));
+        assert!(during.totals.expired <= snapshot.totals.expired);
+        gate.assert_invariants();
         if admitted {
             gate.release(1);
         }
-        assert!(gate.now(1).is_ok(), "the unit is not lost");
+        assert!(gate.try_enter(1).is_ok(), "the unit is not lost");
     });
 }
 
-/// A waiter that is dropped beside its hand-over passes the unit on to the one behind it.
+/// A waiter that is dropped during its hand-over passes the unit on to the next waiter.
 #[test]
-fn a_cancelled_waiter_passes_on_what_it_was_admitted_to() {
+fn a_cancelled_waiter_passes_its_unit_to_the_next_waiter() {
     explore(3, || {
-        let gate = Shared::plain(1, 2);
-        let held = gate.now(1);
-        let [(_, first), (mark, second)] = [Mark::new(), Mark::new()];
+        let gate = SharedGate::plain(1, 2);
+        let held = gate.try_enter(1);
+        let [(_, first), (flag, second)] = [WakeFlag::new(), WakeFlag::new()];
         let (leaving, staying) = (gate.join(1, &first), gate.join(1, &second));
         let releasing = thread::spawn(move || drop(held));
-        let cancelling = beside(&gate, move |gate| gate.cancel(leaving));
-        let during = gate.look_around();
+        let cancelling = spawn_with(&gate, move |gate| gate.cancel(leaving));
+        let during = gate.checked_snapshot();
         assert!(during.totals.cancelled + during.totals.abandoned <= 1);
-        ended(releasing);
-        ended(cancelling);
-        assert!(mark.was_woken());
-        assert_eq!(gate.find(staying, &second), Some(Ok(())));
-        let seen = gate.look_around();
-        assert_eq!(seen.totals.cancelled + seen.totals.abandoned, 1, "it ends once");
-        assert_eq!((seen.in_flight, seen.waiting), (1, 0));
-        gate.assert_settled();
+        join_thread(releasing);
+        join_thread(cancelling);
+        assert!(flag.was_woken());
+        assert_eq!(gate.poll_outcome(staying, &second), Some(Ok(())));
+        let snapshot = gate.checked_snapshot();
+        assert_eq!(
+            snapshot.totals.cancelled + snapshot.totals.abandoned,
+            1,
+            "it ended twice, or not at all"
+        );
+        assert_eq!((snapshot.in_flight, snapshot.waiting), (1, 0));
+        gate.assert_invariants();
     });
 }
 
-/// A wait that is dropped while a unit is on its way leaves neither a place nor a unit behind.
+/// A wait that is dropped while a unit is being handed over leaves no waiter and no used unit behind.
 #[test]
-fn a_dropped_wait_undoes_exactly_what_was_done() {
+fn a_dropped_wait_leaves_no_waiter_and_no_used_unit() {
     explore(3, || {
-        let gate = Shared::plain(1, 1);
-        let held = gate.now(1);
+        let gate = SharedGate::plain(1, 1);
+        let held = gate.try_enter(1);
         let releasing = thread::spawn(move || drop(held));
-        let waiting = beside(&gate, |gate| {
-            let (_, waker) = Mark::new();
+        let waiting = spawn_with(&gate, |gate| {
+            let (_, waker) = WakeFlag::new();
             let mut wait = Box::pin(gate.wait(1));
-            // An admission found here is dropped without having started.
+            // An admission returned here is dropped before it starts.
             wait.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
         });
-        let was_admitted = ended(waiting);
-        ended(releasing);
-        let seen = gate.look_around();
-        assert_eq!((seen.used, seen.waiting), (0, 0));
-        assert_eq!(seen.totals.cancelled + seen.totals.abandoned, 1);
-        assert!(!was_admitted || seen.totals.abandoned == 1);
-        gate.assert_settled();
+        let was_admitted = join_thread(waiting);
+        join_thread(releasing);
+        let snapshot = gate.checked_snapshot();
+        assert_eq!((snapshot.used, snapshot.waiting), (0, 0));
+        assert_eq!(snapshot.totals.cancelled + snapshot.totals.abandoned, 1);
+        assert!(!was_admitted || snapshot.totals.abandoned == 1);
+        gate.assert_invariants();
         assert!(gate.admit_fast(1), "the fast path is open again");
     });
 }
 
-/// A task that moves to another waker while the unit is handed over learns of it: at once, or by the
-/// new waker.
+/// A waiter polled with a new waker during the hand-over is admitted by that poll or woken by the new
+/// waker.
 #[test]
 fn a_replaced_waker_does_not_miss_the_hand_over() {
     explore(3, || {
-        let gate = Shared::plain(1, 1);
-        let held = gate.now(1);
-        let [(former_mark, former), (mark, waker)] = [Mark::new(), Mark::new()];
+        let gate = SharedGate::plain(1, 1);
+        let held = gate.try_enter(1);
+        let [(former_flag, former), (flag, waker)] = [WakeFlag::new(), WakeFlag::new()];
         let ticket = gate.join(1, &former);
         let releasing = thread::spawn(move || drop(held));
-        let outcome = gate.find(ticket, &waker);
-        ended(releasing);
+        let outcome = gate.poll_outcome(ticket, &waker);
+        join_thread(releasing);
         match outcome {
             Some(outcome) => {
                 assert_eq!(outcome, Ok(()));
-                assert!(former_mark.was_woken() && !mark.was_woken());
+                assert!(former_flag.was_woken() && !flag.was_woken());
             }
             None => {
-                assert!(mark.was_woken() && !former_mark.was_woken());
-                assert_eq!(gate.find(ticket, &waker), Some(Ok(())));
+                assert!(flag.was_woken() && !former_flag.was_woken());
+                assert_eq!(gate.poll_outcome(ticket, &waker), Some(Ok(())));
             }
         }
         gate.release(1);
@@ -155,93 +160,92 @@ fn a_replaced_waker_does_not_miss_the_hand_over() {
     });
 }
 
-/// An admission whose work never starts gives its unit to the one who joins beside it.
+/// An admission that is dropped before it starts gives its unit to a waiter that joins concurrently.
 #[test]
-fn an_abandoned_admission_goes_to_the_line() {
+fn an_abandoned_unit_is_handed_to_a_waiter() {
     explore(3, || {
-        let gate = Shared::plain(1, 1);
+        let gate = SharedGate::plain(1, 1);
         let ready = admit_now(gate.clone(), 1, WaitPolicy::NoWait);
         let abandoning = thread::spawn(move || drop(ready));
-        let waiting = beside(&gate, |gate| gate.enter(1).map(drop));
-        let during = gate.look_around();
+        let waiting = spawn_with(&gate, |gate| gate.enter(1).map(drop));
+        let during = gate.checked_snapshot();
         assert!(during.totals.abandoned <= 1);
-        ended(abandoning);
-        assert_eq!(ended(waiting), Ok(()));
-        let seen = gate.look_around();
-        assert_eq!((seen.totals.abandoned, seen.totals.finished, seen.used), (1, 1, 0));
-        gate.assert_settled();
+        join_thread(abandoning);
+        assert_eq!(join_thread(waiting), Ok(()));
+        let snapshot = gate.checked_snapshot();
+        assert_eq!((snapshot.totals.abandoned, snapshot.totals.finished, snapshot.used), (1, 1, 0));
+        gate.assert_invariants();
     });
 }
 
-/// Cancelling, expiring and releasing at once: everybody ends once and the last place is empty.
+/// A cancellation, an expiry and a release race: each waiter ends once, and the line is empty afterwards.
 #[test]
-fn everybody_who_waits_ends_exactly_once() {
+fn every_waiter_ends_exactly_once() {
     explore(2, || {
-        let gate = Shared::plain(1, 2);
-        let held = gate.now(1);
-        let [(_, first), (_, second)] = [Mark::new(), Mark::new()];
+        let gate = SharedGate::plain(1, 2);
+        let held = gate.try_enter(1);
+        let [(_, first), (_, second)] = [WakeFlag::new(), WakeFlag::new()];
         let (expires, cancels) = (gate.join(1, &first), gate.join(1, &second));
         let releasing = thread::spawn(move || drop(held));
-        let cancelling = beside(&gate, move |gate| gate.cancel(cancels));
+        let cancelling = spawn_with(&gate, move |gate| gate.cancel(cancels));
         let outcome = gate.expire(expires, Expiry::Deadline);
-        ended(releasing);
-        ended(cancelling);
+        join_thread(releasing);
+        join_thread(cancelling);
         if outcome.is_ok() {
             gate.release(1);
         }
-        let seen = gate.look_around();
-        let totals = seen.totals;
-        assert_eq!((seen.used, seen.waiting, totals.queued), (0, 0, 2));
+        let snapshot = gate.checked_snapshot();
+        let totals = snapshot.totals;
+        assert_eq!((snapshot.used, snapshot.waiting, totals.queued), (0, 0, 2));
         assert_eq!(totals.expired, u64::from(outcome.is_err()));
         assert_eq!(totals.cancelled + totals.abandoned, 1);
         assert_eq!(totals.admitted, totals.finished + totals.abandoned);
-        gate.assert_settled();
+        gate.assert_invariants();
         assert!(gate.admit_fast(1), "the fast path is open again");
     });
 }
 
-/// A gate that gives up its line whenever nobody is in it counts those as in it who were called and have
-/// not looked.
+/// A compact gate frees its empty line, but not while a waiter that was called has yet to be polled.
 #[test]
-fn a_frugal_gate_gives_up_its_line_only_when_nobody_is_in_it() {
+fn a_compact_gate_frees_its_line_only_when_no_waiter_needs_it() {
     explore(2, || {
-        let gate = Shared::new(2, 2, GateKind::Partition);
-        let held = [gate.now(1), gate.now(1)];
-        let (_, waker) = Mark::new();
+        let gate = SharedGate::new(2, 2, GateKind::Partition);
+        let held = [gate.try_enter(1), gate.try_enter(1)];
+        let (_, waker) = WakeFlag::new();
         let leaving = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
-        let waiting = beside(&gate, |gate| gate.enter(1).map(drop));
+        let waiting = spawn_with(&gate, |gate| gate.enter(1).map(drop));
         gate.cancel(leaving);
-        gate.assert_settled();
-        ended(releasing);
-        assert_eq!(ended(waiting), Ok(()));
-        let seen = gate.look_around();
-        assert_eq!((seen.used, seen.waiting), (0, 0));
-        assert_eq!(seen.totals.cancelled + seen.totals.abandoned, 1);
-        assert!(gate.state.lock().lazy.is_none(), "nobody needs it");
-        gate.assert_settled();
+        gate.assert_invariants();
+        join_thread(releasing);
+        assert_eq!(join_thread(waiting), Ok(()));
+        let snapshot = gate.checked_snapshot();
+        assert_eq!((snapshot.used, snapshot.waiting), (0, 0));
+        assert_eq!(snapshot.totals.cancelled + snapshot.totals.abandoned, 1);
+        assert!(gate.state.lock().lazy.is_none(), "the line is not freed");
+        gate.assert_invariants();
     });
 }
 
-/// Who leaves such a gate takes neither its counts away nor those who wait for its drain.
+/// The last waiter that leaves a compact gate removes neither its counts nor its drain waiters.
 #[test]
-fn a_frugal_gate_keeps_its_counts_and_who_waits_for_its_drain() {
+fn a_compact_gate_keeps_its_counts_and_drain_waiters() {
     explore(2, || {
-        let gate = Shared::new(1, 1, GateKind::Partition);
-        let held = gate.now(1);
-        let [(drain_mark, drained), (_, waker)] = [Mark::new(), Mark::new()];
+        let gate = SharedGate::new(1, 1, GateKind::Partition);
+        let held = gate.try_enter(1);
+        let [(drain_flag, drained), (_, waker)] = [WakeFlag::new(), WakeFlag::new()];
         let drain = gate.join_drain(drained.clone()).expect("open");
         let leaving = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
-        let cancelling = beside(&gate, move |gate| gate.cancel(leaving));
-        assert!(gate.now(2).is_err(), "more than there is");
-        ended(releasing);
-        ended(cancelling);
+        let cancelling = spawn_with(&gate, move |gate| gate.cancel(leaving));
+        assert!(gate.try_enter(2).is_err(), "a cost of 2 exceeds the capacity of 1");
+        join_thread(releasing);
+        join_thread(cancelling);
         gate.close();
-        assert!(drain_mark.was_woken());
+        assert!(drain_flag.was_woken());
         assert!(gate.poll_drain(drain, &drained));
-        assert!(gate.now(1).is_err());
-        let seen = gate.look_around();
-        assert_eq!((seen.totals.oversized, seen.totals.closed_before_queue), (1, 1));
+        assert!(gate.try_enter(1).is_err());
+        let snapshot = gate.checked_snapshot();
+        assert_eq!((snapshot.totals.oversized, snapshot.totals.closed_before_queue), (1, 1));
     });
 }

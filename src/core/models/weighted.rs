@@ -1,48 +1,51 @@
-//! Operations of several costs: the head of the line decides, however little those behind it need.
+//! Operations of different costs: no waiter is admitted before the head, however small its cost.
 
 use super::*;
 use crate::core::{gate::arrival::ResizeRefusal, limits::Expiry};
 
-/// A gate of two units, both in use by operations of cost 1, and who waits for them.
-fn full() -> (Shared, [Admission; 2]) {
-    let gate = Shared::weighted(2, 2);
-    let held = [gate.now(1), gate.now(1)];
+/// Creates a gate of two units and room for two waiters, with both units in use by operations of cost 1.
+fn full_gate() -> (SharedGate, [Admission; 2]) {
+    let gate = SharedGate::weighted(2, 2);
+    let held = [gate.try_enter(1), gate.try_enter(1)];
     (gate, held)
 }
 
-/// A small operation does not pass a large one at the head, though it would fit.
+/// A small operation that would fit does not overtake a large one at the head.
 #[test]
 fn a_small_operation_waits_behind_a_large_one() {
     explore(3, || {
-        let (gate, held) = full();
-        let [(_, large), (_, small)] = [Mark::new(), Mark::new()];
+        let (gate, held) = full_gate();
+        let [(_, large), (_, small)] = [WakeFlag::new(), WakeFlag::new()];
         let (head, behind) = (gate.join(2, &large), gate.join(1, &small));
         let releases = held.map(|held| thread::spawn(move || drop(held)));
-        assert_eq!(gate.find(behind, &small), None, "overtaken");
-        assert!(gate.now(1).is_err(), "overtaken");
-        releases.into_iter().for_each(ended);
-        gate.assert_settled();
-        assert_eq!(gate.find(head, &large), Some(Ok(())));
-        assert_eq!(gate.find(behind, &small), None);
-        let seen = gate.look_around();
-        assert_eq!((seen.used, seen.in_flight, seen.waiting_units), (2, 1, 1));
+        assert_eq!(gate.poll_outcome(behind, &small), None, "overtaken");
+        assert!(gate.try_enter(1).is_err(), "overtaken");
+        releases.into_iter().for_each(join_thread);
+        gate.assert_invariants();
+        assert_eq!(gate.poll_outcome(head, &large), Some(Ok(())));
+        assert_eq!(gate.poll_outcome(behind, &small), None);
+        let snapshot = gate.checked_snapshot();
+        assert_eq!((snapshot.used, snapshot.in_flight, snapshot.waiting_units), (2, 1, 1));
         gate.release(2);
-        assert_eq!(gate.find(behind, &small), Some(Ok(())));
-        let seen = gate.look_around();
-        assert_eq!((seen.used, seen.totals.admitted_units, seen.totals.queued_units), (1, 5, 3));
+        assert_eq!(gate.poll_outcome(behind, &small), Some(Ok(())));
+        let snapshot = gate.checked_snapshot();
+        assert_eq!(
+            (snapshot.used, snapshot.totals.admitted_units, snapshot.totals.queued_units),
+            (1, 5, 3)
+        );
     });
 }
 
-/// When a large operation leaves the head, those behind it that fit are admitted at once.
+/// When a large operation at the head leaves, the waiters behind it that fit are admitted at once.
 #[test]
-fn whoever_fits_goes_on_when_the_head_leaves() {
+fn waiters_that_fit_are_admitted_when_the_head_leaves() {
     for expires in [false, true] {
         explore(3, move || {
-            let (gate, [first, second]) = full();
-            let (_, large) = Mark::new();
+            let (gate, [first, second]) = full_gate();
+            let (_, large) = WakeFlag::new();
             let head = gate.join(2, &large);
             let releasing = thread::spawn(move || drop(first));
-            let waiting = beside(&gate, |gate| gate.enter(1).map(drop));
+            let waiting = spawn_with(&gate, |gate| gate.enter(1).map(drop));
             let left = if expires {
                 gate.expire(head, Expiry::WaitLimit).is_err()
             } else {
@@ -50,77 +53,77 @@ fn whoever_fits_goes_on_when_the_head_leaves() {
                 true
             };
             assert!(left, "two units were never free");
-            ended(releasing);
-            assert_eq!(ended(waiting), Ok(()));
-            gate.assert_settled();
+            join_thread(releasing);
+            assert_eq!(join_thread(waiting), Ok(()));
+            gate.assert_invariants();
             drop(second);
-            let seen = gate.look_around();
-            assert_eq!((seen.used, seen.in_flight, seen.waiting_units), (0, 0, 0));
-            assert_eq!(seen.totals.finished_units, 3);
+            let snapshot = gate.checked_snapshot();
+            assert_eq!((snapshot.used, snapshot.in_flight, snapshot.waiting_units), (0, 0, 0));
+            assert_eq!(snapshot.totals.finished_units, 3);
         });
     }
 }
 
-/// A large release admits as many as fit, in order, and a newcomer beside it gets nothing of it.
+/// A large release admits as many waiters as fit, in order, and no concurrent arrival.
 #[test]
 fn one_release_admits_as_many_as_fit() {
     explore(3, || {
-        let gate = Shared::weighted(2, 2);
-        let held = gate.now(2);
-        let [(first_mark, first), (second_mark, second)] = [Mark::new(), Mark::new()];
+        let gate = SharedGate::weighted(2, 2);
+        let held = gate.try_enter(2);
+        let [(first_mark, first), (second_mark, second)] = [WakeFlag::new(), WakeFlag::new()];
         let tickets = [(gate.join(1, &first), first), (gate.join(1, &second), second)];
         let releasing = thread::spawn(move || drop(held));
-        let late = beside(&gate, |gate| gate.now(1).map(drop));
-        let seen = gate.look_around();
-        assert!(matches!(seen.waiting, 0 | 2), "the hand-over is one step");
-        ended(releasing);
-        assert!(ended(late).is_err());
+        let late = spawn_with(&gate, |gate| gate.try_enter(1).map(drop));
+        let snapshot = gate.checked_snapshot();
+        assert!(matches!(snapshot.waiting, 0 | 2), "the hand-over is not atomic");
+        join_thread(releasing);
+        assert!(join_thread(late).is_err());
         assert!(first_mark.was_woken() && second_mark.was_woken());
         for (ticket, waker) in tickets {
-            assert_eq!(gate.find(ticket, &waker), Some(Ok(())));
+            assert_eq!(gate.poll_outcome(ticket, &waker), Some(Ok(())));
         }
-        let seen = gate.look_around();
-        assert_eq!((seen.used, seen.in_flight, seen.peaks.in_flight), (2, 2, 2));
+        let snapshot = gate.checked_snapshot();
+        assert_eq!((snapshot.used, snapshot.in_flight, snapshot.peaks.in_flight), (2, 2, 2));
     });
 }
 
-/// Of a shrink below a cost and the arrival of that cost, one is refused: nobody waits for what can
-/// never be.
+/// When a shrink below a cost races the arrival of that cost, one of the two is refused: no operation
+/// waits for more units than the capacity.
 #[test]
-fn nobody_waits_for_more_than_the_capacity() {
+fn no_operation_waits_for_more_than_the_capacity() {
     explore(3, || {
-        let gate = Shared::weighted(2, 1);
-        let held = gate.now(1);
-        let waiting = beside(&gate, |gate| gate.enter(2).map(drop));
+        let gate = SharedGate::weighted(2, 1);
+        let held = gate.try_enter(1);
+        let waiting = spawn_with(&gate, |gate| gate.enter(2).map(drop));
         let shrunk = gate.resize(1);
-        gate.assert_settled();
+        gate.assert_invariants();
         drop(held);
-        match (ended(waiting), shrunk) {
-            (Ok(()), Ok(())) => assert_eq!(gate.look_around().totals.admitted, 2),
+        match (join_thread(waiting), shrunk) {
+            (Ok(()), Ok(())) => assert_eq!(gate.checked_snapshot().totals.admitted, 2),
             (Ok(()), refusal) => assert_eq!(refusal, Err(ResizeRefusal::BelowQueuedCost(2))),
             (Err(reason), Ok(())) => {
                 assert!(matches!(reason, RejectionReason::CostExceedsCapacity { .. }));
-                assert_eq!(gate.look_around().totals.oversized, 1);
+                assert_eq!(gate.checked_snapshot().totals.oversized, 1);
             }
-            both => panic!("one had to come first: {both:?}"),
+            both => panic!("both the shrink and the operation were refused: {both:?}"),
         }
-        gate.assert_settled();
+        gate.assert_invariants();
     });
 }
 
-/// The identities hold in units too, in the midst of large and small operations.
+/// The identities of a snapshot hold for units too, while large and small operations run.
 #[test]
-fn snapshots_count_units_and_operations_alike() {
+fn snapshot_identities_hold_for_units_and_operations() {
     explore(2, || {
-        let gate = Shared::weighted(2, 1);
-        let large = beside(&gate, |gate| gate.enter(2).map(drop));
-        let small = beside(&gate, |gate| gate.now(1).map(drop));
-        let seen = gate.look_around();
-        assert!(seen.used == 2 * seen.in_flight || seen.used == 1);
-        gate.assert_settled();
-        assert_eq!(ended(large), Ok(()));
-        let both = ended(small).is_ok();
-        let totals = gate.look_around().totals;
+        let gate = SharedGate::weighted(2, 1);
+        let large = spawn_with(&gate, |gate| gate.enter(2).map(drop));
+        let small = spawn_with(&gate, |gate| gate.try_enter(1).map(drop));
+        let snapshot = gate.checked_snapshot();
+        assert!(snapshot.used == 2 * snapshot.in_flight || snapshot.used == 1);
+        gate.assert_invariants();
+        assert_eq!(join_thread(large), Ok(()));
+        let both = join_thread(small).is_ok();
+        let totals = gate.checked_snapshot().totals;
         assert_eq!((totals.finished, totals.saturated), (1 + u64::from(both), u64::from(!both)));
         assert_eq!(totals.finished_units, 2 + u64::from(both));
     });

@@ -1,6 +1,6 @@
-//! An operation's arrival: the fast path, and what follows where it does not admit.
+//! The arrival of an operation: the fast path, and the slow path if that does not admit.
 //!
-//! It owns no rule of admission: the gate decides.
+//! It owns the order of these steps. It does not own any rule of admission: the gate decides.
 
 use std::{borrow::Borrow, task::Waker};
 
@@ -15,14 +15,14 @@ use crate::core::{
     rejection::Rejection,
 };
 
-/// Where an operation stands after its arrival.
+/// The state of an operation after its arrival, unless it was rejected.
 #[derive(Debug)]
 pub(crate) enum Entered<H: GateHandle> {
     Admitted(Permit<H>),
     Queued(NewlyQueued<H>),
 }
 
-/// Admits now or rejects.
+/// Admits an operation at once or rejects it.
 #[inline]
 pub(crate) fn admit_now<V: IntoOwnedHandle>(
     handle: V,
@@ -32,10 +32,10 @@ pub(crate) fn admit_now<V: IntoOwnedHandle>(
     admit_fast(handle, cost, policy).or_else(Undecided::admit_now)
 }
 
-/// Admits an operation if that takes no lock.
+/// Admits an operation if no lock is needed for it.
 ///
-/// Apart from the rest of an arrival, because what that may come to is large: a permit that shared its
-/// memory would be copied with it.
+/// Separate from the rest of an arrival, whose outcome is large: a permit inside that outcome would be copied
+/// with it.
 #[inline]
 pub(crate) fn admit_fast<V: IntoOwnedHandle>(
     handle: V,
@@ -48,7 +48,7 @@ pub(crate) fn admit_fast<V: IntoOwnedHandle>(
     }
 }
 
-/// Takes units if that takes no lock. If it does, says whether it is too late for any.
+/// Takes units if no lock is needed for it. Otherwise returns the limit that has passed already, if any.
 #[inline]
 pub(in crate::core) fn take_fast(
     handle: &impl GateHandle,
@@ -60,20 +60,20 @@ pub(in crate::core) fn take_fast(
     if expired.is_none() && handle.gate().admit_fast(units) { Ok(units) } else { Err(expired) }
 }
 
-/// An operation that the fast path did not admit, which says nothing yet.
+/// An operation that the fast path did not admit. The slow path has yet to decide.
 #[derive(Debug)]
 pub(crate) struct Undecided<V, A = WaitPolicy> {
     pub(in crate::core) handle: V,
     pub(in crate::core) cost: usize,
-    /// How it asks, or a reference to that: where it lies in memory, a copy of it would be read before it has
-    /// reached the cache.
+    /// The policy, or a reference to one that is in memory already: a copy would be read back before its
+    /// stores have reached the cache.
     pub(in crate::core) policy: A,
     pub(in crate::core) expired: Option<Expiry>,
 }
 
 impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
-    /// Arrives at the gate. A waiter is woken through `waker`.
-    // Part of its caller, which is cold: see `Gate::arrive`.
+    /// Arrives at the gate. If it has to wait, it is woken through `waker`.
+    // Inlined into its caller, which is cold: see `Gate::arrive`.
     #[inline(always)]
     pub(crate) fn arrive(self, waker: &Waker) -> Result<Entered<V::Owned>, Rejection> {
         let Self { handle, cost, policy, expired } = self;
@@ -81,11 +81,11 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
             return Self { handle, cost, policy, expired }.admit_now().map(Entered::Admitted);
         }
         let gate = handle.gate();
-        // Where it looks as if there were something to wait for, and somewhere to wait.
+        // Clones the waker ahead of time if the operation seems to have to wait and there is a waiting room.
         let mut prepare = gate.room() > 0 && !gate.seems_free(cost);
         loop {
             let when_full = if prepare {
-                // Whose limit is the gate's own need not keep it.
+                // A limit that is the bulkhead's own may be left to the alarm of the line.
                 let limit = match policy.borrow() {
                     WaitPolicy::UpToLimit => handle.wait_limit().and_then(|_| current_runtime()),
                     _ => None,

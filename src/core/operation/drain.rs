@@ -1,4 +1,6 @@
 //! The wait for the drain of a gate.
+//!
+//! It owns the future. The gate owns the line of these waiters, and decides when it is drained.
 
 use std::{
     future::Future,
@@ -8,7 +10,7 @@ use std::{
 
 use crate::core::{gate::Gate, line::Ticket};
 
-/// Waits until the gate is closed and nothing runs.
+/// Resolves once the gate is closed and nothing is in flight.
 #[derive(Debug)]
 pub(crate) struct Drain<'a> {
     gate: &'a Gate,

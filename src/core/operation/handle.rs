@@ -1,4 +1,7 @@
-//! Where operations ask to be admitted, and how.
+//! `GateHandle`: how an operation refers to its gate. `WaitPolicy`: whether and how long it waits.
+//!
+//! It owns the two traits and the arithmetic of wait limits. It does not own the handles, which are the
+//! bulkheads'.
 
 use std::{task::Waker, time::Duration};
 
@@ -9,40 +12,40 @@ use crate::{
     sync::Mutex,
 };
 
-/// What an operation holds on to its gate by.
+/// A handle through which an operation reaches its gate and its settings.
 pub(crate) trait GateHandle {
     fn gate(&self) -> &Gate;
 
-    /// Who writes its rejections, where that is not the gate.
+    /// The cache that makes its rejections, if the gate has none of its own.
     fn rejections(&self) -> Option<&Mutex<RejectionCache>>;
 
-    /// How long an operation may wait that does not say otherwise.
+    /// The bulkhead's own wait limit, which bounds every wait.
     fn wait_limit(&self) -> Option<Duration>;
 
-    /// Rings the gate when it is woken, for as long as there is one.
+    /// Returns a waker that fires the gate's alarm, as long as the gate exists.
     fn alarm_waker(&self) -> Waker;
 }
 
-/// A home to ask from, of which one to keep is made once there is something to keep it for.
+/// A handle that is converted into an owned one only when an operation has something to hold.
 pub(crate) trait IntoOwnedHandle: GateHandle {
-    /// The one to keep.
+    /// The handle that a permit or a waiter keeps.
     type Owned: GateHandle;
 
     fn into_owned(self) -> Self::Owned;
 }
 
-/// The ways to ask for units.
+/// Whether an operation may wait, and how long.
 #[derive(Clone, Copy, Debug)]
 pub enum WaitPolicy {
-    /// For as long as the wait limit allows.
+    /// Waits up to the wait limit.
     UpToLimit,
-    /// Without a wait.
+    /// Does not wait.
     NoWait,
-    /// Without a wait, if it is not too late already.
+    /// Does not wait, and is rejected if the deadline has passed already.
     NoWaitBefore(Instant),
-    /// For so long at most.
+    /// Waits up to this long.
     Within(Duration),
-    /// Until then at most.
+    /// Waits until this deadline.
     Before(Instant),
 }
 
@@ -51,7 +54,7 @@ impl WaitPolicy {
         !matches!(self, Self::NoWait | Self::NoWaitBefore(_))
     }
 
-    /// Which limit has passed already.
+    /// Returns the limit that has passed already, if any.
     #[inline]
     pub(crate) fn expired(&self) -> Option<Expiry> {
         match *self {
@@ -63,20 +66,20 @@ impl WaitPolicy {
         }
     }
 
-    /// When a wait that began at `since` ends, and by which limit: the one that comes first.
+    /// Returns when a wait that began at `since` ends, and the limit that ends it: the one that passes first.
     #[inline]
     pub(in crate::core) fn end(
         &self,
         since: Instant,
         wait_limit: Option<Duration>,
     ) -> Option<(Instant, Expiry)> {
-        let (own, deadline) = match *self {
+        let (own_limit, deadline) = match *self {
             Self::Within(limit) => (Some(limit), None),
             Self::Before(deadline) => (None, Some((deadline, Expiry::Deadline))),
             Self::UpToLimit | Self::NoWait | Self::NoWaitBefore(_) => (None, None),
         };
-        // A limit too far away to be an instant is none.
-        let limits = [own, wait_limit].into_iter().flatten();
+        // A limit too far in the future to be an `Instant` never passes.
+        let limits = [own_limit, wait_limit].into_iter().flatten();
         let limit = limits.min().and_then(|limit| since.checked_add(limit));
         let limit = limit.map(|at| (at, Expiry::WaitLimit));
         [limit, deadline].into_iter().flatten().min_by_key(|&(at, _)| at)

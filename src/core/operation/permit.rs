@@ -1,19 +1,19 @@
-//! The permit: admitted units.
+//! `Permit`: the guard of admitted units.
 //!
-//! It owns the guard of the units, generic over how it keeps the gate alive: a reference where an operation runs in
-//! place, a counted handle where it may outlive its caller.
+//! It owns the units and returns them exactly once. It is generic over how it keeps the gate alive: a
+//! reference if the operation runs in place, a counted handle if it may outlive its caller.
 
 use crate::core::{MAX_UNITS, operation::handle::GateHandle};
 
-/// Units in use; dropping it gives them back.
+/// Units in use. Dropping it returns them.
 #[derive(Debug)]
 pub(crate) struct Permit<H: GateHandle> {
     handle: H,
     tagged_cost: TaggedCost,
 }
 
-/// A cost, and in its top bit, which no cost has, whether the work has begun. Two fields in one, because
-/// a permit of two words travels in registers, and one of three through memory.
+/// A cost, with a flag in its top bit, which no cost uses: whether the work has started. Packed, because a
+/// permit of two words is passed in registers, and one of three in memory.
 #[derive(Clone, Copy, Debug)]
 struct TaggedCost(u32);
 
@@ -32,13 +32,13 @@ impl TaggedCost {
 }
 
 impl<H: GateHandle> Permit<H> {
-    /// Units that a gate has just admitted.
+    /// Creates the permit for units that the gate has just admitted.
     #[inline]
     pub(in crate::core) fn new(handle: H, cost: u32) -> Self {
         Self { handle, tagged_cost: TaggedCost(cost) }
     }
 
-    /// The work begins: from now on the units count as released when they come back, not abandoned.
+    /// Marks the work as started: when the units are returned, they count as released, not as abandoned.
     #[inline]
     pub(crate) fn start(mut self) -> Self {
         self.tagged_cost.0 |= TaggedCost::STARTED;

@@ -1,4 +1,7 @@
-//! A waiter in the line: its entry, and the future that waits in it.
+//! A waiting operation: its entry in the line, and the future that waits for the outcome.
+//!
+//! It owns the entry and, if no alarm enforces the limit, the timer of the wait. It does not own the outcome:
+//! the gate decides.
 
 use std::{
     future::Future,
@@ -17,10 +20,10 @@ use crate::core::{
     rejection::Rejection,
 };
 
-/// A place in the line; dropping it leaves the line, or gives back what it was admitted to.
+/// An entry in the line. Dropping it leaves the line, or returns the units if it was admitted meanwhile.
 #[derive(Debug)]
 pub(in crate::core) struct QueueEntry<H: GateHandle> {
-    /// Taken once the place has been given up.
+    /// Taken once the outcome is known.
     handle: Option<H>,
     ticket: Ticket,
 }
@@ -30,9 +33,9 @@ impl<H: GateHandle> QueueEntry<H> {
         Self { handle: Some(handle), ticket }
     }
 
-    fn look(&mut self, waker: &Waker) -> WaiterState<Result<Permit<H>, Rejection>> {
+    fn poll_waiter(&mut self, waker: &Waker) -> WaiterState<Result<Permit<H>, Rejection>> {
         let handle = self.handle();
-        match handle.gate().look(self.ticket, waker, handle.rejections()) {
+        match handle.gate().poll_waiter(self.ticket, waker, handle.rejections()) {
             WaiterState::Settled(outcome) => WaiterState::Settled(self.settle(outcome)),
             WaiterState::Waiting(enforcer) => WaiterState::Waiting(enforcer),
         }
@@ -45,11 +48,11 @@ impl<H: GateHandle> QueueEntry<H> {
     }
 
     fn handle(&self) -> &H {
-        self.handle.as_ref().expect("a place is polled until it has an outcome")
+        self.handle.as_ref().expect("the queue entry has no outcome yet")
     }
 
     fn settle(&mut self, outcome: Result<(), Rejection>) -> Result<Permit<H>, Rejection> {
-        let handle = self.handle.take().expect("a place has one outcome");
+        let handle = self.handle.take().expect("a queue entry has one outcome");
         outcome.map(|()| Permit::new(handle, self.ticket.cost()))
     }
 }
@@ -62,8 +65,8 @@ impl<H: GateHandle> Drop for QueueEntry<H> {
     }
 }
 
-/// An operation that has just joined the line, before it is pinned somewhere to wait. The timer that it
-/// may need is large, so it is made only there.
+/// An operation that has just joined the line and is not pinned yet. The timer it may need is large, so it is
+/// added only to the pinned [`Queued`].
 #[derive(Debug)]
 pub(crate) struct NewlyQueued<H: GateHandle> {
     pub(in crate::core) entry: QueueEntry<H>,
@@ -73,7 +76,7 @@ pub(crate) struct NewlyQueued<H: GateHandle> {
 }
 
 pin_project! {
-    /// An operation in line.
+    /// An operation in the line.
     #[derive(Debug)]
     #[repr(C)]
     pub(crate) struct Queued<H: GateHandle> {
@@ -94,20 +97,20 @@ impl<H: GateHandle> From<NewlyQueued<H>> for Queued<H> {
 }
 
 impl<H: GateHandle> Queued<H> {
-    /// Whether it has not resolved yet.
+    /// Whether it has no outcome yet.
     pub(super) fn is_waiting(&self) -> bool {
         self.entry.handle.is_some()
     }
 
-    /// When it joined the line.
+    /// Returns when it joined the line.
     pub(crate) fn since(&self) -> Instant {
         self.since
     }
 
-    /// What is decided already, without waiting for more.
-    pub(crate) fn look(self: Pin<&mut Self>) -> Option<Result<Permit<H>, Rejection>> {
+    /// Returns the outcome if there is one by now, without waiting for it.
+    pub(crate) fn try_outcome(self: Pin<&mut Self>) -> Option<Result<Permit<H>, Rejection>> {
         let this = self.project();
-        match (this.entry.look(Waker::noop()), *this.end) {
+        match (this.entry.poll_waiter(Waker::noop()), *this.end) {
             (WaiterState::Settled(outcome), _) => Some(outcome),
             (WaiterState::Waiting(_), Some((at, expiry))) if at <= Instant::now() => {
                 Some(this.entry.expire(expiry))
@@ -116,8 +119,7 @@ impl<H: GateHandle> Queued<H> {
         }
     }
 
-    /// The first poll, made by whoever has just joined: the waker is in place, the limit may not be kept
-    /// yet.
+    /// Polls a waiter that has just joined: its waker is in place, but its limit may not be enforced yet.
     ///
     /// # Panics
     ///
@@ -133,7 +135,7 @@ impl<H: GateHandle> Queued<H> {
         }
     }
 
-    /// Keeps the limit of this wait, which nobody else does.
+    /// Enforces the limit of this wait, because no alarm does.
     #[cold]
     fn poll_limit(
         self: Pin<&mut Self>,
@@ -142,7 +144,7 @@ impl<H: GateHandle> Queued<H> {
     ) -> Poll<Result<Permit<H>, Rejection>> {
         let mut this = self.project();
         if this.timer.is_none() {
-            // An alarm may have rung for this, or a first poll have come late.
+            // The alarm may have fired for this waiter, or the first poll may be late.
             if at <= Instant::now() {
                 return Poll::Ready(this.entry.expire(expiry));
             }
@@ -167,10 +169,10 @@ impl<H: GateHandle> Future for Queued<H> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        match this.entry.look(cx.waker()) {
+        match this.entry.poll_waiter(cx.waker()) {
             WaiterState::Settled(outcome) => Poll::Ready(outcome),
             WaiterState::Waiting(enforcer) => {
-                // What was to be done about its limit still is, unless an alarm keeps it now.
+                // This waiter must still create the alarm, unless one serves it by now.
                 if *this.enforcer != LimitEnforcer::NewAlarm || enforcer == LimitEnforcer::Alarm {
                     *this.enforcer = enforcer;
                 }

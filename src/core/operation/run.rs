@@ -1,4 +1,6 @@
 //! `Run`: work that is polled only once it is admitted.
+//!
+//! It owns the work and when it is dropped. It does not own admission, which is up to `Wait`.
 
 use std::{
     future::Future,
@@ -18,10 +20,10 @@ use crate::core::{
 };
 
 pin_project! {
-    /// Work that is polled only once it is admitted, and holds its units until it is done.
+    /// Runs work once it is admitted, and holds its units until the work is done.
     #[derive(Debug)]
     pub(crate) struct Run<H: GateHandle, F> {
-        // Dropped before the units are given back, and never moved once it runs.
+        // Dropped before the units are returned, and never moved once it runs.
         #[pin]
         work: Option<F>,
         #[pin]
@@ -50,7 +52,7 @@ impl<H: IntoOwnedHandle<Owned = H>, F> Run<H, F> {
 }
 
 impl<H: GateHandle, F> Run<H, F> {
-    /// Where the run stands, in a word.
+    /// Returns the stage of the run, for `Debug`.
     pub(crate) fn stage(&self) -> &'static str {
         match &self.stage {
             RunStage::Waiting { wait } => wait.stage(),
@@ -70,7 +72,7 @@ impl<H: IntoOwnedHandle<Owned = H>, F: Future> Future for Run<H, F> {
             match ready!(wait.poll(cx)) {
                 Ok(permit) => this.stage.set(RunStage::Running { permit: permit.start() }),
                 Err(rejection) => {
-                    // The work goes too, so that a poll too many finds none to run without a slot.
+                    // The work is dropped too, so that a poll after completion cannot run it without a slot.
                     this.work.set(None);
                     this.stage.set(RunStage::Done);
                     return Poll::Ready(Err(rejection));

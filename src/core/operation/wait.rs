@@ -1,4 +1,6 @@
 //! `Wait`: an operation from before its arrival to its admission or rejection.
+//!
+//! It owns the future. It does not own the arrival (`arrive`) or the wait in the line (`queued`).
 
 use std::{
     future::Future,
@@ -22,8 +24,7 @@ use crate::core::{
 const FINISHED: &str = "`Admission` polled after completion";
 
 pin_project! {
-    /// An operation from before its arrival to its admission or rejection. It arrives when it is
-    /// first polled.
+    /// Resolves when the operation is admitted or rejected. The operation arrives when this is first polled.
     #[derive(Debug)]
     #[project = WaitStage]
     pub(crate) enum Wait<H: GateHandle> {
@@ -45,7 +46,7 @@ impl<H: IntoOwnedHandle<Owned = H>> Wait<H> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<H>, Rejection>> {
         let WaitStage::Before { handle, cost, policy } = self.as_mut().project() else {
-            unreachable!("an operation arrives once");
+            unreachable!("an operation arrives only once");
         };
         let (handle, cost) = (handle.take().expect(FINISHED), *cost);
         match (Undecided { handle, cost, policy, expired }).arrive(cx.waker()) {
@@ -55,7 +56,7 @@ impl<H: IntoOwnedHandle<Owned = H>> Wait<H> {
                 self.set(Self::Queued { queued: newly_queued.into() });
                 match self.project() {
                     WaitStage::Queued { queued } => queued.poll_newly_queued(cx),
-                    WaitStage::Before { .. } => unreachable!("the wait was queued"),
+                    WaitStage::Before { .. } => unreachable!("the wait has just been queued"),
                 }
             }
         }
@@ -63,7 +64,7 @@ impl<H: IntoOwnedHandle<Owned = H>> Wait<H> {
 }
 
 impl<H: GateHandle> Wait<H> {
-    /// Where the wait stands, in a word.
+    /// Returns the stage of the wait, for `Debug`.
     pub(crate) fn stage(&self) -> &'static str {
         match self {
             Self::Before { handle: Some(_), .. } => "not arrived",

@@ -1,7 +1,9 @@
-//! How rejections are made without allocating.
+//! Rejections that rarely allocate.
 //!
-//! Operations that are rejected for the same reason, numbers included, share one allocation. A full bulkhead gives most
-//! of them the same reason, so a rejection rarely allocates, and a result that may be one fits into two registers.
+//! It owns the allocation behind a rejection and decides which reasons carry a retry hint. Operations
+//! rejected for the same reason, numbers included, share one allocation. A full bulkhead rejects most
+//! operations for the same reason, so a rejection rarely allocates, and a result that may be one fits into
+//! two registers.
 
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::{
 /// How long to wait before trying again, unless a layer specifies otherwise.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What all have in common who were rejected for one reason.
+/// What operations rejected for the same reason share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RejectionInner {
     pub(super) label: Arc<str>,
@@ -23,8 +25,8 @@ pub(super) struct RejectionInner {
 }
 
 impl RejectionInner {
-    /// The last notice again, or one for this reason in its stead. Takes memory only where somebody
-    /// still holds the last one and it was for another.
+    /// Returns the last rejection again, or replaces it if it has another reason. Allocates only if it has
+    /// another reason and is still held elsewhere.
     #[inline]
     fn reuse_or_replace(
         last: &mut Arc<Self>,
@@ -40,15 +42,15 @@ impl RejectionInner {
     }
 }
 
-/// Who writes the rejections of a bulkhead.
+/// Makes the rejections of a bulkhead.
 #[derive(Debug)]
 pub(crate) struct RejectionCache {
-    /// The last notice, to be given out again.
+    /// The last rejection, to be reused.
     last: Arc<RejectionInner>,
 }
 
 impl RejectionCache {
-    /// Makes the first notice in advance.
+    /// Creates a cache. The first rejection is allocated here.
     pub(crate) fn new(label: Arc<str>, partitioned: bool) -> Self {
         let reason = RejectionReason::Closed;
         Self { last: Arc::new(RejectionInner { label, partitioned, reason, retry_after: None }) }
@@ -60,11 +62,11 @@ impl RejectionCache {
     }
 }
 
-/// When to try again by the word of a layer, for all whom it rejects.
+/// A layer's own retry hint, for all rejections that pass through it.
 #[derive(Debug)]
 pub(crate) struct RetryHint {
     retry_after: Duration,
-    /// The last notice that says so, to be given out again.
+    /// The last rejection with this hint, to be reused.
     last: Mutex<Option<Arc<RejectionInner>>>,
 }
 
@@ -73,8 +75,8 @@ impl RetryHint {
         Self { retry_after, last: Mutex::new(None) }
     }
 
-    /// The same rejection with this hint, where a hint makes sense at all. Takes memory as a
-    /// [`RejectionCache`] does, and the first time. All rejections are of one bulkhead.
+    /// Returns the same rejection with this hint, if its reason carries a hint at all. Allocates when a
+    /// [`RejectionCache`] does, and on first use. All rejections must be of one bulkhead.
     pub(crate) fn on(&self, rejection: Rejection) -> Rejection {
         if rejection.retry_after().is_none() {
             return rejection;
@@ -88,7 +90,7 @@ impl RetryHint {
     }
 }
 
-/// Whether the same operation may well be admitted a little later.
+/// Whether the same operation may be admitted if it is tried again a little later.
 fn is_transient(reason: &RejectionReason) -> bool {
     match reason {
         RejectionReason::Saturated { .. }
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_notice_is_shared_by_equals_and_written_anew_only_while_it_is_held() {
+    fn equal_rejections_share_an_allocation_and_a_held_one_is_never_rewritten() {
         let mut rejections = RejectionCache::new("payments".into(), false);
         let waited = |seconds| RejectionReason::WaitLimit { waited: Duration::from_secs(seconds) };
         let first = rejections.reject(waited(1));
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layers_hint_replaces_the_default_and_nothing_else() {
+    fn a_retry_hint_replaces_the_default_and_nothing_else() {
         let (mut rejections, hint) =
             (RejectionCache::new("payments".into(), false), RetryHint::new(Duration::from_secs(7)));
         let limit = RejectionReason::PartitionLimit { max_partitions: 1, active_partitions: 1 };
@@ -133,7 +135,7 @@ mod tests {
         assert!(Arc::ptr_eq(&one.0, &other.0));
         assert_eq!((one.label(), one.reason()), ("payments", &limit));
         assert_eq!(one.retry_after(), Some(Duration::from_secs(7)));
-        assert_eq!(plain.retry_after(), Some(RETRY_AFTER), "another layer may have it");
+        assert_eq!(plain.retry_after(), Some(RETRY_AFTER), "another layer may hold it");
 
         let waited = RejectionReason::WaitLimit { waited: Duration::ZERO };
         assert_eq!(hint.on(rejections.reject(waited)).reason(), &waited);

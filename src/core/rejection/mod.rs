@@ -1,8 +1,7 @@
 //! `Rejection`: which bulkhead did not admit an operation, why, and when to try again.
 //!
-//! It owns how rejections are made: whoever is rejected for the same reason, numbers included, shares one
-//! notice of it. A full bulkhead gives most of them the same, so a rejection takes no memory, and a
-//! result that may be one is small enough to be moved for nothing.
+//! It owns the public error type. `cache` makes rejections, and `reason` holds the reasons. How a rejection
+//! becomes a response is up to the middleware.
 
 pub(crate) mod cache;
 pub(crate) mod reason;
@@ -14,7 +13,7 @@ use crate::{
     sync::Arc,
 };
 
-/// An operation was not admitted: by which bulkhead, why, and when to try again.
+/// The error of an operation that was not admitted: by which bulkhead, why, and when to try again.
 ///
 /// # Examples
 ///
@@ -33,26 +32,27 @@ use crate::{
 pub struct Rejection(Arc<RejectionInner>);
 
 impl Rejection {
-    /// Whether one key among many was rejected, and not everybody.
+    /// Whether the bulkhead is partitioned, so that other keys may still be admitted.
     pub(crate) fn is_partitioned(&self) -> bool {
         self.0.partitioned
     }
 
-    /// The label of the bulkhead that rejected.
+    /// Returns the label of the bulkhead that rejected the operation.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.0.label
     }
 
-    /// Why it rejected.
+    /// Returns why the operation was rejected.
     #[must_use]
     pub fn reason(&self) -> &RejectionReason {
         &self.0.reason
     }
 
-    /// When to try again: one second, or what a layer was told to say. `None` where trying the same
-    /// again cannot help, because the bulkhead is closed, the operation never admissible or its own
-    /// deadline over.
+    /// Returns how long to wait before trying again: one second, unless a layer specifies otherwise.
+    ///
+    /// `None` if trying the same operation again cannot help: the bulkhead is closed, the operation can
+    /// never be admitted, or its own deadline has passed.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after

@@ -1,16 +1,19 @@
-//! Why an operation was not admitted, with the numbers of that instant.
+//! `RejectionReason`: why an operation was not admitted, with the numbers of that instant.
+//!
+//! It owns the reasons and their texts. Which reason applies is decided by the gate, or where keys, limits
+//! and partitions are handled.
 
 use std::{fmt, time::Duration};
 
 /// Why an operation was not admitted.
 ///
-/// *Full now* ([`Saturated`](Self::Saturated), [`WaitLimit`](Self::WaitLimit),
+/// *Full for now* ([`Saturated`](Self::Saturated), [`WaitLimit`](Self::WaitLimit),
 /// [`Deadline`](Self::Deadline), [`PartitionLimit`](Self::PartitionLimit)), *closed* and *never
-/// admissible* are different variants, so that a caller can tell what trying again is worth.
+/// admissible* are different variants, so that a caller can decide whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RejectionReason {
-    /// No free slot and no place to wait, or no wish to.
+    /// The operation could not be admitted at once, and the waiting room was full or the call does not wait.
     Saturated {
         /// Units the operation needed.
         cost: usize,
@@ -18,24 +21,24 @@ pub enum RejectionReason {
         used: usize,
         /// Units that may be in use.
         capacity: usize,
-        /// Operations in line.
+        /// Operations waiting.
         waiting: usize,
-        /// Operations that may be in line.
+        /// Operations that may wait.
         waiting_room: usize,
     },
-    /// The wait limit passed first.
+    /// The wait limit passed before the operation was admitted.
     WaitLimit {
-        /// Time spent in line.
+        /// Time spent waiting.
         waited: Duration,
     },
-    /// The deadline passed first.
+    /// The deadline passed before the operation was admitted.
     Deadline {
-        /// Time spent in line.
+        /// Time spent waiting.
         waited: Duration,
     },
     /// The bulkhead is closed.
     Closed,
-    /// The operation needs more than there is.
+    /// The cost of the operation exceeds the capacity.
     CostExceedsCapacity {
         /// Units the operation needed.
         cost: usize,
@@ -44,7 +47,7 @@ pub enum RejectionReason {
     },
     /// The operation has a cost of 0.
     InvalidCost,
-    /// A new key needs a partition, and every one of them is in use.
+    /// A new key needs a partition, and all partitions are in use.
     PartitionLimit {
         /// Partitions that may be retained.
         max_partitions: usize,
@@ -53,9 +56,9 @@ pub enum RejectionReason {
     },
     /// The request has no key.
     MissingKey,
-    /// `limits_for` gave limits for a new key that cannot be.
+    /// `limits_for` returned an invalid limit for a new key.
     InvalidLimits {
-        /// The setting.
+        /// The name of the limit.
         setting: &'static str,
         /// Its value.
         value: usize,
@@ -78,7 +81,7 @@ impl fmt::Display for RejectionReason {
             Self::CostExceedsCapacity { cost, capacity } => {
                 write!(f, "cost {cost} exceeds capacity {capacity}")
             }
-            Self::InvalidCost => f.write_str("cost 0 is not allowed, the least is 1"),
+            Self::InvalidCost => f.write_str("cost 0 is not allowed, the minimum is 1"),
             Self::PartitionLimit { max_partitions, active_partitions } => write!(
                 f,
                 "no partition for a new key: {active_partitions} of {max_partitions} partitions are \
@@ -86,7 +89,7 @@ impl fmt::Display for RejectionReason {
             ),
             Self::MissingKey => f.write_str("the request has no key"),
             Self::InvalidLimits { setting, value } => {
-                write!(f, "limits_for gave {setting} {value} for a new key, which cannot be")
+                write!(f, "limits_for gave {setting} {value} for a new key, which is invalid")
             }
             Self::LimitsPanicked => f.write_str("limits_for panicked for a new key"),
         }

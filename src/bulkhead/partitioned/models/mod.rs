@@ -1,9 +1,9 @@
-//! Models of the partition map: small programs of two or three threads on one shelf, run in every order
-//! of their steps up to a bound of preemptions. Each states its promise.
+//! Loom models of the partition map: small programs of a few threads on one map, run under every schedule
+//! up to a bound of preemptions. Each states its promise.
 //!
-//! They own keys whose shard is known, and the question whether the books are in order when all is over.
-//! The gates have models of their own in [`core`](crate::core): here a pin does as a use, where
-//! admission is not the subject. `.ci/loom` runs them all.
+//! This module owns keys with a known shard, and the checks of the map's invariants after a model. The gates
+//! have models of their own in [`core`](crate::core), so a pin stands for a use here unless the model is
+//! about admission. `.ci/loom` runs all models.
 
 mod entering;
 mod evicting;
@@ -27,30 +27,34 @@ use crate::{
     observe::partitions::PartitionedStatus,
     sync::{
         Arc, Ordering,
-        models::{Builder, JoinHandle, Number, thread},
+        models::{Builder, JoinHandle, StdUsize, thread},
     },
 };
 
-/// Runs `model` in every order with at most `preemptions` switches away from a thread that could have
-/// gone on, and says how many orders that were.
+/// Runs `model` under every schedule with at most `preemptions` switches away from a thread that could
+/// have continued. Prints the number of schedules.
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     explore_some(preemptions, None, model);
 }
 
-/// The same, with an end to it: at most about `most` orders.
-fn explore_some(preemptions: usize, most: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+/// Does the same, but stops after about `max_schedules`.
+fn explore_some(
+    preemptions: usize,
+    max_schedules: Option<usize>,
+    model: impl Fn() + Send + Sync + 'static,
+) {
     let mut builder = Builder::new();
-    if let Some(most) = most {
-        // The bound is looked at once in so many orders.
-        builder.checkpoint_interval = most;
-        builder.max_permutations = Some(most);
+    if let Some(max_schedules) = max_schedules {
+        // Loom compares the count with its maximum once per checkpoint interval.
+        builder.checkpoint_interval = max_schedules;
+        builder.max_permutations = Some(max_schedules);
     }
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = builder.max_branches.max(2_000);
-    let schedules = Arc::new(Number::new(0));
-    let counted = schedules.clone();
+    let schedules = Arc::new(StdUsize::new(0));
+    let counter = schedules.clone();
     builder.check(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
         model();
     });
     let test = std::thread::current();
@@ -58,10 +62,11 @@ fn explore_some(preemptions: usize, most: Option<usize>, model: impl Fn() + Send
     println!("{}: {schedules} schedules", test.name().unwrap_or("model"));
 }
 
-/// A key that says where it belongs: of so many shards, it is in the one with this number.
+/// A key whose first number is its hash, and so selects its shard. The second number tells apart keys of
+/// one shard.
 type Key = (u32, u32);
 
-/// Hashes a key to the number of its shard, the same in every schedule.
+/// Hashes a key to its first number, the same in every schedule.
 pub(super) struct NoRandomState;
 
 pub(super) struct ShardOf(Option<u32>);
@@ -82,7 +87,7 @@ impl BuildHasher for NoRandomState {
 
 impl Hasher for ShardOf {
     fn write(&mut self, _: &[u8]) {
-        unreachable!("keys of models are numbers");
+        unreachable!("the keys of models are numbers");
     }
 
     fn write_u32(&mut self, number: u32) {
@@ -94,11 +99,11 @@ impl Hasher for ShardOf {
     }
 }
 
-/// A shelf of two shards, or of one if it may retain one partition only, as several threads use it.
+/// A partition map with several owners. It has two shards, or one if it may retain only one partition.
 #[derive(Clone)]
-struct Shared(Arc<PartitionMap<Key>>);
+struct SharedMap(Arc<PartitionMap<Key>>);
 
-impl Shared {
+impl SharedMap {
     fn new(max_partitions: usize) -> Self {
         let settings = MapSettings { max_partitions, idle_timeout: Duration::from_secs(300) };
         let default = Limits { parallelism: 2, waiting_room: 0 };
@@ -106,18 +111,19 @@ impl Shared {
         Self(Arc::new(PartitionMap::new("customers".into(), None, settings, limits)))
     }
 
-    /// With these partitions, idle in this order.
+    /// Creates a map with a partition for each key, all idle and the first for the longest time.
     fn with_idle(max_partitions: usize, keys: &[Key]) -> Self {
         let map = Self::new(max_partitions);
-        keys.iter().for_each(|key| drop(map.slot_now(*key).expect("room for all")));
+        keys.iter().for_each(|key| drop(map.try_enter(*key).expect("room for all")));
         map
     }
 
-    fn slot_now(&self, key: Key) -> Result<Slot, Rejection> {
+    /// Admits an operation with this key, or rejects it.
+    fn try_enter(&self, key: Key) -> Result<Slot, Rejection> {
         admit_now(self.pin(key)?, 1, WaitPolicy::NoWait).map(Slot::new)
     }
 
-    /// Pins the partition of a key, made if there is none, and stops there.
+    /// Pins the partition of a key, creating it if there is none, without admitting an operation.
     fn pin(&self, key: Key) -> Result<OwnedHandle, Rejection> {
         self.0.enter(&key, WaitPolicy::NoWait)
     }
@@ -126,13 +132,14 @@ impl Shared {
         self.0.peek(&key).is_some()
     }
 
-    fn beside<T: 'static>(&self, run: impl FnOnce(&Self) -> T + 'static) -> JoinHandle<T> {
+    /// Spawns a thread that owns a handle to the map.
+    fn spawn<T: 'static>(&self, run: impl FnOnce(&Self) -> T + 'static) -> JoinHandle<T> {
         let map = self.clone();
         thread::spawn(move || run(&map))
     }
 
-    /// A status whose identities hold.
-    fn look_around(&self) -> PartitionedStatus {
+    /// Takes a status and asserts its identities.
+    fn checked_status(&self) -> PartitionedStatus {
         let status = self.0.status();
         let totals = &status.totals;
         assert_eq!(totals.admitted, status.in_flight as u64 + totals.finished + totals.abandoned);
@@ -142,20 +149,20 @@ impl Shared {
         status
     }
 
-    /// The books are in order, and say the same as the counts.
-    fn assert_settled(&self) -> PartitionedStatus {
+    /// Asserts the invariants of every shard, and that the status agrees with the partitions they hold.
+    fn assert_invariants(&self) -> PartitionedStatus {
         self.0.shards.all().iter().for_each(|shard| shard.assert_settled());
-        let status = self.look_around();
+        let status = self.checked_status();
         let blocks = (0..self.0.shards()).filter_map(|shard| self.0.block(shard, 0));
         assert_eq!(status.partitions, blocks.map(|block| block.len()).sum::<usize>());
         status
     }
 }
 
-fn ended<T>(thread: JoinHandle<T>) -> T {
-    thread.join().expect("a thread of a model that panics ends the model")
+fn join_thread<T>(thread: JoinHandle<T>) -> T {
+    thread.join().expect("a panic has already failed the model")
 }
 
-fn is_limit(rejection: &Rejection) -> bool {
+fn is_partition_limit(rejection: &Rejection) -> bool {
     matches!(rejection.reason(), RejectionReason::PartitionLimit { .. })
 }

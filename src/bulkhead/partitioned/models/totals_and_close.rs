@@ -1,71 +1,74 @@
-//! The whole beside what its partitions do: its statuses, its close and its end.
+//! The partitioned bulkhead while its partitions are in use: its status, its close and its drop.
 
 use super::*;
 
-/// A status counts a partition once, whether it goes before it is looked at, after, or meanwhile.
+/// A status counts a partition exactly once, whether it is evicted before, during or after the read.
 #[test]
-fn a_status_counts_nothing_twice_and_leaves_nothing_out() {
+fn a_status_counts_an_evicted_partition_exactly_once() {
     explore(4, || {
-        let map = Shared::with_idle(1, &[(0, 1)]);
-        let newcomer = map.beside(|map| map.pin((0, 2)).map(drop));
-        let before = map.look_around();
-        let after = map.look_around();
-        assert!(ended(newcomer).is_ok());
-        for status in [before, after, map.assert_settled()] {
+        let map = SharedMap::with_idle(1, &[(0, 1)]);
+        let new_key = map.spawn(|map| map.pin((0, 2)).map(drop));
+        let before = map.checked_status();
+        let after = map.checked_status();
+        assert!(join_thread(new_key).is_ok());
+        for status in [before, after, map.assert_invariants()] {
             assert_eq!((status.totals.admitted, status.totals.finished), (1, 1));
         }
     });
 }
 
-/// Statuses where operations run meanwhile, and two look at once: what a status with a later number says
-/// is not less.
+/// With operations in progress and two concurrent statuses, totals never decrease from a status to one with
+/// a later sequence number.
 #[test]
-fn statuses_beside_creation_and_eviction_add_up() {
+fn totals_do_not_decrease_during_creation_and_eviction() {
     explore(2, || {
-        let map = Shared::with_idle(2, &[(0, 1), (1, 2)]);
-        let running = map.beside(|map| drop(map.slot_now((0, 3)).expect("one is idle")));
-        let other = map.beside(Shared::look_around);
-        let mut seen = [map.look_around(), ended(other)];
-        ended(running);
-        seen.sort_by_key(|status| status.sequence);
-        let admitted = seen.map(|status| status.totals.admitted);
+        let map = SharedMap::with_idle(2, &[(0, 1), (1, 2)]);
+        let running = map.spawn(|map| drop(map.try_enter((0, 3)).expect("one is idle")));
+        let other = map.spawn(SharedMap::checked_status);
+        let mut statuses = [map.checked_status(), join_thread(other)];
+        join_thread(running);
+        statuses.sort_by_key(|status| status.sequence);
+        let admitted = statuses.map(|status| status.totals.admitted);
         assert!(2 <= admitted[0] && admitted[0] <= admitted[1] && admitted[1] <= 3);
-        assert_eq!(map.assert_settled().totals.finished, 3);
+        assert_eq!(map.assert_invariants().totals.finished, 3);
     });
 }
 
-/// Once `close` has returned nobody is admitted: in a partition that was there, in one that is made
-/// beside the close, or in one that would be made after it.
+/// No operation is admitted once `close` has returned: not in an existing partition, not in one created
+/// during the close, and not in one that would be created after it.
 #[test]
-fn nobody_is_admitted_after_the_close() {
+fn no_operation_is_admitted_after_close_returns() {
     explore(3, || {
-        let map = Shared::with_idle(2, &[(0, 1)]);
-        let known = map.beside(|map| map.slot_now((0, 1)).is_ok());
-        let new = map.beside(|map| map.slot_now((1, 2)).is_ok());
+        let map = SharedMap::with_idle(2, &[(0, 1)]);
+        let known = map.spawn(|map| map.try_enter((0, 1)).is_ok());
+        let new = map.spawn(|map| map.try_enter((1, 2)).is_ok());
         map.0.close();
-        let closed = map.look_around();
+        let closed = map.checked_status();
         assert!(closed.is_closed);
-        let late = [(0, 1), (1, 2), (1, 3)].map(|key| map.slot_now(key));
-        let closed_to = |outcome: &Result<Slot, Rejection>| {
+        let late = [(0, 1), (1, 2), (1, 3)].map(|key| map.try_enter(key));
+        let is_rejected_as_closed = |outcome: &Result<Slot, Rejection>| {
             outcome.as_ref().is_err_and(|error| *error.reason() == RejectionReason::Closed)
         };
-        assert!(late.iter().all(closed_to), "{late:?}");
-        let admitted = u64::from(ended(known)) + u64::from(ended(new));
+        assert!(late.iter().all(is_rejected_as_closed), "{late:?}");
+        let admitted = u64::from(join_thread(known)) + u64::from(join_thread(new));
         assert_eq!(closed.totals.admitted, 1 + admitted);
-        assert_eq!(map.assert_settled().totals.admitted, 1 + admitted);
+        assert_eq!(map.assert_invariants().totals.admitted, 1 + admitted);
     });
 }
 
-/// The bulkhead and its last user go in either order, and nothing is left of it.
+/// The bulkhead and its last slot can be dropped in either order, and everything is freed.
 #[test]
-fn the_last_to_go_leaves_nothing_behind() {
+fn dropping_the_map_and_the_last_slot_frees_everything() {
     explore(4, || {
-        let map = Shared::with_idle(2, &[(0, 1)]);
+        let map = SharedMap::with_idle(2, &[(0, 1)]);
         let shards = Arc::downgrade(&map.0.shards);
-        let held = map.slot_now((1, 2)).expect("room for two");
+        let held = map.try_enter((1, 2)).expect("room for two");
         let releasing = thread::spawn(move || drop(held));
         drop(map);
-        ended(releasing);
-        assert!(shards.upgrade().is_none(), "partitions and their keeper hold each other");
+        join_thread(releasing);
+        assert!(
+            shards.upgrade().is_none(),
+            "the partitions and their pin counter keep each other alive"
+        );
     });
 }
