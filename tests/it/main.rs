@@ -3,13 +3,13 @@
 //! - `plain`, `weighted`, `partitions`: the three kinds of bulkhead.
 //! - `events`: event subscriptions and the order of events.
 //! - `reports`: statuses, intervals, snapshots and the capacity report.
-//! - `registry`: bulkheads under labels.
+//! - `registry`: bulkheads registered under labels.
 //! - `tower`: layers and services, with axum and tonic.
 //! - `proof`: random sequences against a reference, stress, faults and bounds. See docs/reliability.md.
-//! - `cost`: allocations and memory.
+//! - `cost`: allocations, memory and the time of an eviction.
 //! - `api`: traits, `Debug` output and compile errors of the public types.
-//! - `sources`: rules that the sources under `src` must follow.
-//! - `support`: what the tests share.
+//! - `sources`: rules for the sources under `src`.
+//! - `support`: what the tests share, such as builders, checks and servers.
 #![allow(missing_docs, clippy::unwrap_used, clippy::type_complexity)]
 
 mod api;

@@ -1,4 +1,4 @@
-//! A cost closure that returns something else than units.
+//! A cost closure that returns something other than units.
 //~ expected `usize`, found `u64`
 
 use axum::{Router, body::Body, http::Request, routing::get};

@@ -1,7 +1,6 @@
-//! A deadline source that tells a duration.
-//~ does not say by when a
-//~ must be admitted
-//~ a source is `GrpcTimeout`, `HeaderTimeout` or `DeadlineExtension` for HTTP requests, or a closure
+//! A deadline source that returns a duration.
+//~ does not provide a deadline for a `
+//~ a deadline source is `GrpcTimeout`, `HeaderTimeout` or `DeadlineExtension` for HTTP requests, or a closure
 
 use axum::{Router, body::Body, http::Request, routing::get};
 use bulklink::{Bulkhead, BulkheadLayer};

@@ -1,4 +1,4 @@
-//! Holding a slot to the end of a body that is none.
+//! Holding a slot until the end of a body, for a response that has none.
 //~ a slot cannot be held by a `u64`
 //~ `.hold_body()` is for services whose response is an `http::Response`
 

@@ -1,4 +1,4 @@
-//! An extractor of one type of key at a bulkhead of another.
+//! A key extractor for another type than the key of the bulkhead.
 //~ expected `Option<u64>`, found `Option<String>`
 
 use axum::{Router, body::Body, http::Request, routing::get};

@@ -1,4 +1,4 @@
-//! A key that cannot be looked up.
+//! A key type that does not implement `Hash`.
 //~ Customer: Hash
 //~ #[derive(Hash)]
 

@@ -1,4 +1,4 @@
-//! A response body that a rejection cannot be answered with.
+//! A response body that does not implement `Default`, so a rejection cannot be answered with it.
 //~ `Page: Default` is not satisfied
 
 use bulklink::{Bulkhead, BulkheadLayer};

@@ -1,4 +1,4 @@
-//! A service that is not HTTP behind a layer that answers with HTTP responses.
+//! A service that is not HTTP, behind a layer that answers rejections with HTTP responses.
 //~ this bulkhead layer cannot answer a rejected `u64` with a `u64`
 //~ rejections are answered with HTTP responses here
 //~ for a service that is not HTTP, add `.into_error()` to the layer

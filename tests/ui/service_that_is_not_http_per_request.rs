@@ -1,4 +1,4 @@
-//! The same with the request in hand.
+//! A service that is not HTTP, behind a layer that waits per request.
 //~ this bulkhead layer cannot answer a rejected `u64` with a `u64`
 //~ for a service that is not HTTP, add `.into_error()` to the layer
 

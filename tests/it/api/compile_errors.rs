@@ -1,7 +1,7 @@
-//! What the compiler says to likely mistakes.
+//! Compiler messages for likely mistakes.
 //!
-//! Every program in `tests/ui` must fail to compile, and the compiler must say what the lines
-//! `//~ ..` in it say, in that order.
+//! Every program in `tests/ui` must fail to compile, and the compiler's output must contain the text of its
+//! `//~ ..` lines, in that order.
 
 use std::{
     collections::HashMap,
@@ -16,33 +16,34 @@ use tempfile::TempDir;
 fn the_compiler_explains_likely_mistakes() {
     let compiler = Compiler::new();
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
-    let mut programs: Vec<_> = programs.read_dir().unwrap().map(|it| it.unwrap().path()).collect();
+    let mut programs: Vec<_> =
+        programs.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     programs.sort();
     assert!(!programs.is_empty());
     for program in programs {
         let source = fs::read_to_string(&program).unwrap();
-        let said = compiler.complaint(&program);
-        let mut rest = &*said;
+        let output = compiler.errors(&program);
+        let mut rest = &*output;
         let expected: Vec<_> =
             source.lines().filter_map(|line| line.strip_prefix("//~ ")).collect();
-        assert!(!expected.is_empty(), "{} expects nothing", program.display());
+        assert!(!expected.is_empty(), "{} has no `//~` line", program.display());
         for expected in expected {
             let Some((_, after)) = rest.split_once(expected) else {
-                panic!("{} is not told {expected:?}:\n{said}", program.display());
+                panic!("{}: no {expected:?} in\n{output}", program.display());
             };
             rest = after;
         }
     }
 }
 
-/// The compiler with the libraries that this test is built with.
+/// The compiler, with the libraries that this test was built with.
 struct Compiler {
     libraries: HashMap<&'static str, PathBuf>,
     scratch: TempDir,
 }
 
 impl Compiler {
-    /// Asks cargo for the libraries. All is built, since this test runs, so it only has to tell.
+    /// Gets the libraries from cargo. They are already built, because this test runs, so cargo only lists them.
     fn new() -> Self {
         let executable = env::current_exe().unwrap();
         let target = executable.ancestors().nth(3).unwrap();
@@ -52,19 +53,19 @@ impl Compiler {
             cargo.arg("--release");
         }
         cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", target);
-        let told = String::from_utf8(cargo.output().unwrap().stdout).unwrap();
+        let messages = String::from_utf8(cargo.output().unwrap().stdout).unwrap();
         let library = |name| {
-            let of_it = format!("/lib{name}-");
-            let paths = told.lines().flat_map(|line| line.split('"'));
-            let path = { paths }.rfind(|path| path.contains(&of_it) && path.ends_with(".rlib"));
-            (name, path.unwrap_or_else(|| panic!("cargo has not told of {name}")).into())
+            let prefix = format!("/lib{name}-");
+            let paths = messages.lines().flat_map(|line| line.split('"'));
+            let path = { paths }.rfind(|path| path.contains(&prefix) && path.ends_with(".rlib"));
+            (name, path.unwrap_or_else(|| panic!("cargo does not list {name}")).into())
         };
         let libraries = ["axum", "bulklink", "http", "tower"].map(library).into();
         Self { libraries, scratch: tempfile::tempdir().unwrap() }
     }
 
-    /// What it says to a program that is wrong.
-    fn complaint(&self, program: &Path) -> String {
+    /// Returns the compiler's messages for a program that must not compile.
+    fn errors(&self, program: &Path) -> String {
         let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
         rustc.args(["--edition=2024", "--crate-type=bin", "--emit=metadata"]).arg(program);
         rustc.arg("--out-dir").arg(self.scratch.path());

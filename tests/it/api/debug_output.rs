@@ -1,4 +1,4 @@
-//! What the `Debug` output of the public types shows.
+//! The `Debug` output of the public types.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 use crate::support::bulkhead;
 
 #[track_caller]
-fn says(value: &dyn Debug, words: &[&str]) {
+fn assert_shows(value: &dyn Debug, words: &[&str]) {
     let text = format!("{value:?}");
     for word in words {
         assert!(text.contains(word), "{word:?} is not in {text}");
@@ -18,10 +18,10 @@ fn says(value: &dyn Debug, words: &[&str]) {
 #[test]
 fn a_handle_shows_the_settings_and_use_of_its_bulkhead() {
     let payments = Bulkhead::builder("payments").parallelism(11).waiting_room(22);
-    says(&payments, &["BulkheadBuilder", "payments", "11", "22"]);
+    assert_shows(&payments, &["BulkheadBuilder", "payments", "11", "22"]);
     let payments = payments.wait_limit(Duration::from_secs(33)).build().unwrap();
     let _slots = (payments.slot_now().unwrap(), payments.slot_now().unwrap());
-    says(
+    assert_shows(
         &payments,
         &[
             "Bulkhead {",
@@ -40,16 +40,16 @@ fn a_handle_shows_the_settings_and_use_of_its_bulkhead() {
 fn a_slot_and_a_wait_show_their_state() {
     let payments = bulkhead(1, 2);
     let mut wait = task::spawn(payments.slot());
-    says(&wait, &["Admission", "not arrived"]);
+    assert_shows(&wait, &["Admission", "not arrived"]);
     let slot = assert_ready_ok!(wait.poll());
-    says(&slot, &["Slot", "payments", "cost: 1"]);
-    says(&wait, &["done"]);
+    assert_shows(&slot, &["Slot", "payments", "cost: 1"]);
+    assert_shows(&wait, &["done"]);
     let mut queued = task::spawn(payments.slot());
     assert_pending!(queued.poll());
-    says(&queued, &["queued"]);
+    assert_shows(&queued, &["queued"]);
     drop(slot);
     drop(assert_ready_ok!(queued.poll()));
-    says(&queued, &["done"]);
+    assert_shows(&queued, &["done"]);
 }
 
 #[test]
@@ -60,20 +60,20 @@ fn an_execute_and_a_guarded_call_show_their_state() {
     let mut execute = task::spawn(payments.execute(answered));
     let (call_answer, call_answered) = tokio::sync::oneshot::channel();
     let mut call = task::spawn(guarded(call_answered));
-    says(&execute, &["Execute", "not arrived"]);
-    says(&call, &["Guarded", "not arrived"]);
+    assert_shows(&execute, &["Execute", "not arrived"]);
+    assert_shows(&call, &["Guarded", "not arrived"]);
     assert_pending!(execute.poll());
     assert_pending!(call.poll());
-    says(&execute, &["running"]);
-    says(&call, &["queued"]);
+    assert_shows(&execute, &["running"]);
+    assert_shows(&call, &["queued"]);
     answer.send(()).unwrap();
     assert_ready_ok!(execute.poll()).unwrap();
-    says(&execute, &["done"]);
+    assert_shows(&execute, &["done"]);
     assert_pending!(call.poll());
-    says(&call, &["running"]);
+    assert_shows(&call, &["running"]);
     call_answer.send(()).unwrap();
     assert_ready_ok!(call.poll()).unwrap();
-    says(&call, &["done"]);
+    assert_shows(&call, &["done"]);
 }
 
 #[test]
@@ -81,15 +81,21 @@ fn values_and_errors_show_their_numbers() {
     let payments = bulkhead(1, 7);
     let _slot = payments.slot_now().unwrap();
     let before = payments.status();
-    says(&before, &["BulkheadStatus", "payments", "in_flight: 1", "waiting_room: 7", "totals"]);
-    says(&before.totals, &["Totals", "admitted: 1", "wait_time: 0ns"]);
-    says(&before.peaks, &["Peaks", "used: 1"]);
-    says(&payments.status().since(&before).unwrap(), &["BulkheadInterval", "start", "end"]);
-    says(&before.since(&payments.status()).unwrap_err(), &["ReverseOrder", "earlier_sequence"]);
+    assert_shows(
+        &before,
+        &["BulkheadStatus", "payments", "in_flight: 1", "waiting_room: 7", "totals"],
+    );
+    assert_shows(&before.totals, &["Totals", "admitted: 1", "wait_time: 0ns"]);
+    assert_shows(&before.peaks, &["Peaks", "used: 1"]);
+    assert_shows(&payments.status().since(&before).unwrap(), &["BulkheadInterval", "start", "end"]);
+    assert_shows(
+        &before.since(&payments.status()).unwrap_err(),
+        &["ReverseOrder", "earlier_sequence"],
+    );
     let rejection = payments.slot_now().unwrap_err();
-    says(&rejection, &["Rejection", "payments", "Saturated", "waiting_room: 7"]);
-    says(&payments.resize(0).unwrap_err(), &["Zero", "parallelism"]);
+    assert_shows(&rejection, &["Rejection", "payments", "Saturated", "waiting_room: 7"]);
+    assert_shows(&payments.resize(0).unwrap_err(), &["Zero", "parallelism"]);
     let error = Bulkhead::builder("payments").build().unwrap_err();
-    says(&error, &["Missing", "payments", "parallelism"]);
-    says(&Deadline::after(Duration::from_secs(1)), &["Deadline"]);
+    assert_shows(&error, &["Missing", "payments", "parallelism"]);
+    assert_shows(&Deadline::after(Duration::from_secs(1)), &["Deadline"]);
 }

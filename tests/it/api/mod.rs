@@ -1,5 +1,5 @@
-//! What every public type is to the compiler: which traits it implements, what its `Debug` output
-//! shows, and how the compiler explains a mistake in its use.
+//! The public types: which traits they implement, what their `Debug` output shows, and how the compiler
+//! explains mistakes in their use.
 
 mod compile_errors;
 mod debug_output;

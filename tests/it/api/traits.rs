@@ -30,7 +30,7 @@ const fn key<T: Copy + Ord + Hash + Send + Sync + Debug + 'static>() {}
 const fn sendable<T: Send + 'static>() {}
 const fn debug<T: Debug>() {}
 
-/// A key that asks for no more than a key has to be; it has no `Debug`.
+/// A key with only the traits that a key needs. It does not implement `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key(u64);
 
@@ -51,7 +51,7 @@ const _: () = {
     sendable::<Execute<'static, Ready<()>>>();
     shared::<Guarded<fn(u32) -> Ready<u32>, u32, Ready<u32>>>();
     sendable::<Guarded<fn(u32) -> Ready<u32>, u32, Ready<u32>>>();
-    // What is inside has to be nothing but what it is.
+    // The inner future and the argument need not be `Send`.
     debug::<Execute<'static, Pending<Rc<()>>>>();
     debug::<Guarded<fn(u32) -> Pending<Rc<()>>, Rc<()>, Pending<Rc<()>>>>();
     value::<BulkheadEvent>();
@@ -79,41 +79,41 @@ const _: () = {
     error::<Rejection>();
 };
 
-fn sent<F: Future + Send>(future: F) -> F {
+fn require_send<F: Future + Send>(future: F) -> F {
     future
 }
 
-fn anywhere<F: Future + Send + Sync + 'static>(future: F) -> F {
+fn require_send_sync<F: Future + Send + Sync + 'static>(future: F) -> F {
     future
 }
 
-/// The futures of the methods that are `async fn` can be sent, too.
+/// The futures of `async fn` methods are `Send`, too.
 #[test]
 fn futures_that_wait_for_the_close_are_send() {
-    fn sends<T: Send>(_: &T) {}
+    fn assert_send<T: Send>(_: &T) {}
     let payments = bulkhead(1, 0);
-    sends(&payments.wait_closed());
-    sends(&payments.close_and_wait());
-    sends(&payments.guard(|order: u32| ready(order)));
+    assert_send(&payments.wait_closed());
+    assert_send(&payments.close_and_wait());
+    assert_send(&payments.guard(|order: u32| ready(order)));
 }
 
 #[tokio::test]
 async fn futures_of_a_weighted_bulkhead_are_send() {
     let reports = WeightedBulkhead::builder("reports").capacity(1).build().unwrap();
     let limit = Duration::from_secs(1);
-    drop(anywhere(reports.slot(1)).await.unwrap());
-    drop(anywhere(reports.slot_within(limit, 1)));
-    drop(anywhere(reports.slot_before(Deadline::after(limit), 1)));
-    assert_eq!(sent(reports.execute(1, async { 7 })).await.unwrap(), 7);
-    drop(sent(reports.execute_now(1, async {})));
-    drop(sent(reports.execute_within(limit, 1, async {})));
-    drop(sent(reports.execute_before(Deadline::after(limit), 1, async {})));
+    drop(require_send_sync(reports.slot(1)).await.unwrap());
+    drop(require_send_sync(reports.slot_within(limit, 1)));
+    drop(require_send_sync(reports.slot_before(Deadline::after(limit), 1)));
+    assert_eq!(require_send(reports.execute(1, async { 7 })).await.unwrap(), 7);
+    drop(require_send(reports.execute_now(1, async {})));
+    drop(require_send(reports.execute_within(limit, 1, async {})));
+    drop(require_send(reports.execute_before(Deadline::after(limit), 1, async {})));
     let guarded = reports.guard(1, |n: u32| async move { n + 1 });
-    assert_eq!(sent(guarded.clone()(1)).await.unwrap(), 2);
-    fn owned_function<F: Fn(u32) -> R + Clone + Send + Sync + 'static, R>(_: &F) {}
-    owned_function(&guarded);
-    drop(sent(reports.wait_closed()));
-    sent(reports.close_and_wait()).await;
+    assert_eq!(require_send(guarded.clone()(1)).await.unwrap(), 2);
+    fn assert_owned_function<F: Fn(u32) -> R + Clone + Send + Sync + 'static, R>(_: &F) {}
+    assert_owned_function(&guarded);
+    drop(require_send(reports.wait_closed()));
+    require_send(reports.close_and_wait()).await;
 }
 
 #[tokio::test]
@@ -124,34 +124,34 @@ async fn futures_of_a_partitioned_bulkhead_are_send_if_the_key_is_sync() {
         .build()
         .unwrap();
     let (key, limit) = (Key(7), Duration::from_secs(1));
-    drop(sent(customers.slot(&key)).await.unwrap());
-    drop(sent(customers.slot_within(limit, &key)));
-    drop(sent(customers.slot_before(Deadline::after(limit), &key)));
-    assert_eq!(sent(customers.execute(&key, async { 7 })).await.unwrap(), 7);
-    drop(sent(customers.execute_now(&key, async {})));
-    drop(sent(customers.execute_within(limit, &key, async {})));
-    drop(sent(customers.execute_before(Deadline::after(limit), &key, async {})));
-    drop(sent(customers.wait_closed()));
-    // In a task of its own, with its own handle.
+    drop(require_send(customers.slot(&key)).await.unwrap());
+    drop(require_send(customers.slot_within(limit, &key)));
+    drop(require_send(customers.slot_before(Deadline::after(limit), &key)));
+    assert_eq!(require_send(customers.execute(&key, async { 7 })).await.unwrap(), 7);
+    drop(require_send(customers.execute_now(&key, async {})));
+    drop(require_send(customers.execute_within(limit, &key, async {})));
+    drop(require_send(customers.execute_before(Deadline::after(limit), &key, async {})));
+    drop(require_send(customers.wait_closed()));
+    // In a spawned task, with a clone of the handle.
     let task = tokio::spawn({
         let customers = customers.clone();
         async move { customers.execute(&Key(7), async { 8 }).await }
     });
     assert_eq!(task.await.unwrap().unwrap(), 8);
-    sent(customers.close_and_wait()).await;
+    require_send(customers.close_and_wait()).await;
 }
 
 #[tokio::test]
 async fn futures_of_a_registry_are_send() {
     let registry = BulkheadRegistry::default();
     registry.create(WeightedBulkhead::builder("reports").capacity(1)).unwrap();
-    sent(registry.remove("reports")).await.unwrap();
-    drop(sent(registry.wait_closed()));
-    sent(registry.close_and_wait()).await;
+    require_send(registry.remove("reports")).await.unwrap();
+    drop(require_send(registry.wait_closed()));
+    require_send(registry.close_and_wait()).await;
 }
 
 #[tokio::test]
-async fn work_that_is_not_send_runs_in_place() {
+async fn work_that_is_not_send_can_be_executed() {
     let customers = PartitionedBulkhead::<u64>::builder("customers")
         .parallelism(1)
         .max_partitions(1)

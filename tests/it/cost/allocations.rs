@@ -1,4 +1,4 @@
-//! What operations without a layer allocate: nothing, unless rejections that differ are held.
+//! Allocations of operations without a layer: none, unless a rejection differs from one that is held.
 
 use std::task::{Context, Waker};
 

@@ -1,4 +1,4 @@
-//! What admission through a layer allocates: nothing if it is immediate, once if it waits in readiness.
+//! Allocations of admissions through a layer: none if immediate, one if the request waits in readiness.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ use tower::{Layer, Service, util::ServiceFn};
 use super::{assert_allocates_nothing, hold, partitioned, poll_once, weighted};
 use crate::support::{bulkhead, counting_allocator};
 
-/// Allocations made by this thread in `action`.
+/// Returns the number of allocations this thread makes in `action`.
 fn allocations(action: impl FnOnce()) -> u64 {
     counting_allocator::allocations(action).0
 }
@@ -37,7 +37,7 @@ fn echo() -> Inner {
     tower::service_fn(|request| ready(Ok(request)))
 }
 
-/// One request through a handle, from readiness to its answer.
+/// Sends one request through a handle, from readiness to the answer.
 fn request<S>(handle: &mut S) -> Answer
 where
     S: Service<u64, Response = u64, Error = BulkheadError<Infallible>>,
@@ -50,7 +50,8 @@ where
     }
 }
 
-/// Admissions, and while `occupied` holds all there is, rejections, each also through a clone.
+/// Asserts that immediate admissions allocate nothing, and that rejections allocate nothing while `occupy`
+/// holds the full capacity. Does each with the handle itself and with a clone.
 fn assert_immediate_is_free<L, S, Slot>(layer: L, occupy: impl Fn() -> Slot)
 where
     L: Layer<Inner, Service = S>,
@@ -88,8 +89,8 @@ fn immediate_requests_through_every_layer_allocate_nothing() {
     assert_immediate_is_free(layer, || partitioned.slot_now(&7).unwrap());
 }
 
-/// What it allocates to wait in line for readiness and leave it again.
-fn waiting_in_readiness<S: Service<u64>>(handle: &mut S) -> u64 {
+/// Returns the number of allocations of a poll of readiness that has to wait.
+fn allocations_of_waiting_readiness<S: Service<u64>>(handle: &mut S) -> u64 {
     let mut context = Context::from_waker(Waker::noop());
     allocations(|| assert!(handle.poll_ready(&mut context).is_pending()))
 }
@@ -99,10 +100,14 @@ fn a_wait_in_readiness_allocates_once() {
     let plain = Bulkhead::builder("plain").parallelism(1).waiting_room(2).build().unwrap();
     let layer = BulkheadLayer::new(&plain).into_error();
     let _slot = plain.slot_now().unwrap();
-    waiting_in_readiness(&mut layer.layer(echo()));
+    allocations_of_waiting_readiness(&mut layer.layer(echo()));
     let mut handle = layer.layer(echo());
-    assert_eq!(waiting_in_readiness(&mut handle), 1, "the wait itself, which the handle holds");
-    assert_eq!(waiting_in_readiness(&mut handle), 0, "however often it is polled");
+    assert_eq!(
+        allocations_of_waiting_readiness(&mut handle),
+        1,
+        "the wait itself, held by the handle"
+    );
+    assert_eq!(allocations_of_waiting_readiness(&mut handle), 0, "another poll of the same wait");
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,8 +116,8 @@ async fn a_wait_in_readiness_with_a_limit_allocates_once() {
     let plain = builder.wait_limit(Duration::from_secs(1)).build().unwrap();
     let layer = BulkheadLayer::new(&plain).into_error();
     let _slot = plain.slot_now().unwrap();
-    waiting_in_readiness(&mut layer.layer(echo()));
-    assert_eq!(waiting_in_readiness(&mut layer.layer(echo())), 1);
+    allocations_of_waiting_readiness(&mut layer.layer(echo()));
+    assert_eq!(allocations_of_waiting_readiness(&mut layer.layer(echo())), 1);
 }
 
 #[test]
@@ -132,14 +137,14 @@ fn a_wait_per_request_allocates_nothing() {
     assert_eq!(waiting, 0);
 }
 
-/// One request through a clone of `service`: whether it was admitted.
+/// Sends one request through a clone of `service`, and returns whether it was admitted.
 fn is_admitted<S>(service: &S) -> bool
 where
     S: Service<u64, Response = u64> + Clone,
 {
     let mut service = service.clone();
     let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
-    assert!(matches!(ready, Poll::Ready(Ok(()))), "readiness does not fail");
+    assert!(matches!(ready, Poll::Ready(Ok(()))), "readiness failed");
     poll_once(service.call(7)).is_ok()
 }
 
@@ -170,7 +175,7 @@ fn the_retry_hint_of_a_layer_allocates_once() {
 }
 
 #[test]
-fn a_queued_readiness_allocates_once() {
+fn a_clone_that_waits_in_readiness_allocates_once() {
     let bulkhead = bulkhead(1, 10);
     let service = BulkheadLayer::new(&bulkhead).into_error().layer(echo());
     let _held = bulkhead.slot_now().unwrap();
@@ -180,7 +185,7 @@ fn a_queued_readiness_allocates_once() {
             Service::<u64>::poll_ready(&mut service, &mut Context::from_waker(Waker::noop()));
         assert!(poll.is_pending());
     };
-    // The first waiter of all makes the line.
+    // The first waiter allocates the line.
     queue();
     assert_eq!(allocations(queue), 1);
 }

@@ -1,5 +1,5 @@
-//! What operations cost: allocations and memory, which are counted and so hold on any machine, and the
-//! time of an eviction, which is measured only on request.
+//! What operations cost. Allocations and memory are counted, so the results hold on any machine. The time of
+//! an eviction is measured only on request.
 
 mod allocations;
 mod eviction_time;
@@ -16,12 +16,13 @@ use crate::support::counting_allocator::allocations;
 fn poll_once<F: Future>(future: F) -> F::Output {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("what is decided at once is ready at once"),
+        Poll::Pending => panic!("an immediate decision is pending"),
     }
 }
 
-/// The allocations of an operation that is admitted, and of one that is rejected because `hold` keeps
-/// all there is. Each is done once before, so that what a thread or a partition makes once is made.
+/// Asserts that an admission allocates nothing, and that a rejection allocates nothing while `hold` holds the
+/// full capacity. Each runs once before it is counted, to exclude one-time allocations of a thread or a
+/// partition.
 #[track_caller]
 fn assert_allocates_nothing<T>(is_admitted: impl Fn() -> bool, hold: impl FnOnce() -> T) {
     assert!(is_admitted());

@@ -1,4 +1,4 @@
-//! How much memory partitions take. Counted on this thread alone, which does everything here.
+//! Memory of partitions. Counts this thread only, which does all the work.
 
 use bulklink::PartitionedBulkhead;
 use tokio_test::{assert_pending, assert_ready_ok, task};
@@ -8,25 +8,25 @@ use crate::support::{
     customers,
 };
 
-/// Few, where what a shard takes for itself counts most, and many.
+/// Numbers of partitions. With few partitions, the fixed memory of the shards weighs most.
 const SIZES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
-/// Bytes of heap for each of so many idle partitions, each used once by `touch`.
-fn bytes_each(partitions: u64, touch: impl Fn(&PartitionedBulkhead<u64>, u64)) -> f64 {
+/// Returns the heap bytes per partition, for `partitions` idle partitions that `touch` has used once each.
+fn bytes_per_partition(partitions: u64, touch: impl Fn(&PartitionedBulkhead<u64>, u64)) -> f64 {
     let customers = customers(1, 4, partitions as usize);
     let before = live();
     (0..partitions).for_each(|key| touch(&customers, key));
-    let taken = live() - before;
+    let used = live() - before;
     let status = customers.status();
     assert_eq!((status.partitions as u64, status.active_partitions), (partitions, 0));
-    taken as f64 / partitions as f64
+    used as f64 / partitions as f64
 }
 
-fn at_once(customers: &PartitionedBulkhead<u64>, key: u64) {
+fn without_waiting(customers: &PartitionedBulkhead<u64>, key: u64) {
     drop(customers.slot_now(&key).unwrap());
 }
 
-fn after_queueing(customers: &PartitionedBulkhead<u64>, key: u64) {
+fn after_waiting(customers: &PartitionedBulkhead<u64>, key: u64) {
     let slot = customers.slot_now(&key).unwrap();
     let mut leaving = task::spawn(customers.slot(&key));
     let mut waiter = task::spawn(customers.slot(&key));
@@ -41,25 +41,25 @@ fn after_queueing(customers: &PartitionedBulkhead<u64>, key: u64) {
 #[test]
 fn an_idle_partition_takes_at_most_256_bytes() {
     for partitions in SIZES {
-        let bytes = bytes_each(partitions, at_once);
-        println!("{bytes:.1} bytes each, of {partitions}, admitted at once");
-        assert!(bytes <= 256.0, "{bytes} bytes each of {partitions}");
+        let bytes = bytes_per_partition(partitions, without_waiting);
+        println!("{bytes:.1} bytes per partition, {partitions} partitions, used without waiting");
+        assert!(bytes <= 256.0, "{bytes} bytes per partition, {partitions} partitions");
     }
 }
 
 #[test]
-fn an_idle_partition_takes_at_most_256_bytes_also_after_it_had_a_line() {
+fn an_idle_partition_that_had_waiters_takes_at_most_256_bytes() {
     for partitions in SIZES {
-        let bytes = bytes_each(partitions, after_queueing);
-        println!("{bytes:.1} bytes each, of {partitions}, after queueing");
-        assert!(bytes <= 256.0, "{bytes} bytes each of {partitions}");
+        let bytes = bytes_per_partition(partitions, after_waiting);
+        println!("{bytes:.1} bytes per partition, {partitions} partitions, used after waiting");
+        assert!(bytes <= 256.0, "{bytes} bytes per partition, {partitions} partitions");
     }
 }
 
 #[test]
-fn discarded_partitions_give_their_memory_back() {
+fn discarding_partitions_frees_their_memory() {
     let customers = customers(1, 4, 10_000);
-    let fill = || (0..5_000).for_each(|key| after_queueing(&customers, key));
+    let fill = || (0..5_000).for_each(|key| after_waiting(&customers, key));
     let empty = || (0..5_000).for_each(|key| assert!(customers.discard(&key)));
     fill();
     empty();
@@ -79,7 +79,7 @@ fn dropping_a_bulkhead_and_its_slots_frees_everything() {
     let once = || {
         let customers = customers(2, 4, 100);
         let slots: Vec<_> = (0..50).map(|key| customers.slot_now(&key).unwrap()).collect();
-        (50..300).for_each(|key| after_queueing_two(&customers, key));
+        (50..300).for_each(|key| after_waiting_behind_another_slot(&customers, key));
         drop(customers);
         drop(slots);
     };
@@ -89,9 +89,9 @@ fn dropping_a_bulkhead_and_its_slots_frees_everything() {
     assert_eq!(live() - before, 0, "bytes leaked");
 }
 
-fn after_queueing_two(customers: &PartitionedBulkhead<u64>, key: u64) {
+fn after_waiting_behind_another_slot(customers: &PartitionedBulkhead<u64>, key: u64) {
     let _slot = customers.slot_now(&key).unwrap();
-    after_queueing(customers, key);
+    after_waiting(customers, key);
 }
 
 const PARTITIONS: usize = 10_000;
@@ -110,7 +110,7 @@ fn ten_thousand_idle_partitions_take_at_most_256_bytes_each() {
         }
     });
     assert_eq!(customers.status().partitions, PARTITIONS);
-    assert!(bytes <= 256 * PARTITIONS as i64, "{} bytes a partition", bytes / PARTITIONS as i64);
+    assert!(bytes <= 256 * PARTITIONS as i64, "{} bytes per partition", bytes / PARTITIONS as i64);
 }
 
 #[test]

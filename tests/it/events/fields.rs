@@ -1,4 +1,4 @@
-//! Every kind of event, and what it carries.
+//! The fields of every kind of event.
 
 use std::{
     sync::Arc,
@@ -13,42 +13,43 @@ use crate::support::{Log, bulkhead, rejection_of, slot_of, waiting, weighted};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What an event says of the bulkhead: used, in flight, waiting.
+/// The state of the bulkhead in an event: used, in flight, waiting.
 fn state(event: &BulkheadEvent) -> (usize, usize, usize) {
     (event.used, event.in_flight, event.waiting)
 }
 
-/// What it says of the operation: cost, whether from the line, and how long it was there.
+/// The operation in an event: its cost, whether it comes from the line, and how long it waited.
 fn operation(event: &BulkheadEvent) -> (Option<usize>, bool, Option<Duration>) {
     (event.cost, event.from_queue, event.waited)
 }
 
-struct Watched {
+/// A weighted bulkhead, and a log of its events.
+struct Logged {
     reports: WeightedBulkhead,
     log: Log,
     _subscription: bulklink::Subscription,
 }
 
-fn watched() -> Watched {
+fn logged() -> Logged {
     let reports = weighted(10, 3);
     let log = Log::default();
     let _subscription = reports.subscribe(log.handler());
-    Watched { reports, log, _subscription }
+    Logged { reports, log, _subscription }
 }
 
-impl Watched {
-    /// The only event since the last look.
+impl Logged {
+    /// Takes the only event since the last call.
     #[track_caller]
-    fn one(&self, kind: EventKind) -> BulkheadEvent {
+    fn only_event(&self, kind: EventKind) -> BulkheadEvent {
         let events = self.log.take();
         assert_eq!(events.len(), 1, "{events:?}");
         assert_eq!(events[0].kind, kind);
         events.into_iter().next().unwrap()
     }
 
-    /// The only two.
+    /// Takes the only two events since the last call.
     #[track_caller]
-    fn two(&self, kinds: [EventKind; 2]) -> [BulkheadEvent; 2] {
+    fn only_two(&self, kinds: [EventKind; 2]) -> [BulkheadEvent; 2] {
         let events = self.log.take();
         assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), kinds);
         assert!(events[0].sequence < events[1].sequence);
@@ -59,123 +60,123 @@ impl Watched {
 #[test]
 fn every_event_carries_the_state_of_its_bulkhead() {
     let before = SystemTime::now();
-    let watched = watched();
-    let slot = watched.reports.slot_now(4).unwrap();
-    let event = watched.one(EventKind::Admitted);
+    let logged = logged();
+    let slot = logged.reports.slot_now(4).unwrap();
+    let event = logged.only_event(EventKind::Admitted);
     assert_eq!(&*event.label, "reports");
     assert_eq!((event.capacity, event.waiting_room, event.is_closed), (10, 3, false));
     assert!((before..=SystemTime::now()).contains(&event.occurred_at));
     assert_eq!((event.affected_waiters, event.previous_capacity), (0, None));
     drop(slot);
-    assert!(event.sequence < watched.one(EventKind::Released).sequence);
+    assert!(event.sequence < logged.only_event(EventKind::Released).sequence);
 }
 
 #[test]
 fn fields_of_admitted_at_once_and_released() {
-    let watched = watched();
-    let slot = watched.reports.slot_now(4).unwrap();
-    let event = watched.one(EventKind::Admitted);
+    let logged = logged();
+    let slot = logged.reports.slot_now(4).unwrap();
+    let event = logged.only_event(EventKind::Admitted);
     assert_eq!((state(&event), operation(&event)), ((4, 1, 0), (Some(4), false, None)));
     drop(slot);
-    let event = watched.one(EventKind::Released);
+    let event = logged.only_event(EventKind::Released);
     assert_eq!((state(&event), operation(&event)), ((0, 0, 0), (Some(4), false, None)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn fields_of_queued_and_admitted_from_the_line() {
-    let watched = watched();
-    let slot = watched.reports.slot_now(7).unwrap();
-    watched.one(EventKind::Admitted);
-    let mut waiter = waiting(watched.reports.slot(5));
-    let event = watched.one(EventKind::Queued);
+    let logged = logged();
+    let slot = logged.reports.slot_now(7).unwrap();
+    logged.only_event(EventKind::Admitted);
+    let mut waiter = waiting(logged.reports.slot(5));
+    let event = logged.only_event(EventKind::Queued);
     assert_eq!((state(&event), operation(&event)), ((7, 1, 1), (Some(5), false, None)));
     advance(SECOND * 3).await;
     drop(slot);
-    let [released, admitted] = watched.two([EventKind::Released, EventKind::Admitted]);
+    let [released, admitted] = logged.only_two([EventKind::Released, EventKind::Admitted]);
     assert_eq!((state(&released), operation(&released)), ((0, 0, 1), (Some(7), false, None)));
     assert_eq!(state(&admitted), (5, 1, 0));
     assert_eq!(operation(&admitted), (Some(5), true, Some(SECOND * 3)));
     drop(slot_of(&mut waiter));
-    watched.one(EventKind::Released);
+    logged.only_event(EventKind::Released);
 }
 
 #[test]
 fn fields_of_saturated() {
-    let watched = watched();
-    let _slot = watched.reports.slot_now(7).unwrap();
-    watched.log.take();
-    assert!(watched.reports.slot_now(4).is_err());
-    let event = watched.one(EventKind::Saturated);
+    let logged = logged();
+    let _slot = logged.reports.slot_now(7).unwrap();
+    logged.log.take();
+    assert!(logged.reports.slot_now(4).is_err());
+    let event = logged.only_event(EventKind::Saturated);
     assert_eq!((state(&event), operation(&event)), ((7, 1, 0), (Some(4), false, None)));
-    let _line = [1, 2, 3].map(|_| waiting(watched.reports.slot(9)));
-    watched.log.take();
-    assert_ready_err!(tokio_test::task::spawn(watched.reports.slot(2)).poll());
-    let event = watched.one(EventKind::Saturated);
+    let _line = [1, 2, 3].map(|_| waiting(logged.reports.slot(9)));
+    logged.log.take();
+    assert_ready_err!(tokio_test::task::spawn(logged.reports.slot(2)).poll());
+    let event = logged.only_event(EventKind::Saturated);
     assert_eq!((state(&event), operation(&event)), ((7, 1, 3), (Some(2), false, None)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn fields_of_expired_on_arrival_and_in_line() {
-    let watched = watched();
-    let reports = &watched.reports;
+    let logged = logged();
+    let reports = &logged.reports;
     reports.slot_before(Deadline::at(Instant::now()), 2).await.unwrap_err();
-    let event = watched.one(EventKind::Expired);
+    let event = logged.only_event(EventKind::Expired);
     assert_eq!(operation(&event), (Some(2), false, Some(Duration::ZERO)));
     reports.slot_within(Duration::ZERO, 3).await.unwrap_err();
-    let event = watched.one(EventKind::Expired);
+    let event = logged.only_event(EventKind::Expired);
     assert_eq!(operation(&event), (Some(3), false, Some(Duration::ZERO)));
 
     let _slot = reports.slot_now(10).unwrap();
     let mut waiter = waiting(reports.slot_within(SECOND, 4));
-    watched.log.take();
+    logged.log.take();
     advance(SECOND * 2).await;
     rejection_of(&mut waiter);
-    let event = watched.one(EventKind::Expired);
+    let event = logged.only_event(EventKind::Expired);
     assert_eq!((state(&event), operation(&event)), ((10, 1, 0), (Some(4), true, Some(SECOND * 2))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn fields_of_cancelled_and_abandoned() {
-    let watched = watched();
-    let slot = watched.reports.slot_now(10).unwrap();
-    let waiter = waiting(watched.reports.slot(4));
-    watched.log.take();
+    let logged = logged();
+    let slot = logged.reports.slot_now(10).unwrap();
+    let waiter = waiting(logged.reports.slot(4));
+    logged.log.take();
     advance(SECOND).await;
     drop(waiter);
-    let event = watched.one(EventKind::Cancelled);
+    let event = logged.only_event(EventKind::Cancelled);
     assert_eq!((state(&event), operation(&event)), ((10, 1, 0), (Some(4), true, Some(SECOND))));
 
-    let waiter = waiting(watched.reports.slot(6));
+    let waiter = waiting(logged.reports.slot(6));
     drop(slot);
-    watched.log.take();
+    logged.log.take();
     drop(waiter);
-    let event = watched.one(EventKind::Abandoned);
+    let event = logged.only_event(EventKind::Abandoned);
     assert_eq!((state(&event), event.cost), ((0, 0, 0), Some(6)));
 }
 
 #[test]
 fn fields_of_resized() {
-    let watched = watched();
-    let _slot = watched.reports.slot_now(7).unwrap();
-    watched.log.take();
-    watched.reports.resize(5).unwrap();
-    let event = watched.one(EventKind::Resized);
+    let logged = logged();
+    let _slot = logged.reports.slot_now(7).unwrap();
+    logged.log.take();
+    logged.reports.resize(5).unwrap();
+    let event = logged.only_event(EventKind::Resized);
     assert_eq!((event.capacity, event.previous_capacity), (5, Some(10)));
     assert_eq!((state(&event), operation(&event)), ((7, 1, 0), (None, false, None)));
-    watched.reports.resize(20).unwrap();
-    let event = watched.one(EventKind::Resized);
+    logged.reports.resize(20).unwrap();
+    let event = logged.only_event(EventKind::Resized);
     assert_eq!((event.capacity, event.previous_capacity), (20, Some(5)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn fields_of_closed_its_rejections_and_drained() {
-    let watched = watched();
-    let slot = watched.reports.slot_now(10).unwrap();
-    let _line = [4, 6].map(|cost| waiting(watched.reports.slot(cost)));
+async fn fields_of_closed_closed_rejection_and_drained() {
+    let logged = logged();
+    let slot = logged.reports.slot_now(10).unwrap();
+    let _line = [4, 6].map(|cost| waiting(logged.reports.slot(cost)));
     advance(SECOND).await;
-    watched.log.take();
-    watched.reports.close();
-    let events = watched.log.take();
+    logged.log.take();
+    logged.reports.close();
+    let events = logged.log.take();
     let [closed, first, second] = &events[..] else { panic!("{events:?}") };
     assert_eq!((closed.kind, closed.is_closed), (EventKind::Closed, true));
     assert_eq!(closed.affected_waiters, 2);
@@ -185,15 +186,15 @@ async fn fields_of_closed_its_rejections_and_drained() {
         assert_eq!(operation(event), (Some(cost), true, Some(SECOND)));
         assert_eq!((event.is_closed, event.affected_waiters), (true, 0));
     }
-    assert!(watched.reports.slot_now(3).is_err());
-    let event = watched.one(EventKind::ClosedRejection);
+    assert!(logged.reports.slot_now(3).is_err());
+    let event = logged.only_event(EventKind::ClosedRejection);
     assert_eq!((state(&event), operation(&event)), ((10, 1, 0), (Some(3), false, None)));
     drop(slot);
-    let [_, drained] = watched.two([EventKind::Released, EventKind::Drained]);
+    let [_, drained] = logged.only_two([EventKind::Released, EventKind::Drained]);
     assert_eq!((state(&drained), operation(&drained)), ((0, 0, 0), (None, false, None)));
     assert!(drained.is_closed);
-    watched.reports.close();
-    assert!(watched.log.take().is_empty(), "closing again is no event");
+    logged.reports.close();
+    assert!(logged.log.take().is_empty(), "closing again causes no event");
 }
 
 #[test]
@@ -210,14 +211,17 @@ fn in_a_plain_bulkhead_every_cost_is_one() {
     assert_eq!(events.len(), 6);
     for event in &events {
         assert_eq!((event.cost, event.used), (Some(1), event.in_flight));
-        assert!(Arc::ptr_eq(&event.label, &payments.status().label), "no label is copied");
+        assert!(
+            Arc::ptr_eq(&event.label, &payments.status().label),
+            "the label is shared and not copied"
+        );
     }
 }
 
 #[test]
 fn an_impossible_cost_is_counted_without_an_event() {
-    let watched = watched();
-    assert!(watched.reports.slot_now(0).is_err() && watched.reports.slot_now(11).is_err());
-    assert!(watched.log.take().is_empty());
-    assert_eq!(watched.reports.status().totals.oversized, 2);
+    let logged = logged();
+    assert!(logged.reports.slot_now(0).is_err() && logged.reports.slot_now(11).is_err());
+    assert!(logged.log.take().is_empty());
+    assert_eq!(logged.reports.status().totals.oversized, 2);
 }

@@ -1,4 +1,4 @@
-//! Handlers that call back, panic, or do something in their drop.
+//! Handlers that call the bulkhead, panic, or run code when they are dropped.
 
 use std::{
     sync::{
@@ -18,22 +18,22 @@ fn a_handler_may_take_statuses_reports_and_slots() {
     must_end(|| {
         let payments = bulkhead(2, 1);
         let inner = payments.clone();
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::new(Mutex::new(Vec::new()));
         let slots: Arc<Mutex<Vec<Slot>>> = Arc::default();
-        let (seen_inside, slots_inside) = (seen.clone(), slots.clone());
+        let (received_inside, slots_inside) = (received.clone(), slots.clone());
         let _subscription = payments.subscribe(move |event| {
             let status = inner.status();
             assert!(event.sequence < status.sequence);
             assert_identities(&status);
             let _ = (inner.capacity_report(), inner.parallelism(), inner.is_closed());
-            seen_inside.lock().unwrap().push((event.kind, status.used));
-            if seen_inside.lock().unwrap().len() == 1 {
+            received_inside.lock().unwrap().push((event.kind, status.used));
+            if received_inside.lock().unwrap().len() == 1 {
                 slots_inside.lock().unwrap().push(inner.slot_now().unwrap());
                 assert!(inner.slot_now().is_err());
             }
         });
         let slot = payments.slot_now().unwrap();
-        assert_eq!(*seen.lock().unwrap(), [(Admitted, 1), (Admitted, 2), (Saturated, 2)]);
+        assert_eq!(*received.lock().unwrap(), [(Admitted, 1), (Admitted, 2), (Saturated, 2)]);
         drop(slot);
         let inside = std::mem::take(&mut *slots.lock().unwrap());
         drop(inside);
@@ -58,7 +58,7 @@ fn a_handler_may_resize_and_close() {
         });
         let _subscription = payments.subscribe(log.handler());
         assert!(payments.slot_now().is_err());
-        // The second handler hears of each event before any that the first caused by it.
+        // The second handler receives each event before those that the first handler causes in response.
         assert_eq!(log.take_kinds(), [Saturated, Resized, Admitted, Closed, ClosedRejection]);
         drop(slot_of(&mut first));
         crate::support::rejection_of(&mut second);
@@ -70,12 +70,12 @@ fn a_handler_may_resize_and_close() {
 #[test]
 fn nested_events_come_after_the_current_one_on_the_same_thread() {
     let payments = bulkhead(1, 5);
-    let story = Arc::new(Mutex::new(Vec::new()));
-    let (inner, told) = (payments.clone(), story.clone());
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let (inner, record) = (payments.clone(), received.clone());
     let depth = AtomicUsize::new(0);
     let _subscription = payments.subscribe(move |event| {
-        assert_eq!(depth.fetch_add(1, Relaxed), 0, "one event within another");
-        told.lock().unwrap().push((event.kind, event.capacity, thread::current().id()));
+        assert_eq!(depth.fetch_add(1, Relaxed), 0, "an event is delivered inside another");
+        record.lock().unwrap().push((event.kind, event.capacity, thread::current().id()));
         if event.kind == Resized && event.capacity < 5 {
             inner.resize(event.capacity + 1).unwrap();
             drop(inner.slot_now().unwrap());
@@ -84,9 +84,9 @@ fn nested_events_come_after_the_current_one_on_the_same_thread() {
     });
     payments.resize(3).unwrap();
     let here = thread::current().id();
-    let story: Vec<_> = story.lock().unwrap().clone();
-    assert!(story.iter().all(|&(_, _, thread)| thread == here));
-    let kinds: Vec<_> = story.iter().map(|&(kind, capacity, _)| (kind, capacity)).collect();
+    let received: Vec<_> = received.lock().unwrap().clone();
+    assert!(received.iter().all(|&(_, _, thread)| thread == here));
+    let kinds: Vec<_> = received.iter().map(|&(kind, capacity, _)| (kind, capacity)).collect();
     assert_eq!(
         kinds,
         [
@@ -103,19 +103,19 @@ fn nested_events_come_after_the_current_one_on_the_same_thread() {
 }
 
 #[test]
-fn events_of_another_bulkhead_caused_inside_a_handler_also_come_after() {
+fn events_of_another_bulkhead_caused_inside_a_handler_also_come_afterwards() {
     let (payments, orders) = (bulkhead(1, 0), bulkhead(1, 0));
-    let story = Arc::new(Mutex::new(Vec::new()));
-    let (told, other) = (story.clone(), orders.clone());
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let (record, other) = (received.clone(), orders.clone());
     let _outer = payments.subscribe(move |event| {
         drop(other.slot_now());
-        told.lock().unwrap().push(("payments", event.kind));
+        record.lock().unwrap().push(("payments", event.kind));
     });
-    let told = story.clone();
-    let _inner = orders.subscribe(move |event| told.lock().unwrap().push(("orders", event.kind)));
+    let record = received.clone();
+    let _inner = orders.subscribe(move |event| record.lock().unwrap().push(("orders", event.kind)));
     let _slot = payments.slot_now().unwrap();
     assert_eq!(
-        *story.lock().unwrap(),
+        *received.lock().unwrap(),
         [("payments", Admitted), ("orders", Admitted), ("orders", Released)]
     );
 }
@@ -126,13 +126,13 @@ fn a_handler_subscribed_by_a_handler_receives_later_events_only() {
         let payments = bulkhead(2, 0);
         let late = Log::default();
         let since = Arc::new(OnceLock::new());
-        let (inner, log, asked) = (payments.clone(), late.clone(), since.clone());
-        let kept: Mutex<Option<Subscription>> = Mutex::default();
+        let (inner, log, since_inside) = (payments.clone(), late.clone(), since.clone());
+        let late_subscription: Mutex<Option<Subscription>> = Mutex::default();
         let _subscription = payments.subscribe(move |event| {
-            if event.kind == Admitted && asked.get().is_none() {
+            if event.kind == Admitted && since_inside.get().is_none() {
                 drop(inner.slot_now().unwrap());
-                asked.set(inner.status().sequence).unwrap();
-                *kept.lock().unwrap() = Some(inner.subscribe(log.handler()));
+                since_inside.set(inner.status().sequence).unwrap();
+                *late_subscription.lock().unwrap() = Some(inner.subscribe(log.handler()));
                 assert!(inner.resize(3).is_ok());
             }
         });
@@ -161,13 +161,13 @@ fn a_handler_may_drop_its_own_subscription() {
         drop(payments.slot_now().unwrap());
         drop(payments.slot_now().unwrap());
         assert_eq!(log.take_kinds(), [Admitted]);
-        // Nobody is subscribed any more: the handler and its log are gone.
+        // The subscription has ended, and the handler has been dropped with its clone of the log.
         assert_eq!(Arc::strong_count(&log.0), 1);
     });
 }
 
 #[test]
-fn handler_panics_are_caught_and_counted_and_withhold_no_event() {
+fn handler_panics_are_caught_and_counted_and_lose_no_event() {
     let payments = bulkhead(1, 2);
     let log = Log::default();
     let _first = payments.subscribe(|_| panic!("a handler that panics, on purpose"));
@@ -207,25 +207,25 @@ fn events_caused_by_a_handler_that_panics_are_still_delivered() {
 
 #[test]
 fn a_panic_payload_may_panic_when_it_is_dropped() {
-    struct Grudge;
-    impl Drop for Grudge {
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
         fn drop(&mut self) {
-            panic!("in the drop of a panic, on purpose");
+            panic!("in the drop of a panic payload, on purpose");
         }
     }
     let payments = bulkhead(1, 0);
     let log = Log::default();
-    let _first = payments.subscribe(|_| std::panic::panic_any(Grudge));
+    let _first = payments.subscribe(|_| std::panic::panic_any(PanicsOnDrop));
     let _second = payments.subscribe(log.handler());
     drop(payments.slot_now().unwrap());
     assert_eq!(log.take_kinds(), [Admitted, Released]);
     assert_eq!(payments.status().totals.handler_panics, 2);
 }
 
-/// Looks at its bulkhead as it goes.
-struct Farewell(Bulkhead, Arc<Mutex<Vec<(EventKind, usize)>>>);
+/// Calls its bulkhead when it is dropped, and records the units in use under `Drained`.
+struct CallsOnDrop(Bulkhead, Arc<Mutex<Vec<(EventKind, usize)>>>);
 
-impl Drop for Farewell {
+impl Drop for CallsOnDrop {
     fn drop(&mut self) {
         let status = self.0.status();
         let other = self.0.subscribe(|_| {});
@@ -238,14 +238,14 @@ impl Drop for Farewell {
 fn a_handler_is_dropped_outside_every_lock() {
     must_end(|| {
         let payments = bulkhead(1, 0);
-        let story = Arc::default();
-        let farewell = Farewell(payments.clone(), Arc::clone(&story));
+        let received = Arc::default();
+        let calls_on_drop = CallsOnDrop(payments.clone(), Arc::clone(&received));
         let subscription = payments.subscribe(move |event| {
-            farewell.1.lock().unwrap().push((event.kind, event.used));
+            calls_on_drop.1.lock().unwrap().push((event.kind, event.used));
         });
         let _slot = payments.slot_now().unwrap();
         drop(subscription);
-        assert_eq!(*story.lock().unwrap(), [(Admitted, 1), (Drained, 1)]);
+        assert_eq!(*received.lock().unwrap(), [(Admitted, 1), (Drained, 1)]);
     });
 }
 
@@ -253,17 +253,17 @@ fn a_handler_is_dropped_outside_every_lock() {
 fn a_handler_that_unsubscribes_itself_is_dropped_outside_every_lock() {
     must_end(|| {
         let payments = bulkhead(1, 0);
-        let story = Arc::default();
-        let farewell = Farewell(payments.clone(), Arc::clone(&story));
+        let received = Arc::default();
+        let calls_on_drop = CallsOnDrop(payments.clone(), Arc::clone(&received));
         let own: Arc<Mutex<Option<Subscription>>> = Arc::default();
         let held = own.clone();
         let subscription = payments.subscribe(move |_| {
-            let _ = &farewell;
+            let _ = &calls_on_drop;
             let ended = held.lock().unwrap().take();
             drop(ended);
         });
         *own.lock().unwrap() = Some(subscription);
         let _slot = payments.slot_now().unwrap();
-        assert_eq!(*story.lock().unwrap(), [(Drained, 1)]);
+        assert_eq!(*received.lock().unwrap(), [(Drained, 1)]);
     });
 }

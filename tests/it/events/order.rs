@@ -1,4 +1,4 @@
-//! Causes before their effects, under one sequence with the statuses.
+//! The order of events: causes come before their effects, in one sequence with the statuses.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use tokio::time::advance;
 
 use crate::support::{Log, bulkhead, rejection_of, slot_of, waiting, weighted};
 
-fn assert_rising(events: &[BulkheadEvent]) {
-    let rises = events.windows(2).all(|pair| pair[0].sequence < pair[1].sequence);
-    assert!(rises, "{events:?}");
+fn assert_increasing(events: &[BulkheadEvent]) {
+    let increases = events.windows(2).all(|pair| pair[0].sequence < pair[1].sequence);
+    assert!(increases, "{events:?}");
 }
 
 #[test]
@@ -22,9 +22,10 @@ fn released_comes_before_the_admissions_it_causes() {
     log.take();
     drop(slot);
     let events = log.take();
-    let told: Vec<_> = events.iter().map(|event| (event.kind, event.cost, event.used)).collect();
-    assert_eq!(told, [(Released, Some(10), 0), (Admitted, Some(3), 3), (Admitted, Some(3), 6)]);
-    assert_rising(&events);
+    let received: Vec<_> =
+        events.iter().map(|event| (event.kind, event.cost, event.used)).collect();
+    assert_eq!(received, [(Released, Some(10), 0), (Admitted, Some(3), 3), (Admitted, Some(3), 6)]);
+    assert_increasing(&events);
 }
 
 #[test]
@@ -59,9 +60,10 @@ async fn expired_comes_before_the_admissions_it_causes() {
     advance(Duration::from_secs(1)).await;
     rejection_of(&mut large);
     let events = log.take();
-    let told: Vec<_> = events.iter().map(|event| (event.kind, event.used, event.waiting)).collect();
-    assert_eq!(told, [(Expired, 8, 2), (Admitted, 9, 1), (Admitted, 10, 0)]);
-    assert_rising(&events);
+    let received: Vec<_> =
+        events.iter().map(|event| (event.kind, event.used, event.waiting)).collect();
+    assert_eq!(received, [(Expired, 8, 2), (Admitted, 9, 1), (Admitted, 10, 0)]);
+    assert_increasing(&events);
 }
 
 #[test]
@@ -74,14 +76,14 @@ fn resized_comes_before_the_admissions_it_causes() {
     log.take();
     payments.resize(3).unwrap();
     let events = log.take();
-    let told: Vec<_> =
+    let received: Vec<_> =
         events.iter().map(|event| (event.kind, event.capacity, event.used)).collect();
-    assert_eq!(told, [(Resized, 3, 1), (Admitted, 3, 2), (Admitted, 3, 3)]);
-    assert_rising(&events);
+    assert_eq!(received, [(Resized, 3, 1), (Admitted, 3, 2), (Admitted, 3, 3)]);
+    assert_increasing(&events);
 }
 
 #[test]
-fn closed_then_each_rejection_in_line_order_then_drained() {
+fn closed_comes_before_each_rejection_in_line_order_and_drained_comes_last() {
     let reports = weighted(10, 5);
     let log = Log::default();
     let _subscription = reports.subscribe(log.handler());
@@ -91,9 +93,9 @@ fn closed_then_each_rejection_in_line_order_then_drained() {
     reports.close();
     drop(slot);
     let events = log.take();
-    let told: Vec<_> = events.iter().map(|event| (event.kind, event.cost)).collect();
+    let received: Vec<_> = events.iter().map(|event| (event.kind, event.cost)).collect();
     assert_eq!(
-        told,
+        received,
         [
             (Closed, None),
             (ClosedRejection, Some(5)),
@@ -103,18 +105,18 @@ fn closed_then_each_rejection_in_line_order_then_drained() {
             (Drained, None),
         ]
     );
-    assert_rising(&events);
+    assert_increasing(&events);
 }
 
 #[test]
-fn an_idle_bulkhead_drains_once_as_it_closes() {
+fn an_idle_bulkhead_drains_once_when_it_is_closed() {
     let payments = bulkhead(1, 5);
     let log = Log::default();
     let _subscription = payments.subscribe(log.handler());
     payments.close();
     assert_eq!(log.take_kinds(), [Closed, Drained]);
     assert!(payments.slot_now().is_err());
-    assert_eq!(log.take_kinds(), [ClosedRejection], "drained comes once");
+    assert_eq!(log.take_kinds(), [ClosedRejection], "drained is delivered once");
 }
 
 #[test]
@@ -131,31 +133,31 @@ fn dropping_an_admitted_waiter_after_the_close_drains_the_bulkhead() {
 }
 
 #[test]
-fn statuses_and_events_share_one_strictly_rising_sequence() {
+fn statuses_and_events_share_one_strictly_increasing_sequence() {
     let payments = bulkhead(1, 2);
     let log = Log::default();
     let mut last = payments.status().sequence;
-    let mut later = |sequence: u64| {
+    let mut assert_later = |sequence: u64| {
         assert!(last < sequence, "{last} < {sequence}");
         last = sequence;
     };
-    later(payments.status().sequence);
+    assert_later(payments.status().sequence);
     let _subscription = payments.subscribe(log.handler());
-    later(payments.status().sequence);
+    assert_later(payments.status().sequence);
     let slot = payments.slot_now().unwrap();
-    later(log.take()[0].sequence);
-    later(payments.status().sequence);
+    assert_later(log.take()[0].sequence);
+    assert_later(payments.status().sequence);
     let mut waiter = waiting(payments.slot());
-    later(log.take()[0].sequence);
+    assert_later(log.take()[0].sequence);
     drop(slot);
     let events = log.take();
-    later(events[0].sequence);
-    later(events[1].sequence);
-    later(payments.status().sequence);
+    assert_later(events[0].sequence);
+    assert_later(events[1].sequence);
+    assert_later(payments.status().sequence);
     drop(slot_of(&mut waiter));
-    later(log.take()[0].sequence);
-    later(payments.capacity_report().status.sequence);
-    later(payments.status().sequence);
+    assert_later(log.take()[0].sequence);
+    assert_later(payments.capacity_report().status.sequence);
+    assert_later(payments.status().sequence);
 }
 
 #[test]

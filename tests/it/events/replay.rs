@@ -1,4 +1,4 @@
-//! The events of many threads, put in order, are the whole story.
+//! The events of many threads, sorted by sequence, reproduce every state of the bulkhead.
 
 use std::{
     sync::{Arc, Barrier},
@@ -9,9 +9,9 @@ use bulklink::{BulkheadEvent, BulkheadStatus, EventKind, Totals, WeightedBulkhea
 
 use crate::support::{Log, Random, assert_identities, weighted};
 
-/// What a reader of events alone would know.
+/// The state of a bulkhead, replayed from its events alone.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Story {
+struct Replay {
     capacity: usize,
     used: usize,
     in_flight: usize,
@@ -34,8 +34,8 @@ struct Story {
     closed_waiting: u64,
 }
 
-impl Story {
-    fn hear(&mut self, event: &BulkheadEvent) {
+impl Replay {
+    fn apply(&mut self, event: &BulkheadEvent) {
         let cost = event.cost.unwrap_or(0);
         if event.from_queue && event.kind != EventKind::Abandoned {
             self.waiting -= 1;
@@ -49,7 +49,7 @@ impl Story {
                 self.admitted += 1;
                 self.admitted_units += cost as u64;
                 self.from_queue += u64::from(event.from_queue);
-                assert!(event.from_queue || self.waiting == 0, "past the line: {event:?}");
+                assert!(event.from_queue || self.waiting == 0, "overtook a waiter: {event:?}");
             }
             EventKind::Queued => {
                 self.waiting += 1;
@@ -94,7 +94,7 @@ impl Story {
         );
     }
 
-    fn assert_is(&self, status: &BulkheadStatus) {
+    fn assert_matches(&self, status: &BulkheadStatus) {
         assert_eq!(
             (status.capacity, status.used, status.in_flight, status.waiting, status.waiting_units),
             (self.capacity, self.used, self.in_flight, self.waiting, self.waiting_units)
@@ -119,7 +119,7 @@ impl Story {
     }
 }
 
-/// What one thread does: arrive, give up, run, resize, look.
+/// The work of one thread: it arrives, gives up, runs, resizes and takes statuses.
 async fn work(reports: WeightedBulkhead, seed: usize, statuses: &mut Vec<BulkheadStatus>) {
     let mut random = Random::new(seed as u64);
     for _ in 0..600 {
@@ -178,17 +178,17 @@ fn events_sorted_by_sequence_reproduce_every_state_and_the_totals() {
     statuses.push(reports.status());
     statuses.sort_by_key(|status| status.sequence);
     let mut statuses = statuses.iter().peekable();
-    let mut story = Story { capacity: 6, ..Story::default() };
+    let mut replay = Replay { capacity: 6, ..Replay::default() };
     for event in &events {
         while let Some(status) = statuses.next_if(|status| status.sequence < event.sequence) {
             assert_identities(status);
-            story.assert_is(status);
+            replay.assert_matches(status);
         }
-        story.hear(event);
+        replay.apply(event);
     }
     let last = statuses.next().unwrap();
-    story.assert_is(last);
+    replay.assert_matches(last);
     assert!(statuses.next().is_none());
-    assert!(story.drained && story.queued > 0 && story.cancelled > 0 && story.saturated > 0);
+    assert!(replay.drained && replay.queued > 0 && replay.cancelled > 0 && replay.saturated > 0);
     assert_eq!(last.totals.handler_panics, 0);
 }

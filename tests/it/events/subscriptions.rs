@@ -1,4 +1,4 @@
-//! Who is told, from when until when.
+//! Subscriptions: which handlers receive an event, and from when until when.
 
 use std::{
     sync::{Arc, Barrier, Mutex, mpsc},
@@ -43,7 +43,7 @@ fn a_dropped_subscription_ends_and_leaves_the_others() {
     drop(slot);
     assert_eq!(first.take_kinds(), [Admitted]);
     assert_eq!(second.take_kinds(), [Admitted, Released]);
-    assert_eq!(Arc::strong_count(&first.0), 1, "the handler is gone with its subscription");
+    assert_eq!(Arc::strong_count(&first.0), 1, "the handler is dropped with its subscription");
 }
 
 #[test]
@@ -61,65 +61,65 @@ fn events_before_a_subscription_are_never_delivered_to_it() {
     let events = log.take();
     assert_eq!(events.iter().map(|e| e.kind).collect::<Vec<_>>(), [Released, Admitted, Released]);
     assert!(events.iter().all(|event| event.sequence > before));
-    // What it was subscribed in the middle of is told whole: the states are the true ones.
+    // A handler subscribed in the middle receives the actual states.
     assert_eq!(events.iter().map(|e| e.used).collect::<Vec<_>>(), [0, 4, 0]);
 }
 
 #[test]
-fn an_event_under_way_on_another_thread_does_not_reach_a_later_subscriber() {
+fn an_event_being_delivered_on_another_thread_does_not_reach_a_later_subscriber() {
     let payments = bulkhead(4, 0);
-    let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-    let (held, held_go) = (inside.clone(), go.clone());
+    let (entered, resume) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (has_entered, may_resume) = (entered.clone(), resume.clone());
     let slow = payments.subscribe(move |event| {
         if event.kind == Saturated {
-            held.wait();
-            held_go.wait();
+            has_entered.wait();
+            may_resume.wait();
         }
     });
     let slots: Vec<_> = (0..4).map(|_| payments.slot_now().unwrap()).collect();
-    let teller = thread::spawn({
+    let caller = thread::spawn({
         let payments = payments.clone();
         move || payments.slot_now().map(drop)
     });
-    inside.wait();
+    entered.wait();
     let log = Log::default();
     let _late = payments.subscribe(log.handler());
-    go.wait();
-    assert!(teller.join().unwrap().is_err());
+    resume.wait();
+    assert!(caller.join().unwrap().is_err());
     drop(slow);
     drop(slots);
     assert_eq!(log.take_kinds(), [Released; 4]);
 }
 
 #[test]
-fn unsubscribing_does_not_wait_for_an_event_under_way_elsewhere() {
+fn unsubscribing_does_not_wait_for_an_event_being_delivered_on_another_thread() {
     let payments = bulkhead(1, 0);
-    let inside = Arc::new(Barrier::new(2));
+    let entered = Arc::new(Barrier::new(2));
     let (release, released) = mpsc::channel::<()>();
-    let (held, released) = (inside.clone(), Mutex::new(released));
+    let (has_entered, released) = (entered.clone(), Mutex::new(released));
     let log = Log::default();
     let write = log.handler();
     let subscription = payments.subscribe(move |event| {
-        held.wait();
-        // Until the other thread has unsubscribed this very handler and let go.
+        has_entered.wait();
+        // Blocks until the test has dropped the subscription of this very handler.
         released.lock().unwrap().recv().unwrap();
         write(event);
     });
-    let teller = thread::spawn({
+    let caller = thread::spawn({
         let payments = payments.clone();
         move || drop(payments.slot_now().unwrap())
     });
-    inside.wait();
+    entered.wait();
     drop(subscription);
-    // Nothing is locked meanwhile, and a new subscription is its own.
+    // No lock is held meanwhile, and a new subscription is independent.
     let next = Log::default();
     let _next = payments.subscribe(next.handler());
     assert_eq!(payments.status().in_flight, 1);
     assert!(payments.slot_now().is_err());
-    assert!(log.take().is_empty(), "still under way");
+    assert!(log.take().is_empty(), "still being delivered");
     assert_eq!(next.take_kinds(), [Saturated]);
     release.send(()).unwrap();
-    teller.join().unwrap();
+    caller.join().unwrap();
     // The release on that thread came after the end of the subscription.
     assert_eq!(log.take_kinds(), [Admitted]);
     assert_eq!(next.take_kinds(), [Released]);
@@ -127,7 +127,7 @@ fn unsubscribing_does_not_wait_for_an_event_under_way_elsewhere() {
 }
 
 #[test]
-fn handlers_may_come_and_go_while_events_are_delivered() {
+fn handlers_may_subscribe_and_unsubscribe_while_events_are_delivered() {
     let payments = bulkhead(2, 0);
     let start = Arc::new(Barrier::new(4));
     let log = Log::default();
@@ -159,7 +159,7 @@ fn handlers_may_come_and_go_while_events_are_delivered() {
         worker.join().unwrap();
     }
     drop(steady);
-    assert_eq!(log.take().len(), 2 * 2_000 * 2, "the one who stayed was told everything");
+    assert_eq!(log.take().len(), 2 * 2_000 * 2, "the steady subscriber received every event");
     assert_eq!(payments.status().totals.handler_panics, 0);
 }
 
@@ -174,7 +174,7 @@ fn a_subscription_outlives_its_bulkhead_and_does_not_keep_it_alive() {
 }
 
 #[test]
-fn a_bulkhead_that_a_handler_held_can_be_freed_by_unsubscribing() {
+fn unsubscribing_frees_a_bulkhead_that_its_handler_held() {
     let payments = bulkhead(1, 0);
     let inner = payments.clone();
     let subscription: Subscription = payments.subscribe(move |_| drop(inner.status()));

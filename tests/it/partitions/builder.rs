@@ -12,26 +12,26 @@ fn customers() -> PartitionedBulkheadBuilder<u64> {
 
 #[test]
 fn a_partitioned_builder_names_an_invalid_setting() {
-    let says =
+    let message =
         |builder: PartitionedBulkheadBuilder<u64>| builder.build().err().unwrap().to_string();
     let bare = || PartitionedBulkhead::<u64>::builder(" customers ");
     let zero = |setting: &str| {
-        format!("bulkhead \"customers\": {setting} 0 is not allowed, it must be more")
+        format!("bulkhead \"customers\": {setting} 0 is not allowed, it must be greater than 0")
     };
     let too_large = |setting: &str| {
         format!("bulkhead \"customers\": {setting} 2147483648 exceeds the maximum 2147483647")
     };
-    assert_eq!(says(bare().max_partitions(1)), "bulkhead \"customers\": parallelism is not set");
-    assert_eq!(says(bare().parallelism(1)), "bulkhead \"customers\": max_partitions is not set");
-    assert_eq!(says(customers().parallelism(0)), zero("parallelism"));
-    assert_eq!(says(customers().max_partitions(0)), zero("max_partitions"));
-    assert_eq!(says(customers().idle_timeout(Duration::ZERO)), zero("idle_timeout"));
-    assert_eq!(says(customers().wait_limit(Duration::ZERO)), zero("wait_limit"));
-    assert_eq!(says(customers().parallelism(TOO_LARGE)), too_large("parallelism"));
-    assert_eq!(says(customers().max_partitions(TOO_LARGE)), too_large("max_partitions"));
-    assert_eq!(says(customers().waiting_room(TOO_LARGE)), too_large("waiting_room"));
+    assert_eq!(message(bare().max_partitions(1)), "bulkhead \"customers\": parallelism is not set");
+    assert_eq!(message(bare().parallelism(1)), "bulkhead \"customers\": max_partitions is not set");
+    assert_eq!(message(customers().parallelism(0)), zero("parallelism"));
+    assert_eq!(message(customers().max_partitions(0)), zero("max_partitions"));
+    assert_eq!(message(customers().idle_timeout(Duration::ZERO)), zero("idle_timeout"));
+    assert_eq!(message(customers().wait_limit(Duration::ZERO)), zero("wait_limit"));
+    assert_eq!(message(customers().parallelism(TOO_LARGE)), too_large("parallelism"));
+    assert_eq!(message(customers().max_partitions(TOO_LARGE)), too_large("max_partitions"));
+    assert_eq!(message(customers().waiting_room(TOO_LARGE)), too_large("waiting_room"));
     let unnamed = PartitionedBulkhead::<u64>::builder("  ").parallelism(1).max_partitions(1);
-    assert_eq!(says(unnamed), "label \"\" is empty");
+    assert_eq!(message(unnamed), "label \"\" is empty");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_partitioned_builder_accepts_valid_settings() {
     assert_eq!(customers.max_partitions(), Bulkhead::MAX_CAPACITY);
     assert_eq!(customers.wait_limit(), Some(Duration::MAX));
     assert_eq!(customers.idle_timeout(), Duration::MAX);
-    drop(customers.slot_now(&"somebody".to_owned()).unwrap());
+    drop(customers.slot_now(&"ann".to_owned()).unwrap());
     assert_eq!(customers.cleanup_idle(), 0);
 }
 

@@ -1,4 +1,4 @@
-//! Closing all partitions, those that are being made included.
+//! Closing all partitions, including those that are being created.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use tokio_test::{assert_pending, assert_ready_err, task};
 use crate::support::{assert_all_consistent, customers};
 
 #[test]
-fn waiters_of_every_partition_are_rejected_and_running_work_goes_on() {
+fn waiters_in_every_partition_are_rejected_and_running_work_continues() {
     let customers = customers(1, 2, 200);
     let keys: Vec<u64> = (0..150).collect();
     let mut slots: Vec<_> = keys.iter().map(|key| customers.slot_now(key).unwrap()).collect();
@@ -49,7 +49,7 @@ fn waiters_of_every_partition_are_rejected_and_running_work_goes_on() {
 }
 
 #[tokio::test]
-async fn after_the_close_every_known_or_new_key_is_rejected_and_counted() {
+async fn after_a_close_every_known_or_new_key_is_rejected_and_counted() {
     let customers = customers(1, 2, 2);
     drop(customers.slot_now(&1).unwrap());
     let _running = customers.slot_now(&2).unwrap();
@@ -115,14 +115,14 @@ fn idle_partitions_can_be_removed_after_the_close() {
 
 #[test]
 fn a_caller_inside_limits_for_is_rejected_by_the_close() {
-    let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-    let (held, held_go) = (inside.clone(), go.clone());
+    let (entered, resume) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (has_entered, may_resume) = (entered.clone(), resume.clone());
     let customers = PartitionedBulkhead::<u64>::builder("customers")
         .parallelism(1)
         .max_partitions(10)
         .limits_for(move |_| {
-            held.wait();
-            held_go.wait();
+            has_entered.wait();
+            may_resume.wait();
             PartitionLimits::new(1)
         })
         .build()
@@ -131,10 +131,10 @@ fn a_caller_inside_limits_for_is_rejected_by_the_close() {
         let customers = customers.clone();
         move || customers.slot_now(&1).map(drop)
     });
-    inside.wait();
+    entered.wait();
     customers.close();
     assert!(task::spawn(customers.wait_closed()).poll().is_ready());
-    go.wait();
+    resume.wait();
     let rejection = newcomer.join().unwrap().unwrap_err();
     assert_eq!(*rejection.reason(), RejectionReason::Closed);
     let status = customers.status();
@@ -153,9 +153,9 @@ fn once_close_returns_no_partition_admits() {
                 let (customers, start, closed) = (customers.clone(), start.clone(), closed.clone());
                 thread::spawn(move || {
                     start.wait();
-                    for use_of in 0.. {
+                    for turn in 0.. {
                         let was_closed = closed.load(SeqCst);
-                        match customers.slot_now(&(use_of * 7 % 100 + user)) {
+                        match customers.slot_now(&(turn * 7 % 100 + user)) {
                             Ok(slot) => {
                                 assert!(!was_closed, "admitted after the close");
                                 drop(slot);
@@ -184,9 +184,9 @@ fn once_close_returns_no_partition_admits() {
 }
 
 #[test]
-fn no_status_during_a_close_is_drained_while_work_runs() {
+fn no_status_during_a_close_reports_drained_while_work_runs() {
     for round in 0..20 {
-        // So many partitions that a status is still summing them up when the close comes.
+        // Enough partitions that a status is still adding them up when the bulkhead closes.
         let customers = customers(1, 0, 2_000);
         (0..2_000).for_each(|key| drop(customers.slot_now(&key).unwrap()));
         let start = Barrier::new(2);
@@ -195,7 +195,7 @@ fn no_status_during_a_close_is_drained_while_work_runs() {
                 start.wait();
                 loop {
                     let status = customers.status();
-                    assert!(!status.is_drained(), "drained, with a slot taken");
+                    assert!(!status.is_drained(), "drained while a slot is held");
                     if status.is_closed {
                         return;
                     }

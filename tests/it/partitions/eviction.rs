@@ -1,4 +1,4 @@
-//! The partition that has been idle longest makes room, and none that is in use.
+//! Eviction: the partition that has been idle longest makes room for a new key, and never one in use.
 
 use bulklink::{RejectionReason, Slot};
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::support::{assert_all_consistent, cases, customers, retained};
 
 #[test]
-fn idle_begins_when_the_last_slot_is_given_back() {
+fn a_partition_becomes_idle_when_its_last_slot_is_given_back() {
     let customers = customers(2, 0, 3);
     let one = (customers.slot_now(&1).unwrap(), customers.slot_now(&1).unwrap());
     let two = customers.slot_now(&2).unwrap();
@@ -15,9 +15,9 @@ fn idle_begins_when_the_last_slot_is_given_back() {
     drop(one.0);
     drop(two);
     drop(one.1);
-    for (newcomer, left) in [(4, vec![1, 2, 4]), (5, vec![1, 4, 5]), (6, vec![4, 5, 6])] {
+    for (newcomer, remaining) in [(4, vec![1, 2, 4]), (5, vec![1, 4, 5]), (6, vec![4, 5, 6])] {
         drop(customers.slot_now(&newcomer).unwrap());
-        assert_eq!(retained(&customers, 1..10), left);
+        assert_eq!(retained(&customers, 1..10), remaining);
     }
 }
 
@@ -33,7 +33,7 @@ fn reading_the_status_of_a_partition_does_not_count_as_use() {
 }
 
 #[test]
-fn a_partition_that_comes_back_is_a_new_one() {
+fn a_partition_created_again_is_a_new_one() {
     let customers = customers(1, 0, 1);
     drop(customers.slot_now(&1).unwrap());
     let first = customers.partition_status(&1).unwrap();
@@ -42,8 +42,8 @@ fn a_partition_that_comes_back_is_a_new_one() {
     drop(customers.slot_now(&1).unwrap());
     let again = customers.partition_status(&1).unwrap();
     assert_ne!(first.instance, again.instance);
-    assert_eq!(again.totals.admitted, 1, "its counters begin anew");
-    assert_eq!(customers.status().totals.admitted, 3, "and those of all go on");
+    assert_eq!(again.totals.admitted, 1, "its counters start at zero");
+    assert_eq!(customers.status().totals.admitted, 3, "and the totals of the bulkhead continue");
     assert!(again.since(&first).is_err());
 }
 
@@ -77,7 +77,7 @@ fn at_the_limit_a_new_key_is_rejected_exactly_while_no_partition_is_idle() {
 }
 
 #[test]
-fn a_million_keys_through_a_thousand_partitions() {
+fn a_million_keys_share_a_thousand_partitions_in_constant_memory() {
     const KEYS: u64 = 1_000_000;
     const MAX: u64 = 1_000;
     let customers = customers(1, 0, MAX as usize);
@@ -90,7 +90,7 @@ fn a_million_keys_through_a_thousand_partitions() {
             assert_all_consistent(&status);
             let live = crate::support::counting_allocator::live();
             level = if level == 0 { live } else { level };
-            assert!((live - level).abs() < 64 * 1024, "{level} bytes have become {live}");
+            assert!((live - level).abs() < 64 * 1024, "{level} bytes became {live}");
         }
     }
     let status = customers.status();
@@ -99,7 +99,7 @@ fn a_million_keys_through_a_thousand_partitions() {
     assert_eq!((status.peak_partitions, status.active_partitions), (MAX as usize, 0));
     assert_eq!((status.totals.admitted, status.totals.finished), (KEYS, KEYS));
     assert_eq!((status.limit_rejected, status.discarded), (0, 0));
-    // Strictly the last thousand.
+    // Exactly the last thousand keys.
     assert_eq!(retained(&customers, KEYS - MAX - 100..KEYS).len(), MAX as usize);
     assert!(customers.partition_status(&(KEYS - MAX)).is_some());
 }
@@ -147,12 +147,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Partitions written down plainly: the idle ones, oldest first, and the slots that are held.
+/// A simple model: the keys of the idle partitions, longest idle first, and the key of each slot that is held.
 #[derive(Default)]
 struct Model {
     max: usize,
     idle: Vec<u64>,
     held: Vec<u64>,
+    /// Created, evicted, discarded, rejected.
     counts: [u64; 4],
 }
 
@@ -164,10 +165,10 @@ impl Model {
         all
     }
 
-    /// Whether there is a partition now, made if need be.
+    /// Returns whether the key has a partition now, which is created if necessary.
     fn enter(&mut self, key: u64) -> bool {
         let [created, evicted, _, rejected] = &mut self.counts;
-        if let Some(at) = self.idle.iter().position(|&own| own == key) {
+        if let Some(at) = self.idle.iter().position(|&other| other == key) {
             self.idle.remove(at);
         } else if !self.held.contains(&key) {
             let mut busy = self.held.clone();
@@ -195,7 +196,7 @@ impl Model {
     }
 
     fn discard(&mut self, key: u64) -> bool {
-        let at = self.idle.iter().position(|&own| own == key);
+        let at = self.idle.iter().position(|&other| other == key);
         self.counts[2] += u64::from(at.is_some());
         at.map(|at| self.idle.remove(at)).is_some()
     }

@@ -1,4 +1,4 @@
-//! Partitions that nobody has used for a while, and those that somebody removes.
+//! Idle partitions: evicted after the idle timeout, or discarded on request.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::advance;
 use crate::support::{assert_all_consistent, retained};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-const BIT: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_millis(1);
 
 fn customers(max: usize) -> PartitionedBulkhead<u64> {
     let builder = PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(max);
@@ -20,12 +20,12 @@ fn touch(customers: &PartitionedBulkhead<u64>, key: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_for_exactly_the_timeout_is_long_enough() {
+async fn a_partition_idle_for_exactly_the_timeout_is_evicted() {
     let customers = customers(10);
     touch(&customers, 1);
-    advance(TIMEOUT - BIT).await;
+    advance(TIMEOUT - TICK).await;
     assert_eq!(customers.cleanup_idle(), 0);
-    advance(BIT).await;
+    advance(TICK).await;
     assert_eq!(customers.cleanup_idle(), 1);
     assert_eq!(customers.cleanup_idle(), 0);
     let status = customers.status();
@@ -34,7 +34,7 @@ async fn idle_for_exactly_the_timeout_is_long_enough() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_an_endless_timeout_only_the_partition_limit_evicts() {
+async fn with_an_unlimited_timeout_only_the_partition_limit_evicts() {
     let builder = PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(3);
     let customers = builder.idle_timeout(Duration::MAX).build().unwrap();
     (0..3).for_each(|key| touch(&customers, key));
@@ -51,20 +51,20 @@ async fn each_use_restarts_the_idle_time_and_time_in_use_does_not_count() {
     let customers = customers(10);
     touch(&customers, 1);
     let two = customers.slot_now(&2).unwrap();
-    advance(TIMEOUT - BIT).await;
+    advance(TIMEOUT - TICK).await;
     touch(&customers, 1);
-    advance(TIMEOUT - BIT).await;
+    advance(TIMEOUT - TICK).await;
     assert_eq!(customers.cleanup_idle(), 0);
     drop(two);
-    advance(BIT).await;
+    advance(TICK).await;
     assert_eq!(customers.cleanup_idle(), 1);
     assert_eq!(retained(&customers, 1..3), [2]);
-    advance(TIMEOUT - BIT).await;
+    advance(TIMEOUT - TICK).await;
     assert_eq!(customers.cleanup_idle(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cleanup_removes_all_that_are_overdue_and_no_other() {
+async fn a_cleanup_removes_exactly_the_overdue_partitions() {
     let customers = customers(200);
     (0..100).for_each(|key| touch(&customers, key));
     let held = customers.slot_now(&50).unwrap();
@@ -81,15 +81,15 @@ async fn a_cleanup_removes_all_that_are_overdue_and_no_other() {
 async fn creating_partitions_removes_overdue_ones() {
     let customers = customers(1_000);
     (0..100).for_each(|key| touch(&customers, key));
-    advance(TIMEOUT - BIT).await;
+    advance(TIMEOUT - TICK).await;
     touch(&customers, 1_000);
-    assert_eq!(customers.status().partitions, 101, "nobody was overdue");
-    advance(BIT).await;
-    // The use of a partition that is there makes none.
+    assert_eq!(customers.status().partitions, 101, "none was overdue");
+    advance(TICK).await;
+    // Using an existing partition creates none, and so removes none.
     touch(&customers, 1_000);
     assert_eq!(customers.status().partitions, 101);
     (2_000..2_100).for_each(|key| touch(&customers, key));
-    assert!(retained(&customers, 0..100).is_empty(), "gone with as many creations");
+    assert!(retained(&customers, 0..100).is_empty(), "removed by as many creations");
     let status = customers.status();
     assert_eq!((status.partitions, status.evicted), (101, 100));
     assert_eq!(retained(&customers, 1_000..1_001), [1_000]);
@@ -108,7 +108,7 @@ async fn an_overdue_partition_that_is_used_before_a_cleanup_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn overdue_partitions_make_room_before_a_newcomer_needs_it() {
+async fn overdue_partitions_are_removed_before_a_new_key_needs_their_room() {
     let customers = customers(2);
     touch(&customers, 1);
     touch(&customers, 2);
@@ -119,7 +119,7 @@ async fn overdue_partitions_make_room_before_a_newcomer_needs_it() {
 }
 
 #[test]
-fn discard_removes_an_idle_partition_and_reports_it() {
+fn discard_removes_an_idle_partition_and_reports_whether_it_did() {
     let customers = customers(10);
     assert!(!customers.discard(&1), "there is none");
     touch(&customers, 1);

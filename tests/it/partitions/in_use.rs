@@ -1,4 +1,4 @@
-//! A partition in use is neither evicted nor discarded, in whatever way it is in use.
+//! A partition in use is neither evicted nor discarded, whatever uses it.
 
 use std::{
     sync::{Arc, Mutex, OnceLock},
@@ -11,14 +11,14 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 use crate::support::{Hook, poll_with};
 use crate::support::{assert_all_consistent, assert_panics};
 
-/// Room for one partition, that of key 1, which has been used and is idle.
+/// A bulkhead for one partition only. Its partition, of key 1, has been used and is idle.
 fn customers(parallelism: usize, room: usize) -> PartitionedBulkhead<u64> {
     let customers = crate::support::customers(parallelism, room, 1);
     drop(customers.slot_now(&1).unwrap());
     customers
 }
 
-/// Key 1 is in use: nothing that would remove its partition does, of which there is one at most.
+/// Asserts that the partition of key 1, the only one allowed, is in use: nothing removes it.
 #[track_caller]
 fn assert_kept(customers: &PartitionedBulkhead<u64>) {
     let instance = customers.partition_status(&1).expect("retained").instance;
@@ -47,7 +47,7 @@ fn assert_idle(customers: &PartitionedBulkhead<u64>) {
 }
 
 #[test]
-fn in_use_by_the_slot_that_created_it() {
+fn a_partition_is_kept_by_the_slot_that_created_it() {
     let customers = crate::support::customers(1, 0, 1);
     let slot = customers.slot_now(&1).unwrap();
     assert_kept(&customers);
@@ -56,7 +56,7 @@ fn in_use_by_the_slot_that_created_it() {
 }
 
 #[test]
-fn in_use_until_the_last_slot_is_dropped() {
+fn a_partition_is_kept_until_its_last_slot_is_dropped() {
     let customers = customers(2, 0);
     let slots = (customers.slot_now(&1).unwrap(), customers.slot_now(&1).unwrap());
     assert_kept(&customers);
@@ -67,14 +67,14 @@ fn in_use_until_the_last_slot_is_dropped() {
 }
 
 #[test]
-fn in_use_by_a_waiter_after_the_running_work_has_ended() {
+fn a_partition_is_kept_by_a_waiter_after_the_running_work_has_ended() {
     let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let mut waiter = task::spawn(customers.slot(&1));
     assert_pending!(waiter.poll());
     assert_kept(&customers);
     drop(slot);
-    // Admitted, and nobody has told it yet.
+    // Admitted, but not polled since.
     assert_kept(&customers);
     let slot = assert_ready_ok!(waiter.poll());
     drop(waiter);
@@ -84,7 +84,7 @@ fn in_use_by_a_waiter_after_the_running_work_has_ended() {
 }
 
 #[test]
-fn in_use_by_a_waiter_until_it_is_dropped() {
+fn a_partition_is_kept_by_a_waiter_until_it_is_dropped() {
     let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let mut first = task::spawn(customers.slot(&1));
@@ -101,7 +101,7 @@ fn in_use_by_a_waiter_until_it_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_use_by_a_waiter_admitted_at_its_wait_limit() {
+async fn a_partition_is_kept_by_a_waiter_admitted_at_its_wait_limit() {
     let customers = customers(1, 2);
     let slot = customers.slot_now(&1).unwrap();
     let limit = std::time::Duration::from_secs(1);
@@ -110,13 +110,13 @@ async fn in_use_by_a_waiter_admitted_at_its_wait_limit() {
     tokio::time::advance(limit).await;
     drop(slot);
     assert_kept(&customers);
-    // Admitted before its timer was seen, it runs.
+    // Admitted after its limit, but before its next poll: it runs.
     drop(assert_ready_ok!(waiter.poll()));
     assert_idle(&customers);
 }
 
 #[test]
-fn in_use_by_running_and_by_queued_work() {
+fn a_partition_is_kept_by_running_and_by_queued_work() {
     let customers = customers(1, 1);
     let (done, wait) = tokio::sync::oneshot::channel::<()>();
     let mut running = task::spawn(customers.execute(&1, wait));
@@ -128,13 +128,13 @@ fn in_use_by_running_and_by_queued_work() {
     assert_ready_ok!(running.poll()).unwrap();
     drop(running);
     assert_kept(&customers);
-    assert!(!assert_ready_ok!(queued.poll()), "discarded beneath its own work");
+    assert!(!assert_ready_ok!(queued.poll()), "discarded while its own work ran");
     drop(queued);
     assert_idle(&customers);
 }
 
 #[test]
-fn idle_after_its_work_has_panicked() {
+fn a_partition_is_idle_after_its_work_has_panicked() {
     let customers = customers(1, 1);
     let mut panicking = task::spawn(customers.execute(&1, async { panic!("on purpose") }));
     assert_panics(|| panicking.poll().map(|_: Result<(), _>| ()));
@@ -155,36 +155,36 @@ fn a_future_that_was_never_polled_uses_no_partition() {
 }
 
 #[test]
-fn in_use_by_a_caller_between_its_lookup_and_its_admission() {
+fn a_partition_is_kept_by_a_caller_between_its_lookup_and_its_admission() {
     let customers = customers(1, 1);
     let slot: Arc<Mutex<Option<Slot>>> =
         Arc::new(Mutex::new(Some(customers.slot_now(&1).unwrap())));
-    let looked = Arc::new(OnceLock::new());
+    let hook_ran = Arc::new(OnceLock::new());
     // The waker of an operation that must wait is cloned after its lookup and before its admission.
     let waker = Hook::new()
         .on_clone({
-            let (customers, slot, looked) = (customers.clone(), slot.clone(), looked.clone());
+            let (customers, slot, hook_ran) = (customers.clone(), slot.clone(), hook_ran.clone());
             move || {
                 let running = slot.lock().unwrap().take();
                 if running.is_some() {
                     drop(running);
-                    assert_eq!(customers.status().in_flight, 0, "nobody runs and nobody waits");
+                    assert_eq!(customers.status().in_flight, 0, "nothing runs and nothing waits");
                     assert_kept(&customers);
-                    looked.set(()).unwrap();
+                    hook_ran.set(()).unwrap();
                 }
             }
         })
         .waker();
     let mut waiter: std::pin::Pin<Box<dyn Future<Output = _>>> = Box::pin(customers.slot(&1));
     let Poll::Ready(Ok(admitted)) = poll_with(&mut waiter, &waker) else { panic!("not admitted") };
-    assert!(looked.get().is_some(), "the waker was cloned");
+    assert!(hook_ran.get().is_some(), "the waker was cloned");
     assert_kept(&customers);
     drop((admitted, waiter));
     assert_idle(&customers);
 }
 
 #[test]
-fn in_use_by_a_slot_on_another_thread_and_after_the_last_handle() {
+fn a_slot_may_be_dropped_on_another_thread_and_after_the_last_handle() {
     let customers = customers(1, 1);
     let slot = customers.slot_now(&1).unwrap();
     std::thread::scope(|scope| {
@@ -196,6 +196,6 @@ fn in_use_by_a_slot_on_another_thread_and_after_the_last_handle() {
     let mut waiter = Box::pin(async move { customers.slot(&1).await });
     assert!(task::spawn(waiter.as_mut()).poll().is_pending());
     drop(waiter);
-    // It is the last to hold anything of the bulkhead.
+    // The slot is the last reference to the bulkhead.
     drop(slot);
 }

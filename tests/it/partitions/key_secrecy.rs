@@ -1,4 +1,4 @@
-//! A key shows nowhere.
+//! Keys are secret: no output shows one.
 
 use std::{convert::Infallible, error::Error, fmt, str::FromStr, time::Duration};
 
@@ -35,7 +35,7 @@ impl FromStr for Key {
     }
 }
 
-/// Everything that was shown.
+/// Everything that was formatted. Dropping it asserts that no text contains the secret.
 #[derive(Default)]
 struct Shown(Vec<String>);
 

@@ -1,4 +1,4 @@
-//! Keys are code of others: what they panic in, what they count on, and when they go.
+//! Keys are user code: they may panic, they may call the bulkhead, and they are dropped with their partitions.
 
 use std::{
     cell::Cell,
@@ -15,7 +15,7 @@ use tokio_test::{assert_pending, task};
 use crate::support::{assert_all_consistent, customers};
 use crate::support::{must_end, panics};
 
-/// What a key panics in.
+/// The operation in which a key panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
@@ -31,21 +31,21 @@ thread_local! {
 
 struct Faulty(u64);
 
-fn at(fault: Fault) {
+fn panic_if(fault: Fault) {
     assert_ne!(FAULT.get(), fault, "on purpose");
 }
 
 impl Hash for Faulty {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        at(Fault::Hash);
-        // All keys alike, so that every lookup compares.
+        panic_if(Fault::Hash);
+        // All keys have the same hash, so every lookup compares them.
         0u8.hash(state);
     }
 }
 
 impl PartialEq for Faulty {
     fn eq(&self, other: &Self) -> bool {
-        at(Fault::Eq);
+        panic_if(Fault::Eq);
         self.0 == other.0
     }
 }
@@ -54,7 +54,7 @@ impl Eq for Faulty {}
 
 impl Clone for Faulty {
     fn clone(&self) -> Self {
-        at(Fault::Clone);
+        panic_if(Fault::Clone);
         Self(self.0)
     }
 }
@@ -72,7 +72,7 @@ fn faulty(max: usize) -> PartitionedBulkhead<Faulty> {
     builder.waiting_room(1).build().unwrap()
 }
 
-/// Whether it panicked, with all keys at fault meanwhile.
+/// Whether `call` panicked, with this fault in all keys.
 fn panics_with<T>(fault: Fault, call: impl FnOnce() -> T) -> bool {
     FAULT.set(fault);
     let panicked = panics(|| drop(call()));
@@ -103,7 +103,7 @@ fn a_panic_in_hash_or_eq_affects_that_call_only() {
         assert!(customers.slot_now(&Faulty(1)).is_err(), "still in use");
         drop(running);
         drop(customers.slot_now(&Faulty(1)).unwrap());
-        // What needs no key of its own needs none of theirs.
+        // These calls neither hash nor compare keys.
         assert!(!panics_with(fault, || customers.cleanup_idle()));
         assert!(!panics_with(fault, || customers.status()));
         for key in 3..10 {
@@ -118,12 +118,12 @@ fn a_panic_in_hash_or_eq_affects_that_call_only() {
 }
 
 #[test]
-fn a_panic_in_clone_makes_no_partition() {
+fn a_panic_in_clone_creates_no_partition() {
     let customers = faulty(1);
     assert!(panics_with(Fault::Clone, || customers.slot_now(&Faulty(1)).map(drop)));
     assert_eq!(customers.status().created, 0);
     drop(customers.slot_now(&Faulty(1)).unwrap());
-    // A partition that is there needs no key of its own.
+    // An existing partition needs no clone of the key.
     assert!(!panics_with(Fault::Clone, || customers.slot_now(&Faulty(1)).map(drop)));
     assert_all_consistent(&customers.status());
 }
@@ -133,17 +133,17 @@ fn a_panic_in_the_drop_of_an_evicted_key_leaks_nothing() {
     let customers = faulty(1);
     drop(customers.slot_now(&Faulty(1)).unwrap());
     let key = std::mem::ManuallyDrop::new(Faulty(2));
-    // The evicted key's panic is not the newcomer's: it is admitted.
+    // The panic of the evicted key does not affect the newcomer: it is admitted.
     assert!(!panics_with(Fault::Drop, || customers.slot_now(&key).map(drop).unwrap()));
     let status = customers.status();
     assert_all_consistent(&status);
     assert_eq!((status.partitions, status.evicted, status.in_flight), (1, 1, 0));
-    assert_eq!(status.active_partitions, 0, "its newcomer is not in use for ever");
+    assert_eq!(status.active_partitions, 0, "the partition of the newcomer does not stay in use");
     drop(customers.slot_now(&Faulty(3)).unwrap());
     assert_eq!(customers.status().evicted, 2);
 }
 
-/// Counts how many of its kind there are.
+/// A key that counts its instances.
 #[derive(PartialEq, Eq)]
 struct Counted(u64);
 
@@ -175,7 +175,7 @@ impl Drop for Counted {
 }
 
 #[test]
-fn a_key_is_held_exactly_as_long_as_its_partition() {
+fn a_key_lives_exactly_as_long_as_its_partition() {
     let customers = PartitionedBulkhead::<Counted>::builder("customers")
         .parallelism(1)
         .waiting_room(1)
@@ -200,60 +200,60 @@ fn a_key_is_held_exactly_as_long_as_its_partition() {
     assert!(customers.slot_now(&Counted::new(8)).is_err());
     assert_eq!(held(), 3, "a rejected newcomer leaves nothing behind");
     drop(customers);
-    assert_eq!(held(), 0, "slots do not keep the keys of a bulkhead that is gone");
+    assert_eq!(held(), 0, "slots do not keep the keys of a dropped bulkhead alive");
     drop(slots);
 }
 
-/// Looks at its bulkhead whenever it is cloned or dropped.
+/// A key that calls its bulkhead whenever it is cloned or dropped.
 #[derive(PartialEq, Eq, Hash)]
-struct Nosy(u64);
+struct Reentrant(u64);
 
-static WATCHED: OnceLock<PartitionedBulkhead<Nosy>> = OnceLock::new();
+static BULKHEAD: OnceLock<PartitionedBulkhead<Reentrant>> = OnceLock::new();
 
-fn look() {
-    if let Some(customers) = WATCHED.get() {
+fn call_back() {
+    if let Some(customers) = BULKHEAD.get() {
         assert_all_consistent(&customers.status());
         customers.cleanup_idle();
-        // Numbers are found without making another key.
+        // These calls create no key.
         assert_eq!(customers.is_closed(), customers.status().is_closed);
     }
 }
 
-impl Clone for Nosy {
+impl Clone for Reentrant {
     fn clone(&self) -> Self {
-        look();
+        call_back();
         Self(self.0)
     }
 }
 
-impl Drop for Nosy {
+impl Drop for Reentrant {
     fn drop(&mut self) {
-        look();
+        call_back();
     }
 }
 
 #[test]
 fn keys_are_cloned_and_dropped_outside_every_lock() {
     must_end(|| {
-        let customers = PartitionedBulkhead::<Nosy>::builder("customers")
+        let customers = PartitionedBulkhead::<Reentrant>::builder("customers")
             .parallelism(1)
             .max_partitions(2)
             .limits_for(|_| {
-                look();
+                call_back();
                 bulklink::PartitionLimits::new(1)
             })
             .build()
             .unwrap();
-        WATCHED.set(customers.clone()).unwrap();
+        BULKHEAD.set(customers.clone()).unwrap();
         for number in 0..10 {
-            drop(customers.slot_now(&Nosy(number)).unwrap());
+            drop(customers.slot_now(&Reentrant(number)).unwrap());
         }
-        assert!(customers.discard(&Nosy(9)));
-        let _one = customers.slot_now(&Nosy(1)).unwrap();
-        let _two = customers.slot_now(&Nosy(2)).unwrap();
-        assert!(customers.slot_now(&Nosy(3)).is_err());
+        assert!(customers.discard(&Reentrant(9)));
+        let _one = customers.slot_now(&Reentrant(1)).unwrap();
+        let _two = customers.slot_now(&Reentrant(2)).unwrap();
+        assert!(customers.slot_now(&Reentrant(3)).is_err());
         customers.close();
-        assert!(customers.slot_now(&Nosy(3)).is_err());
+        assert!(customers.slot_now(&Reentrant(3)).is_err());
     });
 }
 
@@ -264,9 +264,9 @@ fn strings_and_arcs_can_be_keys() {
         .max_partitions(2)
         .build()
         .unwrap();
-    let name = String::from("somebody");
+    let name = String::from("ann");
     let _slot = by_name.slot_now(&name).unwrap();
-    assert!(by_name.slot_now(&"somebody".to_owned()).is_err());
+    assert!(by_name.slot_now(&"ann".to_owned()).is_err());
     let by_arc = PartitionedBulkhead::<Arc<(u8, Option<&'static str>)>>::builder("customers")
         .parallelism(1)
         .max_partitions(2)
@@ -275,12 +275,12 @@ fn strings_and_arcs_can_be_keys() {
     let key = Arc::new((1, Some("a")));
     let _slot = by_arc.slot_now(&key).unwrap();
     assert!(by_arc.slot_now(&Arc::new((1, Some("a")))).is_err());
-    let of_none = PartitionedBulkhead::<()>::builder("customers")
+    let by_unit = PartitionedBulkhead::<()>::builder("customers")
         .parallelism(1)
         .max_partitions(1)
         .build()
         .unwrap();
-    let _slot = of_none.slot_now(&()).unwrap();
-    assert!(of_none.slot_now(&()).is_err());
+    let _slot = by_unit.slot_now(&()).unwrap();
+    assert!(by_unit.slot_now(&()).is_err());
     drop(customers(1, 0, 1));
 }

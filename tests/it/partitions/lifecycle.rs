@@ -1,4 +1,4 @@
-//! Partitions: made on first use, bounded, pinned while used, evicted in order.
+//! Partitions: created on first use, limited in number, kept while in use, evicted in order.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ fn invalid_or_panicking_limits_reject_their_key_and_no_other() {
 }
 
 #[tokio::test]
-async fn closing_rejects_waiters_in_all_partitions_and_waits_for_the_running() {
+async fn closing_rejects_waiters_in_all_partitions_and_waits_for_running_work() {
     let customers = customers(1, 2, 10);
     let slot = customers.slot(&1).await.unwrap();
     let waiter = tokio::spawn({

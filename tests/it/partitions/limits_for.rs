@@ -1,4 +1,4 @@
-//! `limits_for`: what it says of one key is that key's affair, however it says it.
+//! `limits_for`: whatever it returns for one key, and however it returns, affects that key alone.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use bulklink::{Bulkhead, PartitionLimits, PartitionedBulkhead, RejectionReason};
 use crate::support::must_end;
 use crate::support::{assert_all_consistent, retained};
 
-fn choosing(
+fn with_limits_for(
     limits_for: impl Fn(&u64) -> PartitionLimits + Send + Sync + 'static,
 ) -> PartitionedBulkhead<u64> {
     PartitionedBulkhead::builder("customers")
@@ -25,8 +25,8 @@ fn choosing(
 }
 
 #[tokio::test]
-async fn invalid_limits_are_a_rejection_that_names_them() {
-    let customers = choosing(|&key| match key {
+async fn invalid_limits_cause_a_rejection_that_names_them() {
+    let customers = with_limits_for(|&key| match key {
         0 => PartitionLimits::new(0),
         1 => PartitionLimits::new(Bulkhead::MAX_CAPACITY + 1),
         2 => PartitionLimits::new(1).waiting_room(usize::MAX),
@@ -60,9 +60,9 @@ async fn invalid_limits_are_a_rejection_that_names_them() {
 }
 
 #[tokio::test]
-async fn a_panic_in_limits_for_is_a_rejection_and_the_next_call_may_succeed() {
+async fn a_panic_in_limits_for_causes_a_rejection_and_the_next_call_may_succeed() {
     let calls = AtomicUsize::new(0);
-    let customers = choosing(move |_| {
+    let customers = with_limits_for(move |_| {
         assert!(calls.fetch_add(1, SeqCst) >= 2, "on purpose");
         PartitionLimits::new(3)
     });
@@ -77,7 +77,7 @@ async fn a_panic_in_limits_for_is_a_rejection_and_the_next_call_may_succeed() {
 
 #[test]
 fn invalid_limits_evict_no_partition() {
-    let customers = choosing(|&key| PartitionLimits::new(if key < 4 { 1 } else { 0 }));
+    let customers = with_limits_for(|&key| PartitionLimits::new(if key < 4 { 1 } else { 0 }));
     (0..4).for_each(|key| drop(customers.slot_now(&key).unwrap()));
     assert!(customers.slot_now(&9).is_err());
     assert_eq!(retained(&customers, 0..10), [0, 1, 2, 3]);
@@ -87,12 +87,12 @@ fn invalid_limits_evict_no_partition() {
 #[test]
 fn a_slow_limits_for_does_not_delay_other_keys() {
     must_end(|| {
-        let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-        let (held, held_go) = (inside.clone(), go.clone());
-        let customers = choosing(move |&key| {
+        let (entered, resume) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let (has_entered, may_resume) = (entered.clone(), resume.clone());
+        let customers = with_limits_for(move |&key| {
             if key == 1 {
-                held.wait();
-                held_go.wait();
+                has_entered.wait();
+                may_resume.wait();
             }
             PartitionLimits::new(1)
         });
@@ -100,8 +100,8 @@ fn a_slow_limits_for_does_not_delay_other_keys() {
             let customers = customers.clone();
             move || customers.slot_now(&1).unwrap()
         });
-        inside.wait();
-        // Everything goes on: known keys, new keys, evictions, statuses.
+        entered.wait();
+        // Everything else continues: known keys, new keys, evictions, statuses.
         for key in 2..40 {
             let slot = customers.slot_now(&key).unwrap();
             assert!(customers.slot_now(&key).is_err());
@@ -114,21 +114,21 @@ fn a_slow_limits_for_does_not_delay_other_keys() {
         customers.cleanup_idle();
         customers.resize_partition(&38, 2).unwrap();
         assert!(customers.partition_status(&1).is_none());
-        go.wait();
+        resume.wait();
         drop(slow.join().unwrap());
         assert_eq!(customers.status().created, 39);
     });
 }
 
 #[test]
-fn two_first_users_of_one_key_share_one_partition() {
+fn two_simultaneous_first_users_of_one_key_share_one_partition() {
     for parallelism in [1, 2] {
         let both = Arc::new(Barrier::new(2));
-        let (met, asked) = (both.clone(), Arc::new(AtomicUsize::new(0)));
-        let calls = asked.clone();
-        let customers = choosing(move |_| {
-            calls.fetch_add(1, SeqCst);
-            met.wait();
+        let (both_inside, calls) = (both.clone(), Arc::new(AtomicUsize::new(0)));
+        let counter = calls.clone();
+        let customers = with_limits_for(move |_| {
+            counter.fetch_add(1, SeqCst);
+            both_inside.wait();
             PartitionLimits::new(parallelism)
         });
         let users: Vec<_> = (0..2)
@@ -138,7 +138,7 @@ fn two_first_users_of_one_key_share_one_partition() {
             })
             .collect();
         let slots: Vec<_> = users.into_iter().map(|user| user.join().unwrap()).collect();
-        assert_eq!(asked.load(SeqCst), 2, "both found the key new");
+        assert_eq!(calls.load(SeqCst), 2, "both found the key missing");
         let status = customers.status();
         assert_eq!((status.created, status.partitions), (1, 1));
         assert_eq!(slots.iter().filter(|slot| slot.is_ok()).count(), parallelism);
@@ -151,25 +151,25 @@ fn two_first_users_of_one_key_share_one_partition() {
 #[test]
 fn invalid_limits_are_ignored_if_another_caller_has_created_the_partition() {
     let both = Arc::new(Barrier::new(2));
-    let (met, asked) = (both.clone(), AtomicUsize::new(0));
-    let made = Arc::new(Barrier::new(2));
-    let held = made.clone();
-    let customers = choosing(move |_| {
-        let number = asked.fetch_add(1, SeqCst);
-        met.wait();
+    let (both_inside, calls) = (both.clone(), AtomicUsize::new(0));
+    let created = Arc::new(Barrier::new(2));
+    let is_created = created.clone();
+    let customers = with_limits_for(move |_| {
+        let number = calls.fetch_add(1, SeqCst);
+        both_inside.wait();
         if number == 0 {
             return PartitionLimits::new(2);
         }
-        held.wait();
+        is_created.wait();
         PartitionLimits::new(0)
     });
     let users: Vec<_> = (0..2)
         .map(|_| {
-            let (customers, made) = (customers.clone(), made.clone());
+            let (customers, created) = (customers.clone(), created.clone());
             thread::spawn(move || {
                 let slot = customers.slot_now(&7).unwrap();
                 if customers.partition_status(&7).unwrap().totals.admitted == 1 {
-                    made.wait();
+                    created.wait();
                 }
                 slot
             })
@@ -182,11 +182,11 @@ fn invalid_limits_are_ignored_if_another_caller_has_created_the_partition() {
 
 #[test]
 fn limits_for_runs_for_new_keys_only_and_may_use_the_bulkhead() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let own = Arc::new(std::sync::OnceLock::<PartitionedBulkhead<u64>>::new());
-    let (calls, inner) = (asked.clone(), own.clone());
-    let customers = choosing(move |&key| {
-        calls.fetch_add(1, SeqCst);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let handle = Arc::new(std::sync::OnceLock::<PartitionedBulkhead<u64>>::new());
+    let (counter, inner) = (calls.clone(), handle.clone());
+    let customers = with_limits_for(move |&key| {
+        counter.fetch_add(1, SeqCst);
         let customers = inner.get().unwrap();
         let _ = customers.status();
         if key < 3 {
@@ -194,9 +194,9 @@ fn limits_for_runs_for_new_keys_only_and_may_use_the_bulkhead() {
         }
         PartitionLimits::new(1)
     });
-    own.set(customers.clone()).unwrap();
+    handle.set(customers.clone()).unwrap();
     drop(customers.slot_now(&1).unwrap());
-    assert_eq!((asked.load(SeqCst), retained(&customers, 0..9)), (3, vec![1, 2, 3]));
+    assert_eq!((calls.load(SeqCst), retained(&customers, 0..9)), (3, vec![1, 2, 3]));
     drop(customers.slot_now(&1).unwrap());
-    assert_eq!(asked.load(SeqCst), 3);
+    assert_eq!(calls.load(SeqCst), 3);
 }

@@ -1,4 +1,4 @@
-//! What a partitioned bulkhead says of itself and of one partition, and resizing one.
+//! The status of a partitioned bulkhead and of one partition, and resizing a partition.
 
 use bulklink::{Bulkhead, IntervalError, PartitionLimits, PartitionedBulkhead, ResizeError};
 use tokio_test::{assert_pending, assert_ready_ok, task};
@@ -26,7 +26,7 @@ fn a_status_is_the_sum_of_the_partitions() {
 }
 
 #[test]
-fn statuses_are_numbered_and_make_intervals() {
+fn statuses_are_numbered_and_form_intervals() {
     let customers = customers(1, 0, 1);
     drop(customers.slot_now(&1).unwrap());
     let first = customers.status();
@@ -35,7 +35,7 @@ fn statuses_are_numbered_and_make_intervals() {
     let second = customers.status();
     assert!(first.sequence < second.sequence);
     let interval = second.since(&first).unwrap();
-    // The partition that went in between takes nothing with it.
+    // The partition evicted in between takes no counts with it.
     assert_eq!((interval.totals.admitted, interval.totals.finished), (2, 2));
     assert_eq!((interval.start.created, interval.end.created), (1, 2));
     let error = first.since(&second).unwrap_err();
@@ -48,7 +48,7 @@ fn statuses_are_numbered_and_make_intervals() {
 }
 
 #[test]
-fn the_status_of_one_partition_is_that_of_a_bulkhead() {
+fn a_partition_has_the_status_of_a_bulkhead() {
     let customers = PartitionedBulkhead::<u64>::builder("customers")
         .parallelism(2)
         .waiting_room(1)
@@ -56,7 +56,7 @@ fn the_status_of_one_partition_is_that_of_a_bulkhead() {
         .max_partitions(10)
         .build()
         .unwrap();
-    assert!(customers.partition_status(&7).is_none(), "looking makes none");
+    assert!(customers.partition_status(&7).is_none(), "reading a status creates none");
     assert_eq!(customers.status().created, 0);
     let _slot = customers.slot_now(&7).unwrap();
     let status = customers.partition_status(&7).unwrap();
@@ -71,7 +71,7 @@ fn the_status_of_one_partition_is_that_of_a_bulkhead() {
 }
 
 #[test]
-fn one_full_partition_leaves_the_others_alone() {
+fn a_full_partition_does_not_affect_the_others() {
     let customers = customers(1, 1, 10);
     let _busy = customers.slot_now(&1).unwrap();
     let mut waiter = task::spawn(customers.slot(&1));
@@ -103,12 +103,12 @@ fn resizing_a_partition_affects_no_other_and_admits_its_waiters() {
 }
 
 #[test]
-fn a_partition_that_comes_back_has_forgotten_its_resize() {
+fn a_partition_created_again_has_its_original_capacity() {
     let customers = customers(1, 0, 1);
     drop(customers.slot_now(&1).unwrap());
     customers.resize_partition(&1, 5).unwrap();
     assert_eq!(customers.partition_status(&1).unwrap().capacity, 5);
-    assert!(customers.discard(&1), "resized, it is idle again");
+    assert!(customers.discard(&1), "a resize does not keep it in use");
     drop(customers.slot_now(&1).unwrap());
     assert_eq!(customers.partition_status(&1).unwrap().capacity, 1);
 }
@@ -118,13 +118,13 @@ fn an_invalid_resize_names_the_bulkhead_and_not_the_key() {
     let customers = customers(1, 0, 2);
     let error = customers.resize_partition(&8_765, 5).unwrap_err();
     assert!(matches!(error, ResizeError::NoPartition { .. }));
-    assert_eq!(error.to_string(), "bulkhead \"customers\" has no partition of this key");
-    assert_eq!(customers.status().created, 0, "asking makes none");
+    assert_eq!(error.to_string(), "bulkhead \"customers\" has no partition for this key");
+    assert_eq!(customers.status().created, 0, "a refused resize creates none");
     let _slot = customers.slot_now(&8_765).unwrap();
     let error = customers.resize_partition(&8_765, 0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "bulkhead \"customers\": parallelism 0 is not allowed, the least is 1"
+        "bulkhead \"customers\": parallelism 0 is not allowed, the minimum is 1"
     );
     let error = customers.resize_partition(&8_765, Bulkhead::MAX_CAPACITY + 1).unwrap_err();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The rows of the table of admission, each as its own test.
+//! The admission table: each row, and the order of the rows.
 
 use std::time::Duration;
 
@@ -10,23 +10,25 @@ use crate::support::{assert_nothing_left, bulkhead, checked_status, practised};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// The ways to wait for a slot; `slot_now` is the one that does not.
-const WAITING: [fn(&Bulkhead) -> Admission; 3] = [
+/// The methods that wait for a slot. Only `slot_now` does not.
+const WAITING_METHODS: [fn(&Bulkhead) -> Admission; 3] = [
     |bulkhead| bulkhead.slot(),
     |bulkhead| bulkhead.slot_within(LONG),
     |bulkhead| bulkhead.slot_before(Deadline::after(LONG)),
 ];
 
-/// Every way to ask, each polled once; all of them are decided by that.
-fn ask_in_every_way(bulkhead: &Bulkhead) -> Vec<Result<Slot, Rejection>> {
-    let mut answers: Vec<_> =
-        WAITING.iter().map(|ask| assert_ready!(task::spawn(ask(bulkhead)).poll())).collect();
-    answers.push(bulkhead.slot_now());
-    answers
+/// Calls every method and polls it once, which settles all of them.
+fn call_every_method(bulkhead: &Bulkhead) -> Vec<Result<Slot, Rejection>> {
+    let mut outcomes: Vec<_> = WAITING_METHODS
+        .iter()
+        .map(|method| assert_ready!(task::spawn(method(bulkhead)).poll()))
+        .collect();
+    outcomes.push(bulkhead.slot_now());
+    outcomes
 }
 
-/// The one total that differs between two statuses, and by how much.
-fn raised(before: &BulkheadStatus, after: &BulkheadStatus) -> (&'static str, u64) {
+/// The only total that rose between two statuses, and by how much.
+fn only_rise(before: &BulkheadStatus, after: &BulkheadStatus) -> (&'static str, u64) {
     let totals = after.since(before).unwrap().totals;
     let counters = [
         ("closed_before_queue", totals.closed_before_queue),
@@ -42,30 +44,30 @@ fn raised(before: &BulkheadStatus, after: &BulkheadStatus) -> (&'static str, u64
         ("bypassed", totals.bypassed),
         ("finished", totals.finished),
     ];
-    let mut moved = counters.into_iter().filter(|&(_, by)| by > 0);
-    let only = moved.next().unwrap_or(("nothing", 0));
-    assert_eq!(moved.next(), None, "{only:?} and more: {totals:?}");
+    let mut rises = counters.into_iter().filter(|&(_, by)| by > 0);
+    let only = rises.next().unwrap_or(("nothing", 0));
+    assert_eq!(rises.next(), None, "not only {only:?}: {totals:?}");
     only
 }
 
 #[tokio::test]
-async fn row_1_a_closed_bulkhead_rejects_every_method_and_counts_the_rejections() {
+async fn a_closed_bulkhead_rejects_every_method_and_counts_the_rejections() {
     for payments in [bulkhead(1, 1), practised(1, 1)] {
         payments.close();
         let before = checked_status(&payments);
-        for answer in ask_in_every_way(&payments) {
-            let rejection = answer.unwrap_err();
+        for outcome in call_every_method(&payments) {
+            let rejection = outcome.unwrap_err();
             assert_eq!(rejection.reason(), &RejectionReason::Closed);
             assert_eq!(rejection.retry_after(), None);
         }
         let after = checked_status(&payments);
-        assert_eq!(raised(&before, &after), ("closed_before_queue", 4));
+        assert_eq!(only_rise(&before, &after), ("closed_before_queue", 4));
         assert_eq!((after.totals.closed(), after.totals.rejected()), (4, 4));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_1_comes_before_row_4_closed_outranks_an_expired_deadline() {
+async fn closed_takes_precedence_over_an_expired_deadline() {
     for payments in [bulkhead(1, 1), practised(1, 1)] {
         payments.close();
         let rejection = payments.slot_before(Instant::now()).await.unwrap_err();
@@ -77,7 +79,7 @@ async fn row_1_comes_before_row_4_closed_outranks_an_expired_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_4_an_expired_deadline_is_rejected_even_if_a_slot_is_free() {
+async fn an_expired_deadline_is_rejected_even_if_a_slot_is_free() {
     for payments in [bulkhead(1, 1), practised(1, 1)] {
         let before = checked_status(&payments);
         let rejection = payments.slot_before(Deadline::at(Instant::now())).await.unwrap_err();
@@ -94,14 +96,14 @@ async fn row_4_an_expired_deadline_is_rejected_even_if_a_slot_is_free() {
         ));
         assert!(rejection.retry_after().is_some());
         let after = checked_status(&payments);
-        assert_eq!(raised(&before, &after), ("expired_before_queue", 2));
+        assert_eq!(only_rise(&before, &after), ("expired_before_queue", 2));
         assert_eq!(after.totals.rejected(), 2);
         assert_nothing_left(&payments);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_4_comes_before_row_6_an_expired_deadline_is_not_called_saturated() {
+async fn an_expired_deadline_takes_precedence_over_saturation() {
     let payments = bulkhead(1, 0);
     let _slot = payments.slot_now().unwrap();
     let rejection = payments.slot_before(Instant::now()).await.unwrap_err();
@@ -111,7 +113,7 @@ async fn row_4_comes_before_row_6_an_expired_deadline_is_not_called_saturated() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_4_reads_the_clock_when_the_operation_arrives() {
+async fn a_deadline_is_checked_when_the_operation_arrives() {
     for payments in [bulkhead(1, 1), practised(1, 1)] {
         let late = payments.slot_before(Deadline::after(Duration::from_millis(10)));
         tokio::time::advance(Duration::from_millis(10)).await;
@@ -121,28 +123,28 @@ async fn row_4_reads_the_clock_when_the_operation_arrives() {
 }
 
 #[tokio::test]
-async fn row_5_every_method_takes_a_free_slot_at_once() {
+async fn every_method_takes_a_free_slot_at_once() {
     for payments in [bulkhead(4, 0), practised(4, 0)] {
         let before = checked_status(&payments);
-        let slots: Vec<_> = ask_in_every_way(&payments).into_iter().map(Result::unwrap).collect();
+        let slots: Vec<_> = call_every_method(&payments).into_iter().map(Result::unwrap).collect();
         let after = checked_status(&payments);
-        assert_eq!(raised(&before, &after), ("admitted", 4));
+        assert_eq!(only_rise(&before, &after), ("admitted", 4));
         assert_eq!((after.in_flight, after.peaks.used, after.totals.queued), (4, 4, 0));
         drop(slots);
-        assert_eq!(raised(&after, &checked_status(&payments)), ("finished", 4));
+        assert_eq!(only_rise(&after, &checked_status(&payments)), ("finished", 4));
         assert_nothing_left(&payments);
     }
 }
 
 #[tokio::test]
-async fn row_6_without_room_the_operation_is_saturated_with_the_numbers() {
+async fn without_room_every_method_is_rejected_as_saturated_with_the_numbers() {
     for payments in [bulkhead(1, 1), practised(1, 1)] {
         let _slot = payments.slot_now().unwrap();
         let mut waiter = task::spawn(payments.slot());
         assert_pending!(waiter.poll());
         let before = checked_status(&payments);
-        for answer in ask_in_every_way(&payments) {
-            let rejection = answer.unwrap_err();
+        for outcome in call_every_method(&payments) {
+            let rejection = outcome.unwrap_err();
             assert!(matches!(
                 rejection.reason(),
                 RejectionReason::Saturated {
@@ -162,12 +164,12 @@ async fn row_6_without_room_the_operation_is_saturated_with_the_numbers() {
             assert_eq!(rejection.label(), "payments");
             assert!(rejection.retry_after().is_some());
         }
-        assert_eq!(raised(&before, &checked_status(&payments)), ("saturated", 4));
+        assert_eq!(only_rise(&before, &checked_status(&payments)), ("saturated", 4));
     }
 }
 
 #[test]
-fn row_6_slot_now_is_saturated_although_there_is_room_to_wait() {
+fn slot_now_is_rejected_as_saturated_even_if_there_is_room_to_wait() {
     for payments in [bulkhead(1, 5), practised(1, 5)] {
         let _slot = payments.slot_now().unwrap();
         let before = checked_status(&payments);
@@ -176,20 +178,20 @@ fn row_6_slot_now_is_saturated_although_there_is_room_to_wait() {
             rejection.reason(),
             RejectionReason::Saturated { waiting: 0, waiting_room: 5, .. }
         ));
-        assert_eq!(raised(&before, &checked_status(&payments)), ("saturated", 1));
+        assert_eq!(only_rise(&before, &checked_status(&payments)), ("saturated", 1));
     }
 }
 
 #[tokio::test]
-async fn row_7_otherwise_the_operation_waits_with_every_waiting_method() {
-    for ask in WAITING {
+async fn every_waiting_method_waits_if_there_is_room() {
+    for method in WAITING_METHODS {
         let payments = bulkhead(1, 1);
         let slot = payments.slot_now().unwrap();
         let before = checked_status(&payments);
-        let mut waiter = task::spawn(ask(&payments));
+        let mut waiter = task::spawn(method(&payments));
         assert_pending!(waiter.poll());
         let after = checked_status(&payments);
-        assert_eq!(raised(&before, &after), ("queued", 1));
+        assert_eq!(only_rise(&before, &after), ("queued", 1));
         assert_eq!((after.waiting, after.peaks.waiting), (1, 1));
         drop(slot);
         assert!(waiter.is_woken());
@@ -233,7 +235,7 @@ fn a_place_in_the_waiting_room_is_free_again_once_its_waiter_has_left() {
     let mut second = task::spawn(payments.slot());
     assert_pending!(second.poll());
     drop(slot);
-    // Admitted, though it has not been polled since: its place in the room is free already.
+    // `second` is admitted, although not polled since. Its place in the waiting room is free already.
     let mut third = task::spawn(payments.slot());
     assert_pending!(third.poll());
     drop(assert_ready_ok!(second.poll()));
@@ -253,5 +255,5 @@ fn an_operation_arrives_at_its_first_poll_and_not_before() {
     assert_pending!(late.poll());
     assert_pending!(early.poll());
     drop(slot);
-    assert!(late.is_woken() && !early.is_woken(), "the order is that of the first polls");
+    assert!(late.is_woken() && !early.is_woken(), "waiters are ordered by their first poll");
 }

@@ -1,4 +1,4 @@
-//! What a builder accepts, and how it says no.
+//! What the builder of a plain bulkhead accepts and refuses. An error names the setting and the value.
 
 use std::{error::Error, time::Duration};
 
@@ -11,7 +11,7 @@ fn builder() -> BulkheadBuilder {
 }
 
 #[track_caller]
-fn refused(builder: BulkheadBuilder, message: &str) -> ConfigError {
+fn build_error(builder: BulkheadBuilder, message: &str) -> ConfigError {
     let error = builder.build().unwrap_err();
     assert_eq!(error.to_string(), message);
     assert!(error.source().is_none());
@@ -19,7 +19,7 @@ fn refused(builder: BulkheadBuilder, message: &str) -> ConfigError {
 }
 
 #[test]
-fn every_setting_is_kept() {
+fn a_bulkhead_has_the_settings_of_its_builder() {
     let payments =
         builder().parallelism(10).waiting_room(50).wait_limit(Duration::from_secs(2)).build();
     let payments = payments.unwrap();
@@ -42,7 +42,7 @@ fn there_is_no_waiting_room_and_no_wait_limit_by_default() {
 }
 
 #[test]
-fn a_setting_given_again_replaces_itself() {
+fn the_last_value_of_a_setting_counts() {
     let payments = builder().parallelism(0).parallelism(3).waiting_room(TOO_LARGE).waiting_room(4);
     let payments = payments.wait_limit(Duration::ZERO).wait_limit(Duration::MAX).build().unwrap();
     assert_eq!((payments.parallelism(), payments.waiting_room()), (3, 4));
@@ -50,50 +50,50 @@ fn a_setting_given_again_replaces_itself() {
 }
 
 #[test]
-fn parallelism_has_to_be_set() {
+fn parallelism_is_required() {
     let error =
-        refused(Bulkhead::builder("payments"), "bulkhead \"payments\": parallelism is not set");
+        build_error(Bulkhead::builder("payments"), "bulkhead \"payments\": parallelism is not set");
     assert!(matches!(error, ConfigError::Missing { setting: "parallelism", .. }));
 }
 
 #[test]
-fn parallelism_may_not_be_zero() {
-    let message = "bulkhead \"payments\": parallelism 0 is not allowed, it must be more";
-    let error = refused(builder().parallelism(0), message);
+fn parallelism_must_not_be_zero() {
+    let message = "bulkhead \"payments\": parallelism 0 is not allowed, it must be greater than 0";
+    let error = build_error(builder().parallelism(0), message);
     assert!(matches!(error, ConfigError::Zero { setting: "parallelism", .. }));
 }
 
 #[test]
-fn parallelism_may_be_the_maximum_and_not_more() {
+fn parallelism_must_not_exceed_the_maximum() {
     let largest = builder().parallelism(Bulkhead::MAX_CAPACITY).build().unwrap();
     assert_eq!(largest.status().free(), (1 << 31) - 1);
     for value in [TOO_LARGE, 1 << 32, (1 << 32) + 1, usize::MAX] {
         let message =
             format!("bulkhead \"payments\": parallelism {value} exceeds the maximum 2147483647");
-        let error = refused(builder().parallelism(value), &message);
-        let ConfigError::TooLarge { setting, value: said, maximum, .. } = error else {
+        let error = build_error(builder().parallelism(value), &message);
+        let ConfigError::TooLarge { setting, value: reported, maximum, .. } = error else {
             panic!("{error}");
         };
-        assert_eq!((setting, said, maximum), ("parallelism", value, Bulkhead::MAX_CAPACITY));
+        assert_eq!((setting, reported, maximum), ("parallelism", value, Bulkhead::MAX_CAPACITY));
     }
 }
 
 #[test]
-fn a_waiting_room_may_be_the_maximum_and_not_more() {
+fn a_waiting_room_must_not_exceed_the_maximum() {
     let largest = builder().waiting_room(Bulkhead::MAX_CAPACITY).build().unwrap();
     assert_eq!(largest.waiting_room(), (1 << 31) - 1);
     for value in [TOO_LARGE, 1 << 32, usize::MAX] {
         let message =
             format!("bulkhead \"payments\": waiting_room {value} exceeds the maximum 2147483647");
-        let error = refused(builder().waiting_room(value), &message);
+        let error = build_error(builder().waiting_room(value), &message);
         assert!(matches!(error, ConfigError::TooLarge { setting: "waiting_room", .. }));
     }
 }
 
 #[test]
-fn a_wait_limit_may_not_be_zero() {
-    let message = "bulkhead \"payments\": wait_limit 0 is not allowed, it must be more";
-    let error = refused(builder().wait_limit(Duration::ZERO), message);
+fn a_wait_limit_must_not_be_zero() {
+    let message = "bulkhead \"payments\": wait_limit 0 is not allowed, it must be greater than 0";
+    let error = build_error(builder().wait_limit(Duration::ZERO), message);
     assert!(matches!(error, ConfigError::Zero { setting: "wait_limit", .. }));
     assert!(builder().wait_limit(Duration::from_nanos(1)).build().is_ok());
 }
@@ -112,9 +112,9 @@ fn a_label_is_trimmed() {
 }
 
 #[test]
-fn a_label_that_is_empty_or_only_space_is_refused() {
+fn an_empty_or_blank_label_is_refused() {
     for label in ["", " ", "\t\n \u{2003}"] {
-        let error = refused(Bulkhead::builder(label).parallelism(1), "label \"\" is empty");
+        let error = build_error(Bulkhead::builder(label).parallelism(1), "label \"\" is empty");
         assert_eq!(error, ConfigError::EmptyLabel);
     }
 }

@@ -1,4 +1,4 @@
-//! Closing: final, in order, and waited for by anybody.
+//! Closing: it is final, it rejects the waiters in order, and any task may wait for its end.
 
 use std::{future::pending, pin::Pin, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use crate::support::{Wakes, assert_nothing_left, bulkhead, checked_status, must_come, poll_with};
 
 #[test]
-fn waiters_are_rejected_in_the_order_of_the_line() {
+fn waiters_are_rejected_in_line_order() {
     let payments = bulkhead(1, 200);
     let _slot = payments.slot_now().unwrap();
     let wakes = Wakes::default();
@@ -16,7 +16,7 @@ fn waiters_are_rejected_in_the_order_of_the_line() {
     for (number, waiter) in waiters.iter_mut().enumerate() {
         assert!(poll_with(waiter, &wakes.waker(number)).is_pending());
     }
-    // The order is that of the line, also where places were given up and taken again.
+    // Every third waiter leaves and joins the line again, at its end.
     let mut expected: Vec<_> = (0..200).filter(|number| number % 3 != 0).collect();
     for number in (0..200).step_by(3) {
         waiters[number] = Box::pin(payments.slot());
@@ -54,17 +54,17 @@ fn closing_again_does_nothing() {
 }
 
 #[test]
-fn running_work_goes_on_and_the_last_of_it_drains_the_bulkhead() {
+fn running_work_continues_and_the_last_to_finish_drains_the_bulkhead() {
     let payments = bulkhead(2, 1);
     let slot = payments.slot_now().unwrap();
-    let (answer, answered) = tokio::sync::oneshot::channel();
-    let mut running = task::spawn(payments.execute(answered));
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let mut running = task::spawn(payments.execute(receiver));
     assert_pending!(running.poll());
     payments.close();
     let status = checked_status(&payments);
     assert!(status.is_closed && !status.is_drained());
     assert_eq!(status.in_flight, 2);
-    answer.send("done").unwrap();
+    sender.send("done").unwrap();
     assert_eq!(assert_ready_ok!(running.poll()), Ok("done"));
     assert!(!checked_status(&payments).is_drained());
     drop(slot);
@@ -87,7 +87,7 @@ fn newcomers_are_rejected_after_the_bulkhead_has_drained() {
 }
 
 #[test]
-fn a_waiter_admitted_before_the_close_runs_and_its_drop_drains() {
+fn a_waiter_admitted_before_the_close_runs_and_its_release_drains_the_bulkhead() {
     let payments = bulkhead(1, 2);
     let slot = payments.slot_now().unwrap();
     let mut admitted = task::spawn(payments.slot());
@@ -97,7 +97,7 @@ fn a_waiter_admitted_before_the_close_runs_and_its_drop_drains() {
     drop(slot);
     payments.close();
     assert!(dropped.is_woken());
-    // Closed in line, and dropped before it saw that: neither cancelled nor abandoned.
+    // Rejected by the close and dropped before it was polled: neither cancelled nor abandoned.
     drop(dropped);
     let totals = checked_status(&payments).totals;
     assert_eq!((totals.closed_while_waiting, totals.cancelled, totals.abandoned), (1, 0, 0));
@@ -124,15 +124,15 @@ fn a_waiter_admitted_before_the_close_and_dropped_after_it_drains_the_bulkhead()
     assert_nothing_left(&payments);
 }
 
-/// Somebody who waits for the drain.
-type Drain<'a> = task::Spawn<Pin<Box<dyn Future<Output = ()> + 'a>>>;
+/// A task that waits until the bulkhead is closed and drained.
+type CloseWaiter<'a> = task::Spawn<Pin<Box<dyn Future<Output = ()> + 'a>>>;
 
-fn drains(payments: &Bulkhead, number: usize) -> Vec<Drain<'_>> {
+fn close_waiters(payments: &Bulkhead, number: usize) -> Vec<CloseWaiter<'_>> {
     (0..number)
         .map(|_| {
-            let mut drain: Drain<'_> = task::spawn(Box::pin(payments.wait_closed()));
-            assert_pending!(drain.poll());
-            drain
+            let mut close_waiter: CloseWaiter<'_> = task::spawn(Box::pin(payments.wait_closed()));
+            assert_pending!(close_waiter.poll());
+            close_waiter
         })
         .collect()
 }
@@ -141,37 +141,37 @@ fn drains(payments: &Bulkhead, number: usize) -> Vec<Drain<'_>> {
 fn any_number_of_tasks_may_wait_for_the_close_before_and_after_it() {
     let payments = bulkhead(1, 0);
     let slot = payments.slot_now().unwrap();
-    let mut waiting = drains(&payments, 50);
+    let mut waiting = close_waiters(&payments, 50);
     payments.close();
-    assert!(waiting.iter().all(|drain| !drain.is_woken()), "something runs");
-    waiting.extend(drains(&payments, 50));
+    assert!(waiting.iter().all(|close_waiter| !close_waiter.is_woken()), "work is still running");
+    waiting.extend(close_waiters(&payments, 50));
     drop(slot);
-    for drain in &mut waiting {
-        assert!(drain.is_woken());
-        assert_ready!(drain.poll());
+    for close_waiter in &mut waiting {
+        assert!(close_waiter.is_woken());
+        assert_ready!(close_waiter.poll());
     }
     assert_ready!(task::spawn(payments.wait_closed()).poll());
 }
 
 #[test]
-fn an_idle_bulkhead_is_drained_by_its_close_and_not_before() {
+fn an_idle_bulkhead_drains_when_it_is_closed_and_not_before() {
     let payments = bulkhead(1, 1);
     drop(payments.slot_now().unwrap());
-    let mut waiting = drains(&payments, 3);
+    let mut waiting = close_waiters(&payments, 3);
     drop(payments.slot_now().unwrap());
-    // Under the lock or not, running dry is not the end.
+    // Becoming idle drains nothing, neither on the fast path nor on the slow path.
     let slot = payments.slot_now().unwrap();
     let mut abandoned = task::spawn(payments.slot());
     assert_pending!(abandoned.poll());
     drop(slot);
     drop(abandoned);
     payments.resize(2).unwrap();
-    assert!(waiting.iter().all(|drain| !drain.is_woken()), "idle is not closed");
+    assert!(waiting.iter().all(|close_waiter| !close_waiter.is_woken()), "idle, but not closed");
     assert!(!checked_status(&payments).is_drained());
     payments.close();
-    for drain in &mut waiting {
-        assert!(drain.is_woken());
-        assert_ready!(drain.poll());
+    for close_waiter in &mut waiting {
+        assert!(close_waiter.is_woken());
+        assert_ready!(close_waiter.poll());
     }
 }
 
@@ -179,7 +179,7 @@ fn an_idle_bulkhead_is_drained_by_its_close_and_not_before() {
 fn waiting_for_the_close_takes_no_place_in_the_line_and_may_be_cancelled() {
     let payments = bulkhead(1, 1);
     let slot = payments.slot_now().unwrap();
-    let mut waiting = drains(&payments, 3);
+    let mut waiting = close_waiters(&payments, 3);
     assert_eq!(checked_status(&payments).waiting, 0);
     let mut waiter = task::spawn(payments.slot());
     assert_pending!(waiter.poll());
@@ -187,61 +187,64 @@ fn waiting_for_the_close_takes_no_place_in_the_line_and_may_be_cancelled() {
     drop(slot);
     drop(assert_ready_ok!(waiter.poll()));
     payments.close();
-    for mut drain in waiting {
-        assert!(drain.is_woken());
-        assert_ready!(drain.poll());
+    for mut close_waiter in waiting {
+        assert!(close_waiter.is_woken());
+        assert_ready!(close_waiter.poll());
     }
     assert_nothing_left(&payments);
 }
 
 #[test]
-fn close_and_wait_cancelled_midway_leaves_the_bulkhead_closed_and_may_be_called_again() {
+fn a_cancelled_close_and_wait_leaves_the_bulkhead_closed_and_may_be_called_again() {
     let payments = bulkhead(1, 1);
     let slot = payments.slot_now().unwrap();
     drop(payments.close_and_wait());
-    assert!(!payments.is_closed(), "nobody polled it");
+    assert!(!payments.is_closed(), "it was never polled");
     let mut closing = task::spawn(payments.close_and_wait());
     assert_pending!(closing.poll());
     assert!(payments.is_closed());
     drop(closing);
     assert!(payments.is_closed() && payments.slot_now().is_err());
     let mut closing = task::spawn(payments.close_and_wait());
-    let mut another = task::spawn(payments.close_and_wait());
+    let mut other = task::spawn(payments.close_and_wait());
     assert_pending!(closing.poll());
-    assert_pending!(another.poll());
+    assert_pending!(other.poll());
     drop(slot);
-    assert!(closing.is_woken() && another.is_woken());
+    assert!(closing.is_woken() && other.is_woken());
     assert_ready!(closing.poll());
-    assert_ready!(another.poll());
+    assert_ready!(other.poll());
     assert_ready!(task::spawn(payments.close_and_wait()).poll());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn close_and_wait_ends_when_the_work_of_other_threads_has_ended() {
+async fn close_and_wait_returns_once_the_work_of_other_threads_has_finished() {
     for _ in 0..50 {
         let payments = bulkhead(2, 100);
-        let (begin, begun) = tokio::sync::watch::channel(false);
+        let (start, started) = tokio::sync::watch::channel(false);
         let tasks: Vec<_> = (0..20)
             .map(|_| {
-                let (payments, mut begun) = (payments.clone(), begun.clone());
+                let (payments, mut started) = (payments.clone(), started.clone());
                 tokio::spawn(async move {
-                    begun.wait_for(|begun| *begun).await.unwrap();
+                    started.wait_for(|started| *started).await.unwrap();
                     payments.execute(tokio::task::yield_now()).await.is_ok()
                 })
             })
             .collect();
-        begin.send(true).unwrap();
+        start.send(true).unwrap();
         tokio::task::yield_now().await;
         must_come(payments.close_and_wait()).await;
-        let at_the_end = checked_status(&payments);
-        assert!(at_the_end.is_drained());
+        let when_drained = checked_status(&payments);
+        assert!(when_drained.is_drained());
         let mut served = 0;
         for task in tasks {
             served += u64::from(must_come(task).await.unwrap());
         }
         let status = checked_status(&payments);
         assert_eq!((status.totals.finished, status.totals.admitted), (served, served));
-        assert_eq!(at_the_end.totals.admitted, served, "nobody was admitted after the drain");
+        assert_eq!(
+            when_drained.totals.admitted, served,
+            "no operation is admitted after the drain"
+        );
         assert_eq!(status.totals.closed(), 20 - served);
     }
 }

@@ -1,4 +1,4 @@
-//! A drop at any point of an operation's life gives back exactly what it had.
+//! An operation that is dropped, at any stage, gives back exactly what it holds.
 
 use std::{
     future::{Ready, pending, ready},
@@ -14,7 +14,7 @@ use crate::support::{
     Wakes, assert_nothing_left, bulkhead, checked_status, must_come, never_polled, poll_with,
 };
 
-/// A line of as many waiters behind the one slot that is taken.
+/// Takes the only slot and queues this many waiters behind it.
 fn line(payments: &Bulkhead, waiters: usize) -> (Slot, Vec<task::Spawn<Admission>>) {
     let slot = payments.slot_now().unwrap();
     let mut line: Vec<_> = (0..waiters).map(|_| task::spawn(payments.slot())).collect();
@@ -25,7 +25,7 @@ fn line(payments: &Bulkhead, waiters: usize) -> (Slot, Vec<task::Spawn<Admission
 }
 
 #[test]
-fn a_wait_dropped_before_its_first_poll_counts_nowhere() {
+fn an_operation_dropped_before_its_first_poll_is_not_counted() {
     let payments = bulkhead(1, 1);
     let before = checked_status(&payments);
     drop(payments.slot());
@@ -38,17 +38,17 @@ fn a_wait_dropped_before_its_first_poll_counts_nowhere() {
 }
 
 #[test]
-fn a_dropped_waiter_leaves_the_line_wherever_it_stands() {
-    for place in 0..5 {
+fn a_dropped_waiter_leaves_the_line_from_any_position() {
+    for position in 0..5 {
         let payments = bulkhead(1, 5);
         let (mut slot, mut waiters) = line(&payments, 5);
-        drop(waiters.remove(place));
+        drop(waiters.remove(position));
         let status = checked_status(&payments);
         assert_eq!((status.waiting, status.totals.cancelled, status.totals.abandoned), (4, 1, 0));
         for waiter in &mut waiters {
             assert!(!waiter.is_woken());
             drop(slot);
-            assert!(waiter.is_woken(), "the line behind place {place} moved on in order");
+            assert!(waiter.is_woken(), "the line moves up in order without position {position}");
             slot = assert_ready_ok!(waiter.poll());
         }
         drop(slot);
@@ -59,7 +59,7 @@ fn a_dropped_waiter_leaves_the_line_wherever_it_stands() {
 }
 
 #[test]
-fn the_last_waiter_dropped_leaves_the_slot_to_newcomers() {
+fn once_all_waiters_are_dropped_the_slot_is_free_for_newcomers() {
     let payments = bulkhead(1, 2);
     let (slot, waiters) = line(&payments, 2);
     drop(waiters);
@@ -70,14 +70,14 @@ fn the_last_waiter_dropped_leaves_the_slot_to_newcomers() {
 }
 
 #[test]
-fn a_waiter_dropped_after_its_admission_is_abandoned_and_the_next_in_line_has_its_slot() {
+fn a_waiter_dropped_after_its_admission_is_abandoned_and_its_slot_goes_to_the_next_in_line() {
     let payments = bulkhead(1, 3);
     let (slot, mut waiters) = line(&payments, 3);
     drop(slot);
     assert!(waiters[0].is_woken() && !waiters[1].is_woken());
     drop(waiters.remove(0));
     assert!(waiters[0].is_woken() && !waiters[1].is_woken());
-    assert!(payments.slot_now().is_err(), "no newcomer came between");
+    assert!(payments.slot_now().is_err(), "no newcomer overtakes");
     let totals = checked_status(&payments).totals;
     assert_eq!((totals.abandoned, totals.cancelled, totals.finished), (1, 0, 1));
     drop(waiters.remove(0));
@@ -89,7 +89,7 @@ fn a_waiter_dropped_after_its_admission_is_abandoned_and_the_next_in_line_has_it
 }
 
 #[test]
-fn the_whole_line_dropped_from_the_head_after_the_release_is_abandoned_one_by_one() {
+fn a_line_dropped_from_its_head_after_a_release_is_abandoned_one_by_one() {
     let payments = bulkhead(1, 100);
     let (slot, waiters) = line(&payments, 100);
     drop(slot);
@@ -102,7 +102,7 @@ fn the_whole_line_dropped_from_the_head_after_the_release_is_abandoned_one_by_on
 }
 
 #[test]
-fn an_execute_dropped_in_line_leaves_it_and_its_work_is_never_polled() {
+fn an_execute_dropped_in_line_leaves_the_line_and_never_polls_its_work() {
     let payments = bulkhead(1, 2);
     let slot = payments.slot_now().unwrap();
     let mut waiting = task::spawn(payments.execute(never_polled()));
@@ -121,7 +121,7 @@ fn an_execute_dropped_in_line_leaves_it_and_its_work_is_never_polled() {
 }
 
 #[test]
-fn an_execute_dropped_while_it_runs_has_finished() {
+fn an_execute_dropped_while_it_runs_counts_as_finished() {
     let payments = bulkhead(2, 2);
     let mut running = task::spawn(payments.execute(pending::<()>()));
     let mut called = task::spawn(payments.guard(|()| pending::<()>())(()));
@@ -138,21 +138,21 @@ fn an_execute_dropped_while_it_runs_has_finished() {
     assert_nothing_left(&payments);
 }
 
-/// Lets the other tasks run until one of them is in line.
-async fn somebody_waits(payments: &Bulkhead) {
+/// Yields to the other tasks until one of them waits in line.
+async fn until_one_waits(payments: &Bulkhead) {
     while payments.status().waiting == 0 {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn an_aborted_task_gives_its_slot_and_its_place_back() {
+async fn an_aborted_task_gives_back_its_slot_or_its_place_in_line() {
     let payments = bulkhead(1, 2);
     let held = payments.clone();
     let running = tokio::spawn(async move { held.execute(pending::<()>()).await });
     let queued = payments.clone();
     let waiting = tokio::spawn(async move { queued.execute(pending::<()>()).await });
-    must_come(somebody_waits(&payments)).await;
+    must_come(until_one_waits(&payments)).await;
     waiting.abort();
     assert!(must_come(waiting).await.unwrap_err().is_cancelled());
     let status = checked_status(&payments);
@@ -164,9 +164,9 @@ async fn an_aborted_task_gives_its_slot_and_its_place_back() {
 }
 
 #[test]
-fn waits_and_slots_outlive_the_handle_they_came_from() {
+fn waits_and_slots_outlive_the_handle_that_created_them() {
     let payments = bulkhead(1, 2);
-    let weak_witness = payments.clone();
+    let other_handle = payments.clone();
     let slot = payments.slot_now().unwrap();
     let mut waiter = task::spawn(payments.slot());
     let unpolled = payments.slot();
@@ -175,9 +175,9 @@ fn waits_and_slots_outlive_the_handle_they_came_from() {
     drop(slot);
     let slot = assert_ready_ok!(waiter.poll());
     drop(unpolled);
-    assert_eq!(checked_status(&weak_witness).in_flight, 1);
-    drop(weak_witness);
-    // The last of all: the bulkhead goes with it.
+    assert_eq!(checked_status(&other_handle).in_flight, 1);
+    drop(other_handle);
+    // The slot is the last reference to the bulkhead, which is freed with it.
     drop(slot);
 }
 
@@ -197,7 +197,7 @@ fn a_slot_sent_to_another_thread_is_given_back_there() {
 }
 
 #[test]
-fn a_slot_of_one_runtime_dropped_in_another_wakes_the_waiter_of_the_first() {
+fn a_slot_dropped_in_one_runtime_wakes_a_waiter_in_another() {
     let limited = Bulkhead::builder("payments")
         .parallelism(1)
         .waiting_room(1)
@@ -213,20 +213,20 @@ fn a_slot_of_one_runtime_dropped_in_another_wakes_the_waiter_of_the_first() {
     let admitted = runtime.block_on(async {
         let slot = limited.slot().await.unwrap();
         let waiter = tokio::spawn(limited.slot());
-        must_come(somebody_waits(&limited)).await;
+        must_come(until_one_waits(&limited)).await;
         slot_sender.send(slot).unwrap();
         must_come(waiter).await.unwrap().unwrap()
     });
     drop(runtime);
     other.join().unwrap();
-    // And it outlives the runtime it waited in.
+    // The slot outlives the runtime in which its operation waited.
     assert_eq!(checked_status(&limited).in_flight, 1);
     drop(admitted);
     assert_nothing_left(&limited);
 }
 
 #[test]
-fn a_wait_that_moves_to_another_task_wakes_the_one_that_polled_it_last() {
+fn a_wait_that_moves_between_tasks_wakes_the_one_that_polled_it_last() {
     let payments = bulkhead(1, 1);
     let slot = payments.slot_now().unwrap();
     let wakes = Wakes::default();
@@ -239,7 +239,7 @@ fn a_wait_that_moves_to_another_task_wakes_the_one_that_polled_it_last() {
 }
 
 #[test]
-fn a_finished_wait_that_is_dropped_late_changes_nothing() {
+fn dropping_a_completed_wait_changes_nothing() {
     let payments = bulkhead(1, 1);
     let mut done = task::spawn(payments.slot());
     let slot = assert_ready_ok!(done.poll());

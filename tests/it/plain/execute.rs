@@ -1,4 +1,4 @@
-//! `execute` and `guard`: work that is not touched before it is admitted, and holds its slot.
+//! `execute` and `guard`: work is not polled before it is admitted, and it holds its slot until it is dropped.
 
 use std::{
     cell::Cell,
@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 type Work<'a> = Pin<Box<dyn Future<Output = u32> + 'a>>;
 
-/// The four executes.
+/// The four `execute` methods.
 const EXECUTES: [for<'a> fn(&'a Bulkhead, Work<'a>) -> Execute<'a, Work<'a>>; 4] = [
     |bulkhead, work| bulkhead.execute(work),
     |bulkhead, work| bulkhead.execute_now(work),
@@ -33,24 +33,24 @@ const EXECUTES: [for<'a> fn(&'a Bulkhead, Work<'a>) -> Execute<'a, Work<'a>>; 4]
     |bulkhead, work| bulkhead.execute_before(Deadline::after(LONG), work),
 ];
 
-/// Work that says how often it was polled, and looks at its bulkhead meanwhile and when dropped.
-struct Watched<'a> {
+/// Work that counts its polls and reads the status of its bulkhead, when polled and when dropped.
+struct Probe<'a> {
     bulkhead: &'a Bulkhead,
     polls: &'a Cell<u32>,
     in_flight_at_drop: &'a Cell<usize>,
 }
 
-impl Future for Watched<'_> {
+impl Future for Probe<'_> {
     type Output = u32;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u32> {
-        assert_eq!(self.bulkhead.status().in_flight, 1, "polled in a slot");
+        assert_eq!(self.bulkhead.status().in_flight, 1, "polled while it holds a slot");
         self.polls.set(self.polls.get() + 1);
         if self.polls.get() == 2 { Poll::Ready(7) } else { Poll::Pending }
     }
 }
 
-impl Drop for Watched<'_> {
+impl Drop for Probe<'_> {
     fn drop(&mut self) {
         self.in_flight_at_drop.set(self.bulkhead.status().in_flight);
     }
@@ -62,13 +62,13 @@ async fn work_runs_in_a_slot_and_is_dropped_before_the_slot_is_given_back() {
         let payments = bulkhead(1, 1);
         let (polls, in_flight_at_drop) = (Cell::new(0), Cell::new(0));
         let work =
-            Watched { bulkhead: &payments, polls: &polls, in_flight_at_drop: &in_flight_at_drop };
+            Probe { bulkhead: &payments, polls: &polls, in_flight_at_drop: &in_flight_at_drop };
         let mut running = task::spawn(execute(&payments, Box::pin(work)));
         assert_eq!(checked_status(&payments).totals.admitted, 0);
         assert_pending!(running.poll());
         assert_eq!((polls.get(), checked_status(&payments).in_flight), (1, 1));
         assert_eq!(assert_ready_ok!(running.poll()), 7);
-        // Done, though the future is still here.
+        // The slot is back, although the future still exists.
         assert_eq!((in_flight_at_drop.get(), checked_status(&payments).in_flight), (1, 0));
         let totals = checked_status(&payments).totals;
         assert_eq!((totals.admitted, totals.finished, totals.abandoned), (1, 1, 0));
@@ -78,12 +78,12 @@ async fn work_runs_in_a_slot_and_is_dropped_before_the_slot_is_given_back() {
 }
 
 #[tokio::test]
-async fn work_dropped_midway_is_dropped_before_its_slot_is_given_back() {
+async fn unfinished_work_is_dropped_before_its_slot_is_given_back() {
     for execute in EXECUTES {
         let payments = bulkhead(1, 0);
         let (polls, in_flight_at_drop) = (Cell::new(0), Cell::new(0));
         let work =
-            Watched { bulkhead: &payments, polls: &polls, in_flight_at_drop: &in_flight_at_drop };
+            Probe { bulkhead: &payments, polls: &polls, in_flight_at_drop: &in_flight_at_drop };
         let mut running = task::spawn(execute(&payments, Box::pin(work)));
         assert_pending!(running.poll());
         drop(running);
@@ -92,8 +92,8 @@ async fn work_dropped_midway_is_dropped_before_its_slot_is_given_back() {
 }
 
 #[tokio::test]
-async fn work_in_line_is_not_polled_before_it_is_admitted() {
-    for (way, execute) in EXECUTES.into_iter().enumerate() {
+async fn queued_work_is_not_polled_before_it_is_admitted() {
+    for (index, execute) in EXECUTES.into_iter().enumerate() {
         let payments = bulkhead(1, 1);
         let slot = payments.slot_now().unwrap();
         let polls = Cell::new(0);
@@ -102,7 +102,8 @@ async fn work_in_line_is_not_polled_before_it_is_admitted() {
             7
         };
         let mut waiting = task::spawn(execute(&payments, Box::pin(work)));
-        if way == 1 {
+        // `execute_now` does not wait.
+        if index == 1 {
             let rejection = assert_ready_err!(waiting.poll());
             assert!(matches!(rejection.reason(), RejectionReason::Saturated { .. }));
             assert_eq!((polls.get(), checked_status(&payments).totals.saturated), (0, 1));
@@ -154,7 +155,7 @@ async fn work_whose_deadline_has_passed_is_never_polled() {
 }
 
 #[tokio::test]
-async fn the_output_of_the_work_is_passed_on_untouched() {
+async fn the_output_of_the_work_is_returned_unchanged() {
     let payments = bulkhead(1, 0);
     let failed: Result<Result<(), &str>, _> = payments.execute(ready(Err("card declined"))).await;
     assert_eq!(failed.unwrap(), Err("card declined"));
@@ -167,7 +168,7 @@ async fn the_output_of_the_work_is_passed_on_untouched() {
 }
 
 #[tokio::test]
-async fn no_more_work_runs_at_once_than_the_parallelism() {
+async fn no_more_operations_run_at_once_than_the_parallelism_allows() {
     let payments = bulkhead(3, 100);
     let running = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..50)
@@ -184,21 +185,21 @@ async fn no_more_work_runs_at_once_than_the_parallelism() {
             })
         })
         .collect();
-    let mut most = 0;
+    let mut peak = 0;
     for task in tasks {
-        most = most.max(must_come(task).await.unwrap());
+        peak = peak.max(must_come(task).await.unwrap());
     }
     let status = checked_status(&payments);
-    assert_eq!((most, status.peaks.in_flight, status.totals.finished), (3, 3, 50));
+    assert_eq!((peak, status.peaks.in_flight, status.totals.finished), (3, 3, 50));
 }
 
 #[tokio::test]
-async fn a_guarded_function_is_not_called_before_its_call_is_admitted() {
+async fn a_guarded_function_is_not_called_before_admission() {
     let payments = bulkhead(1, 1);
     let calls = Cell::new(0);
     let guarded = payments.guard(|order: u32| {
         calls.set(calls.get() + 1);
-        assert_eq!(payments.status().in_flight, 1, "called in its slot");
+        assert_eq!(payments.status().in_flight, 1, "called while it holds a slot");
         ready(order * 2)
     });
     let slot = payments.slot_now().unwrap();
@@ -215,7 +216,7 @@ async fn a_guarded_function_is_not_called_before_its_call_is_admitted() {
 }
 
 #[tokio::test]
-async fn every_call_of_a_guarded_function_has_a_slot_of_its_own() {
+async fn every_call_of_a_guarded_function_takes_its_own_slot() {
     let payments = bulkhead(2, 0);
     let guarded = payments.guard(|answer: oneshot::Receiver<u32>| async { answer.await.unwrap() });
     let again = guarded.clone();
@@ -253,7 +254,7 @@ async fn a_guarded_function_of_a_closed_bulkhead_is_not_called() {
 }
 
 #[test]
-fn an_execute_that_is_done_holds_no_slot_and_does_not_run_again() {
+fn a_completed_execute_holds_no_slot_and_does_not_run_again() {
     let payments = bulkhead(1, 0);
     let mut done = task::spawn(payments.execute(ready(1)));
     assert_eq!(assert_ready!(done.poll()).unwrap(), 1);
@@ -266,7 +267,7 @@ fn an_execute_that_is_done_holds_no_slot_and_does_not_run_again() {
 }
 
 #[test]
-fn rejected_work_is_not_run_without_a_slot_when_it_is_polled_again() {
+fn a_rejected_execute_polled_again_panics_and_does_not_run_its_work() {
     let payments = bulkhead(1, 0);
     let _slot = payments.slot_now().unwrap();
     let runs = Cell::new(0);
@@ -274,6 +275,6 @@ fn rejected_work_is_not_run_without_a_slot_when_it_is_polled_again() {
     let mut rejected = task::spawn(payments.execute(work));
     assert_ready_err!(rejected.poll());
     let panicked = panics(|| rejected.poll().is_ready());
-    assert_eq!(runs.get(), 0, "it ran beside the slot that is taken");
-    assert!(panicked, "a future that is polled after its end panics");
+    assert_eq!(runs.get(), 0, "the work ran without a slot");
+    assert!(panicked, "a future polled after completion panics");
 }

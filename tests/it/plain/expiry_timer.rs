@@ -1,4 +1,5 @@
-//! Many waiters with the bulkhead's own limit: each leaves when its time is up, whoever keeps it.
+//! Many waiters under the wait limit of the bulkhead: each expires on time, whether the alarm of the line
+//! or the waiter's own timer enforces its limit.
 
 use std::{
     panic,
@@ -23,12 +24,13 @@ use tower::{Layer, Service, service_fn};
 
 use crate::support::{assert_nothing_left, checked_status, limited, ms, must_come, poll_with};
 
-/// A runtime on this thread, which is driven only while it blocks.
+/// A runtime on this thread, which makes progress only inside `block_on`.
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
 }
 
-fn has_run_out(rejection: &bulklink::Rejection) -> Option<Duration> {
+/// How long the operation waited, if it reached the wait limit.
+fn expired_after(rejection: &bulklink::Rejection) -> Option<Duration> {
     match *rejection.reason() {
         RejectionReason::WaitLimit { waited, .. } => Some(waited),
         _ => None,
@@ -41,12 +43,12 @@ async fn each_of_many_waiters_expires_at_its_own_time() {
     let slot = payments.slot_now().unwrap();
     let mut waits = Vec::new();
     for number in 0..20 {
-        let (payments, begun) = (payments.clone(), Instant::now());
+        let (payments, start) = (payments.clone(), Instant::now());
         waits.push(tokio::spawn(async move {
             let rejection = payments.slot().await.unwrap_err();
-            assert_eq!((begun.elapsed(), has_run_out(&rejection)), (ms(10), Some(ms(10))));
+            assert_eq!((start.elapsed(), expired_after(&rejection)), (ms(10), Some(ms(10))));
         }));
-        // Some come together, and the first leave before the last come.
+        // Some arrive together, and the first expire before the last arrive.
         tokio::time::sleep(ms(number % 3)).await;
     }
     for wait in waits {
@@ -74,11 +76,11 @@ async fn waiters_behind_an_admitted_one_expire_on_time() {
     advance(ms(1)).await;
     assert!(second.is_woken());
     let rejection = assert_ready_err!(second.poll());
-    assert_eq!(has_run_out(&rejection), Some(ms(10)));
+    assert_eq!(expired_after(&rejection), Some(ms(10)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_limits_hold_again_after_the_line_was_empty() {
+async fn wait_limits_apply_again_after_the_line_was_empty() {
     let payments = limited(99, ms(10));
     let _slot = payments.slot_now().unwrap();
     for pause in [0, 3, 10, 1_000] {
@@ -86,9 +88,9 @@ async fn wait_limits_hold_again_after_the_line_was_empty() {
         assert_pending!(waiter.poll());
         drop(waiter);
         advance(ms(pause)).await;
-        let begun = Instant::now();
-        assert!(has_run_out(&must_come(payments.slot()).await.unwrap_err()).is_some());
-        assert_eq!(begun.elapsed(), ms(10), "after a pause of {pause} ms");
+        let start = Instant::now();
+        assert!(expired_after(&must_come(payments.slot()).await.unwrap_err()).is_some());
+        assert_eq!(start.elapsed(), ms(10), "after a pause of {pause} ms");
     }
 }
 
@@ -96,19 +98,19 @@ async fn wait_limits_hold_again_after_the_line_was_empty() {
 async fn a_deadline_between_two_wait_limits_expires_on_time() {
     let payments = limited(99, ms(10));
     let _slot = payments.slot_now().unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     let (first, late, last) = tokio::join!(
-        async { (payments.slot().await, begun.elapsed()) },
-        async { (payments.slot_before(Deadline::after(ms(4))).await, begun.elapsed()) },
-        async { (payments.slot_within(ms(20)).await, begun.elapsed()) },
+        async { (payments.slot().await, start.elapsed()) },
+        async { (payments.slot_before(Deadline::after(ms(4))).await, start.elapsed()) },
+        async { (payments.slot_within(ms(20)).await, start.elapsed()) },
     );
     assert_eq!([first.1, late.1, last.1], [ms(10), ms(4), ms(10)]);
     assert!(matches!(late.0.unwrap_err().reason(), RejectionReason::Deadline { .. }));
 }
 
-/// A request takes its place when it is called, whenever its future is polled first.
+/// A request joins the line in `call`, no matter when its future is polled first.
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_polled_late_is_limited_from_its_call_on() {
+async fn the_wait_limit_of_a_request_starts_at_its_call() {
     let payments = limited(99, ms(10));
     let _slot = payments.slot_now().unwrap();
     let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
@@ -122,34 +124,34 @@ async fn a_request_that_is_polled_late_is_limited_from_its_call_on() {
     advance(ms(5)).await;
     assert!(early.is_woken() && !late.is_woken());
     assert_ready_err!(early.poll());
-    let mut never = task::spawn(service.call(3));
+    let mut unpolled = task::spawn(service.call(3));
     advance(ms(3)).await;
     assert!(late.is_woken());
     assert_ready_err!(late.poll());
     advance(ms(20)).await;
-    assert_ready_err!(never.poll());
+    assert_ready_err!(unpolled.poll());
     assert_eq!(checked_status(&payments).totals.expired, 3);
 }
 
 #[test]
-fn a_stalled_runtime_does_not_delay_the_waiters_of_others() {
+fn a_stalled_runtime_does_not_delay_waiters_in_other_runtimes() {
     let payments = limited(99, ms(20));
     let _slot = payments.slot_now().unwrap();
-    let (stuck, driven) = (runtime(), runtime());
+    let (stalled, driven) = (runtime(), runtime());
     let mut waiter = Box::pin(payments.slot());
-    stuck.block_on(async { assert_pending!(poll_with(&mut waiter, Waker::noop())) });
+    stalled.block_on(async { assert_pending!(poll_with(&mut waiter, Waker::noop())) });
     for _ in 0..2 {
         let rejection = driven.block_on(must_come(payments.slot())).unwrap_err();
-        // Long before whoever only looks for a wait that never ends would have polled it.
-        assert!((ms(20)..Duration::from_secs(30)).contains(&has_run_out(&rejection).unwrap()));
+        // Long before the timeout of `must_come` would have polled it.
+        assert!((ms(20)..Duration::from_secs(30)).contains(&expired_after(&rejection).unwrap()));
     }
-    // It is seen to be over wherever it is polled next.
+    // The first waiter finds that it has expired, wherever it is polled next.
     let outcome = driven.block_on(must_come(waiter));
-    assert!(has_run_out(&outcome.unwrap_err()).unwrap() >= ms(20));
+    assert!(expired_after(&outcome.unwrap_err()).unwrap() >= ms(20));
 }
 
 #[test]
-fn a_waiter_whose_runtime_is_gone_expires_in_another_one() {
+fn a_waiter_whose_runtime_is_gone_expires_in_another() {
     let payments = limited(99, ms(30));
     let slot = payments.slot_now().unwrap();
     let mut waits: Vec<_> = (0..3).map(|_| Box::pin(payments.slot())).collect();
@@ -163,11 +165,11 @@ fn a_waiter_whose_runtime_is_gone_expires_in_another_one() {
     let next = runtime();
     for wait in waits {
         let rejection = next.block_on(must_come(wait)).unwrap_err();
-        assert!((ms(30)..Duration::from_secs(30)).contains(&has_run_out(&rejection).unwrap()));
+        assert!((ms(30)..Duration::from_secs(30)).contains(&expired_after(&rejection).unwrap()));
     }
-    // And whoever comes later is kept by an alarm of the runtime that is left.
+    // The limit of a later waiter is enforced by an alarm in the remaining runtime.
     let rejection = next.block_on(must_come(payments.slot())).unwrap_err();
-    assert!(has_run_out(&rejection).unwrap() >= ms(30));
+    assert!(expired_after(&rejection).unwrap() >= ms(30));
     drop(slot);
     assert_nothing_left(&payments);
 }
@@ -175,48 +177,48 @@ fn a_waiter_whose_runtime_is_gone_expires_in_another_one() {
 #[test]
 fn an_armed_timer_does_not_keep_its_bulkhead_alive() {
     let payments = limited(99, Duration::from_secs(3_600));
-    let held = Arc::new(());
-    let within = held.clone();
-    let _subscription = payments.subscribe(move |_| drop(within.clone()));
+    let token = Arc::new(());
+    let in_handler = token.clone();
+    let _subscription = payments.subscribe(move |_| drop(in_handler.clone()));
     let slot = payments.slot_now().unwrap();
     let mut waiter = Box::pin(payments.slot());
     let runtime = runtime();
     runtime.block_on(async { assert_pending!(poll_with(&mut waiter, Waker::noop())) });
-    assert_eq!(Arc::strong_count(&held), 2);
+    assert_eq!(Arc::strong_count(&token), 2);
     drop((waiter, slot, payments));
-    assert_eq!(Arc::strong_count(&held), 1, "its handlers went with it");
+    assert_eq!(Arc::strong_count(&token), 1, "its handlers are dropped with it");
 }
 
-/// A handler may take its time: the alarm is set before anybody is told.
+/// A handler may be slow, since the alarm is armed before any handler is called.
 #[test]
 fn a_slow_event_handler_does_not_delay_an_expiry() {
     let payments = limited(99, ms(50));
     let _slot = payments.slot_now().unwrap();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-    // There is an alarm afterwards, which is not set.
+    // This leaves an alarm that is not armed.
     let rejection = runtime.block_on(must_come(payments.slot())).unwrap_err();
-    assert!(has_run_out(&rejection).is_some());
-    let (told, is_told) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let hold = Mutex::new(Some((told, may_go_on)));
+    assert!(expired_after(&rejection).is_some());
+    let (entered, has_entered) = mpsc::channel();
+    let (resume, may_resume) = mpsc::channel::<()>();
+    let first_call = Mutex::new(Some((entered, may_resume)));
     let subscription = payments.subscribe(move |event| {
         if event.kind == EventKind::Queued {
-            let Some((told, may_go_on)) = hold.lock().unwrap().take() else { return };
-            told.send(()).unwrap();
-            let _ = may_go_on.recv();
+            let Some((entered, may_resume)) = first_call.lock().unwrap().take() else { return };
+            entered.send(()).unwrap();
+            let _ = may_resume.recv();
         }
     });
-    let held = payments.clone();
-    let first = runtime.spawn(async move { held.slot().await.is_err() });
-    is_told.recv().unwrap();
+    let in_task = payments.clone();
+    let first = runtime.spawn(async move { in_task.slot().await.is_err() });
+    has_entered.recv().unwrap();
     let rejection = runtime.block_on(must_come(payments.slot())).unwrap_err();
-    assert!((ms(50)..Duration::from_secs(30)).contains(&has_run_out(&rejection).unwrap()));
-    go_on.send(()).unwrap();
+    assert!((ms(50)..Duration::from_secs(30)).contains(&expired_after(&rejection).unwrap()));
+    resume.send(()).unwrap();
     assert!(runtime.block_on(first).unwrap());
     drop(subscription);
 }
 
-/// Nothing panics, on the way or in a hook, when a runtime goes from under a line.
+/// Neither the shutdown itself nor anything it calls panics, not even with a panic that is caught.
 #[test]
 fn shutting_down_a_runtime_with_an_armed_timer_does_not_panic() {
     let payments = limited(99, Duration::from_secs(3_600));
@@ -224,26 +226,26 @@ fn shutting_down_a_runtime_with_an_armed_timer_does_not_panic() {
     let mut waiter = task::spawn(payments.slot());
     let gone = runtime();
     gone.block_on(async { assert_pending!(waiter.poll()) });
-    // A hook hears also of a panic that is caught; it stays, and passes on what it hears.
-    let (here, panics) = (thread::current().id(), Arc::<AtomicUsize>::default());
-    let (heard, former) = (panics.clone(), panic::take_hook());
+    // A hook is also called for a panic that is caught. It stays installed and calls the previous hook.
+    let (this_thread, panics) = (thread::current().id(), Arc::<AtomicUsize>::default());
+    let (counter, previous) = (panics.clone(), panic::take_hook());
     panic::set_hook(Box::new(move |info| {
-        heard.fetch_add(usize::from(thread::current().id() == here), Ordering::Relaxed);
-        former(info);
+        counter.fetch_add(usize::from(thread::current().id() == this_thread), Ordering::Relaxed);
+        previous(info);
     }));
     drop(gone);
     assert_eq!(panics.load(Ordering::Relaxed), 0);
-    assert!(waiter.is_woken(), "it must keep its limit itself from now on");
+    assert!(waiter.is_woken(), "it has to enforce its limit itself from now on");
     assert_eq!(payments.status().waiting, 1);
 }
 
 #[test]
-fn a_service_called_after_its_runtime_is_gone_rejects() {
+fn a_service_called_after_its_runtime_is_gone_rejects_the_request() {
     let payments = limited(99, Duration::from_secs(3_600));
     let _slot = payments.slot_now().unwrap();
-    let (kept, gone) = (runtime(), runtime());
+    let (alive, gone) = (runtime(), runtime());
     let mut other = Box::pin(payments.slot());
-    kept.block_on(async { assert_pending!(poll_with(&mut other, Waker::noop())) });
+    alive.block_on(async { assert_pending!(poll_with(&mut other, Waker::noop())) });
     let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
     let mut service = BulkheadLayer::new(&payments).into_error().layer(echo);
     let mut cx = Context::from_waker(Waker::noop());
@@ -256,24 +258,24 @@ fn a_service_called_after_its_runtime_is_gone_rejects() {
 fn a_request_called_in_one_runtime_and_polled_in_another_expires_there() {
     let payments = limited(99, ms(30));
     let _slot = payments.slot_now().unwrap();
-    let (stuck, driven) = (runtime(), runtime());
+    let (stalled, driven) = (runtime(), runtime());
     let mut first = Box::pin(payments.slot());
     let echo = service_fn(|request: u64| async move { Ok::<_, std::convert::Infallible>(request) });
     let mut service = BulkheadLayer::new(&payments).per_request().into_error().layer(echo);
-    stuck.block_on(async { assert_pending!(poll_with(&mut first, Waker::noop())) });
-    let answer = {
-        let _within = stuck.enter();
+    stalled.block_on(async { assert_pending!(poll_with(&mut first, Waker::noop())) });
+    let response = {
+        let _context = stalled.enter();
         service.call(1)
     };
-    let begun = std::time::Instant::now();
-    assert!(driven.block_on(must_come(answer)).is_err());
-    assert!(begun.elapsed() < Duration::from_secs(30), "only its own timer can have woken it");
+    let start = std::time::Instant::now();
+    assert!(driven.block_on(must_come(response)).is_err());
+    assert!(start.elapsed() < Duration::from_secs(30), "only its own timer can have woken it");
 }
 
-/// A waker that polls the wait it is for on the spot.
-struct OnTheSpot(Mutex<Option<Pin<Box<Admission>>>>, Mutex<Vec<bool>>);
+/// A waker that polls its own wait inside `wake`, and records whether that poll rejected it.
+struct PollInWake(Mutex<Option<Pin<Box<Admission>>>>, Mutex<Vec<bool>>);
 
-impl Wake for OnTheSpot {
+impl Wake for PollInWake {
     fn wake(self: Arc<Self>) {
         let wait = self.0.lock().unwrap().take();
         if let Some(mut wait) = wait {
@@ -287,16 +289,16 @@ impl Wake for OnTheSpot {
 async fn a_waiter_polled_by_its_own_waker_expires_in_that_poll() {
     let payments = limited(99, ms(10));
     let _slot = payments.slot_now().unwrap();
-    let spots: Vec<_> =
-        (0..3).map(|_| Arc::new(OnTheSpot(Mutex::new(None), Mutex::default()))).collect();
-    for spot in &spots {
+    let wakers: Vec<_> =
+        (0..3).map(|_| Arc::new(PollInWake(Mutex::new(None), Mutex::default()))).collect();
+    for waker in &wakers {
         let mut wait = Box::pin(payments.slot());
-        assert_pending!(poll_with(&mut wait, &spot.clone().into()));
-        *spot.0.lock().unwrap() = Some(wait);
+        assert_pending!(poll_with(&mut wait, &waker.clone().into()));
+        *waker.0.lock().unwrap() = Some(wait);
     }
     advance(ms(10)).await;
-    for spot in &spots {
-        assert_eq!(*spot.1.lock().unwrap(), [true]);
+    for waker in &wakers {
+        assert_eq!(*waker.1.lock().unwrap(), [true]);
     }
     assert_eq!(checked_status(&payments).totals.expired, 3);
 }

@@ -1,4 +1,4 @@
-//! The order of the line, exactly: many waiters, both runtimes, and no cooperative budget left.
+//! The exact order of the line: with many waiters, on both kinds of runtime, and without cooperative budget.
 
 use std::{
     future::{Future, poll_fn},
@@ -21,16 +21,16 @@ use crate::support::{
 
 const WAITERS: usize = 10_000;
 
-/// Waiters with a limit have timers, which take part in the cooperative budget.
+/// Never reached. A waiter with a limit has a timer, which consumes cooperative budget.
 const WAIT_LIMIT: Duration = Duration::from_secs(3_600);
 
-/// What a task does with its budget in the poll in which it arrives.
+/// What a task does with its cooperative budget in the poll in which its operation arrives.
 #[derive(Clone, Copy)]
 enum Budget {
     Kept,
     Spent,
-    /// Every other waiter has none left, so that those who have could overtake.
-    SpentByTurns,
+    /// Every other waiter has none left, so that the others could overtake it.
+    SpentByEveryOther,
 }
 
 /// Uses up the cooperative budget of the task that is being polled.
@@ -43,12 +43,12 @@ fn spend_budget(cx: &mut Context<'_>) {
             return;
         }
     }
-    panic!("the budget has no end");
+    panic!("the budget never runs out");
 }
 
 /// Queues `WAITERS` tasks one after the other, and checks that they run in the order in which they
-/// arrived. The next one is started only once the arrival of the last one is known.
-async fn admitted_in_order_of_arrival(bulkhead: Bulkhead, budget: Budget) {
+/// arrived. Each task is started only after the previous one has arrived.
+async fn assert_admitted_in_order_of_arrival(bulkhead: Bulkhead, budget: Budget) {
     let slot = bulkhead.slot().await.unwrap();
     let order = Arc::new(Mutex::new(Vec::with_capacity(WAITERS)));
     let mut tasks = Vec::with_capacity(WAITERS);
@@ -58,7 +58,7 @@ async fn admitted_in_order_of_arrival(bulkhead: Bulkhead, budget: Budget) {
         let spend = match budget {
             Budget::Kept => false,
             Budget::Spent => true,
-            Budget::SpentByTurns => number % 2 == 0,
+            Budget::SpentByEveryOther => number % 2 == 0,
         };
         tasks.push(tokio::spawn(async move {
             let mut wait = pin!(bulkhead.slot());
@@ -71,15 +71,19 @@ async fn admitted_in_order_of_arrival(bulkhead: Bulkhead, budget: Budget) {
                 let polled = wait.as_mut().poll(cx);
                 if let Some(joined) = joined.take() {
                     assert!(polled.is_pending());
-                    // Here, and not some polls later: the order would be another one by then.
-                    assert_eq!(bulkhead.status().waiting, number + 1, "the first poll arrives");
+                    // In this very poll: some polls later, the order could be different.
+                    assert_eq!(
+                        bulkhead.status().waiting,
+                        number + 1,
+                        "the operation arrives at its first poll"
+                    );
                     joined.send(()).unwrap();
                 }
                 polled
             })
             .await
             .unwrap();
-            // There is one slot, so the order of these lines is the order of admission.
+            // There is one slot, so this is the order of admission.
             order.lock().unwrap().push(number);
             drop(slot);
         }));
@@ -99,7 +103,7 @@ async fn admitted_in_order_of_arrival(bulkhead: Bulkhead, budget: Budget) {
 }
 
 fn first_overtaken(order: &[usize]) -> Option<(usize, usize)> {
-    order.iter().copied().enumerate().find(|(place, number)| place != number)
+    order.iter().copied().enumerate().find(|(position, number)| position != number)
 }
 
 fn unlimited() -> Bulkhead {
@@ -108,28 +112,29 @@ fn unlimited() -> Bulkhead {
 
 #[tokio::test(flavor = "current_thread")]
 async fn ten_thousand_waiters_are_admitted_in_order_on_one_thread() {
-    admitted_in_order_of_arrival(unlimited(), Budget::Kept).await;
+    assert_admitted_in_order_of_arrival(unlimited(), Budget::Kept).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ten_thousand_waiters_are_admitted_in_order_on_many_threads() {
-    admitted_in_order_of_arrival(unlimited(), Budget::Kept).await;
+    assert_admitted_in_order_of_arrival(unlimited(), Budget::Kept).await;
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_spent_budget_does_not_cost_a_place_in_line_on_one_thread() {
-    admitted_in_order_of_arrival(unlimited(), Budget::Spent).await;
-    admitted_in_order_of_arrival(limited(WAITERS, WAIT_LIMIT), Budget::SpentByTurns).await;
+    assert_admitted_in_order_of_arrival(unlimited(), Budget::Spent).await;
+    assert_admitted_in_order_of_arrival(limited(WAITERS, WAIT_LIMIT), Budget::SpentByEveryOther)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_spent_budget_does_not_cost_a_place_in_line_on_many_threads() {
-    admitted_in_order_of_arrival(unlimited(), Budget::SpentByTurns).await;
-    admitted_in_order_of_arrival(limited(WAITERS, WAIT_LIMIT), Budget::Spent).await;
+    assert_admitted_in_order_of_arrival(unlimited(), Budget::SpentByEveryOther).await;
+    assert_admitted_in_order_of_arrival(limited(WAITERS, WAIT_LIMIT), Budget::Spent).await;
 }
 
 #[tokio::test]
-async fn a_free_slot_is_taken_at_once_although_the_budget_is_spent() {
+async fn a_free_slot_is_taken_at_once_even_if_the_budget_is_spent() {
     let payments = limited(WAITERS, WAIT_LIMIT);
     let mut wait = pin!(payments.slot());
     let polled = poll_fn(|cx| {
@@ -144,10 +149,10 @@ fn waiters_of_every_method_share_one_line() {
     let payments = bulkhead(1, 9);
     let mut slot = Some(payments.slot_now().unwrap());
     let order = Mutex::new(Vec::new());
-    let note = |number| order.lock().unwrap().push(number);
+    let record = |number| order.lock().unwrap().push(number);
     let wakes = Wakes::default();
-    let guarded = payments.guard(|number| async move { note(number) });
-    let mut first = Box::pin(payments.execute(async { note(0) }));
+    let guarded = payments.guard(|number| async move { record(number) });
+    let mut first = Box::pin(payments.execute(async { record(0) }));
     let mut second = Box::pin(payments.slot());
     let mut third = Box::pin(guarded(2));
     assert!(poll_with(&mut first, &wakes.waker(0)).is_pending());
@@ -158,8 +163,10 @@ fn waiters_of_every_method_share_one_line() {
     assert!(poll_with(&mut second, &wakes.waker(1)).is_pending());
     assert!(poll_with(&mut third, &wakes.waker(2)).is_pending());
     assert!(poll_with(&mut first, &wakes.waker(0)).is_ready());
-    let Poll::Ready(Ok(slot)) = poll_with(&mut second, &wakes.waker(1)) else { panic!("not next") };
-    note(1);
+    let Poll::Ready(Ok(slot)) = poll_with(&mut second, &wakes.waker(1)) else {
+        panic!("second is not the next")
+    };
+    record(1);
     drop(slot);
     assert!(poll_with(&mut third, &wakes.waker(2)).is_ready());
     assert_eq!((order.lock().unwrap().clone(), wakes.order()), (vec![0, 1, 2], vec![0, 1, 2]));
@@ -187,7 +194,7 @@ fn no_operation_overtakes_a_waiter() {
     let mut waiter = task::spawn(payments.slot());
     assert_pending!(waiter.poll());
     drop(first);
-    // The slot belongs to the waiter, which has not been polled since.
+    // The slot belongs to the waiter, although it has not been polled since.
     assert!(payments.slot_now().is_err());
     drop(second);
     let newcomer = payments.slot_now().unwrap();

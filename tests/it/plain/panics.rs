@@ -1,4 +1,4 @@
-//! Panics: in protected work they leak nothing, and the documented ones come as documented.
+//! Panics: in protected work they leak nothing, and the documented panics occur as documented.
 
 use std::{
     future::{Future, pending, poll_fn},
@@ -13,8 +13,8 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 
 use crate::support::{assert_nothing_left, bulkhead, checked_status, limited, must_come};
 
-/// What a caught panic said.
-fn panic_of<T>(work: impl FnOnce() -> T) -> String {
+/// Runs `work`, which must panic, and returns the panic message.
+fn panic_message<T>(work: impl FnOnce() -> T) -> String {
     let Err(panic) = catch_unwind(AssertUnwindSafe(work)) else { panic!("no panic") };
     let text = panic.downcast_ref::<&str>().map(|text| String::from(*text));
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap()
@@ -45,7 +45,7 @@ fn work_that_panicked_gives_its_slot_back_once_it_is_dropped() {
     let payments = bulkhead(1, 0);
     let work = poll_fn(|_| -> Poll<()> { panic!("boom") });
     let mut failing = task::spawn(payments.execute(work));
-    assert_eq!(panic_of(|| failing.poll()), "boom");
+    assert_eq!(panic_message(|| failing.poll()), "boom");
     drop(failing);
     assert_eq!(checked_status(&payments).totals.finished, 1);
     assert_nothing_left(&payments);
@@ -72,7 +72,7 @@ async fn a_panic_in_the_future_of_a_guarded_function_gives_its_slot_back() {
     assert_nothing_left(&payments);
 }
 
-/// Work whose drop panics, at its end or when it is dropped earlier.
+/// Work that panics when it is dropped, whether it has completed or not.
 struct PanicsOnDrop {
     ready: bool,
 }
@@ -87,7 +87,7 @@ impl Future for PanicsOnDrop {
 
 impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        panic!("dropped badly");
+        panic!("panic in drop");
     }
 }
 
@@ -96,11 +96,11 @@ fn work_whose_drop_panics_gives_its_slot_back() {
     let payments = bulkhead(1, 1);
     for ready in [true, false] {
         let mut running = task::spawn(payments.execute(PanicsOnDrop { ready }));
-        let panic = panic_of(move || {
+        let panic = panic_message(move || {
             assert_pending!(running.poll());
             drop(running);
         });
-        assert_eq!(panic, "dropped badly");
+        assert_eq!(panic, "panic in drop");
         assert_nothing_left(&payments);
     }
     assert_eq!(checked_status(&payments).totals.abandoned, 0);
@@ -112,19 +112,19 @@ fn queued_work_whose_drop_panics_leaves_the_line() {
     let slot = payments.slot_now().unwrap();
     let mut waiting = task::spawn(payments.execute(PanicsOnDrop { ready: true }));
     assert_pending!(waiting.poll());
-    assert_eq!(panic_of(move || drop(waiting)), "dropped badly");
+    assert_eq!(panic_message(move || drop(waiting)), "panic in drop");
     assert_eq!((checked_status(&payments).waiting, payments.status().totals.cancelled), (0, 1));
     drop(slot);
     assert_nothing_left(&payments);
 }
 
 #[test]
-fn a_slot_dropped_by_a_panic_serves_the_line() {
+fn a_slot_dropped_by_a_panic_goes_to_the_next_in_line() {
     let payments = bulkhead(1, 1);
     let slot = payments.slot_now().unwrap();
     let mut waiter = task::spawn(payments.slot());
     assert_pending!(waiter.poll());
-    let panic = panic_of(move || -> () {
+    let panic = panic_message(move || -> () {
         let _slot = slot;
         panic!("boom");
     });
@@ -134,12 +134,12 @@ fn a_slot_dropped_by_a_panic_serves_the_line() {
     assert_nothing_left(&payments);
 }
 
-/// Has a wait with a limit panic at its first poll, and sees that nothing of it remains.
-fn panics_and_leaves_nothing<F: Future>(payments: &Bulkhead, wait: F) {
+/// Asserts that a wait with a limit panics at its first poll, and that nothing of it remains.
+fn assert_panics_and_leaves_nothing<F: Future>(payments: &Bulkhead, wait: F) {
     let slot = payments.slot_now().unwrap();
     let mut behind = task::spawn(payments.guard(|()| pending::<()>())(()));
     let mut failing = task::spawn(wait);
-    panic_of(|| failing.poll().is_pending());
+    panic_message(|| failing.poll().is_pending());
     drop(failing);
     let status = checked_status(payments);
     assert_eq!((status.waiting, status.in_flight), (0, 1));
@@ -154,13 +154,13 @@ fn panics_and_leaves_nothing<F: Future>(payments: &Bulkhead, wait: F) {
 #[test]
 fn a_limited_wait_outside_a_runtime_panics_and_leaves_nothing_behind() {
     let payments = limited(2, Duration::from_secs(60));
-    panics_and_leaves_nothing(&payments, payments.slot());
-    panics_and_leaves_nothing(&payments, payments.execute(pending::<()>()));
-    panics_and_leaves_nothing(&payments, payments.slot_within(Duration::from_secs(1)));
+    assert_panics_and_leaves_nothing(&payments, payments.slot());
+    assert_panics_and_leaves_nothing(&payments, payments.execute(pending::<()>()));
+    assert_panics_and_leaves_nothing(&payments, payments.slot_within(Duration::from_secs(1)));
     let unlimited = bulkhead(1, 2);
     let deadline = Deadline::after(Duration::from_secs(60));
-    panics_and_leaves_nothing(&unlimited, unlimited.slot_before(deadline));
-    panics_and_leaves_nothing(&unlimited, unlimited.slot_within(Duration::from_secs(1)));
+    assert_panics_and_leaves_nothing(&unlimited, unlimited.slot_before(deadline));
+    assert_panics_and_leaves_nothing(&unlimited, unlimited.slot_within(Duration::from_secs(1)));
     assert_eq!(checked_status(&payments).totals.cancelled, 3);
 }
 
@@ -169,15 +169,15 @@ fn a_limited_wait_in_a_runtime_without_a_timer_panics_and_leaves_nothing_behind(
     let payments = limited(2, Duration::from_secs(60));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _context = runtime.enter();
-    panics_and_leaves_nothing(&payments, payments.slot());
+    assert_panics_and_leaves_nothing(&payments, payments.slot());
 }
 
 #[test]
-fn a_wait_that_panicked_may_be_admitted_all_the_same_and_is_abandoned_when_dropped() {
+fn a_wait_that_panicked_may_still_be_admitted_and_is_then_abandoned_when_dropped() {
     let payments = limited(2, Duration::from_secs(60));
     let slot = payments.slot_now().unwrap();
     let mut failing = task::spawn(payments.slot());
-    panic_of(|| failing.poll().is_pending());
+    panic_message(|| failing.poll().is_pending());
     drop(slot);
     assert_eq!(checked_status(&payments).in_flight, 1);
     drop(failing);
@@ -201,14 +201,14 @@ fn outside_a_runtime_only_a_limited_wait_panics() {
 }
 
 #[test]
-fn a_future_polled_after_its_end_panics_and_is_not_admitted_again() {
+fn a_future_polled_after_completion_panics_and_is_not_admitted_again() {
     let payments = bulkhead(1, 0);
     let mut wait = task::spawn(payments.slot());
     drop(assert_ready_ok!(wait.poll()));
-    panic_of(|| wait.poll().is_pending());
+    panic_message(|| wait.poll().is_pending());
     let mut execute = task::spawn(payments.execute(async {}));
     assert_ready_ok!(execute.poll());
-    panic_of(|| execute.poll().is_pending());
+    panic_message(|| execute.poll().is_pending());
     drop((wait, execute));
     assert_eq!(checked_status(&payments).totals.admitted, 2);
     assert_nothing_left(&payments);

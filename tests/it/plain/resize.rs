@@ -1,4 +1,5 @@
-//! Resizing: growing hands out in order, shrinking touches nobody, and errors change nothing.
+//! Resizing: growing admits in line order, shrinking leaves running work and waiters alone, and an error
+//! changes nothing.
 
 use bulklink::{Bulkhead, BulkheadStatus, RejectionReason, ResizeError};
 use tokio_test::{assert_pending, assert_ready_ok, task};
@@ -19,7 +20,7 @@ fn a_capacity_of_zero_or_above_the_maximum_is_an_error_that_changes_nothing() {
         if &**label == "payments"));
     assert_eq!(
         zero.to_string(),
-        "bulkhead \"payments\": parallelism 0 is not allowed, the least is 1"
+        "bulkhead \"payments\": parallelism 0 is not allowed, the minimum is 1"
     );
     for value in [Bulkhead::MAX_CAPACITY + 1, usize::MAX] {
         let error = payments.resize(value).unwrap_err();
@@ -27,36 +28,36 @@ fn a_capacity_of_zero_or_above_the_maximum_is_an_error_that_changes_nothing() {
             error.to_string(),
             format!("bulkhead \"payments\": parallelism {value} exceeds the maximum 2147483647")
         );
-        let ResizeError::TooLarge { setting: "parallelism", value: said, maximum, .. } = error
+        let ResizeError::TooLarge { setting: "parallelism", value: reported, maximum, .. } = error
         else {
             panic!("{error}");
         };
-        assert_eq!((said, maximum), (value, Bulkhead::MAX_CAPACITY));
+        assert_eq!((reported, maximum), (value, Bulkhead::MAX_CAPACITY));
     }
     assert!(!waiter.is_woken());
-    assert_eq!(timeless(checked_status(&payments)), timeless(before));
+    assert_eq!(without_sequence(checked_status(&payments)), without_sequence(before));
     assert_eq!(payments.parallelism(), 2);
 }
 
-/// A status without the one field in which any two of them differ.
-fn timeless(mut status: BulkheadStatus) -> BulkheadStatus {
+/// The status without its sequence number, in which any two statuses differ.
+fn without_sequence(mut status: BulkheadStatus) -> BulkheadStatus {
     status.sequence = 0;
     status
 }
 
 #[test]
-fn the_same_capacity_again_changes_nothing() {
+fn resizing_to_the_same_capacity_changes_nothing() {
     let payments = bulkhead(2, 1);
     let slots = (payments.slot_now().unwrap(), payments.slot_now().unwrap());
-    let before = timeless(checked_status(&payments));
+    let before = without_sequence(checked_status(&payments));
     payments.resize(2).unwrap();
-    assert_eq!(timeless(checked_status(&payments)), before);
+    assert_eq!(without_sequence(checked_status(&payments)), before);
     drop(slots);
     assert_nothing_left(&payments);
 }
 
 #[test]
-fn the_largest_capacity_of_all_is_allowed() {
+fn the_maximum_capacity_is_allowed() {
     let payments = bulkhead(1, 0);
     payments.resize(Bulkhead::MAX_CAPACITY).unwrap();
     let slots: Vec<_> = (0..100).map(|_| payments.slot_now().unwrap()).collect();
@@ -123,7 +124,7 @@ fn shrinking_leaves_running_work_alone_and_admits_nothing_until_use_falls_below_
 }
 
 #[test]
-fn an_operation_rejected_over_capacity_sees_the_numbers() {
+fn a_rejection_over_capacity_carries_the_numbers() {
     let payments = bulkhead(3, 0);
     let slots: Vec<_> = (0..3).map(|_| payments.slot_now().unwrap()).collect();
     payments.resize(1).unwrap();
@@ -137,7 +138,7 @@ fn an_operation_rejected_over_capacity_sees_the_numbers() {
 }
 
 #[test]
-fn growing_while_over_capacity_admits_only_what_exceeds_the_running_work() {
+fn growing_admits_nothing_until_the_capacity_exceeds_the_running_work() {
     let payments = bulkhead(5, 9);
     let slots: Vec<_> = (0..5).map(|_| payments.slot_now().unwrap()).collect();
     payments.resize(1).unwrap();
@@ -181,7 +182,7 @@ fn shrinking_does_not_reject_waiters() {
 }
 
 #[test]
-fn shrinking_takes_free_slots_at_once() {
+fn shrinking_removes_free_slots_at_once() {
     let payments = bulkhead(5, 0);
     let slot = payments.slot_now().unwrap();
     payments.resize(2).unwrap();
@@ -214,7 +215,7 @@ fn an_abandoned_admission_counts_toward_a_shrink_like_a_release() {
 }
 
 #[test]
-fn peaks_are_the_highest_ever_seen_whatever_the_capacity_was_then() {
+fn peaks_are_the_highest_values_ever_across_resizes() {
     let payments = bulkhead(2, 0);
     let take =
         |number: usize| -> Vec<_> { (0..number).map(|_| payments.slot_now().unwrap()).collect() };
@@ -239,7 +240,7 @@ fn peaks_are_the_highest_ever_seen_whatever_the_capacity_was_then() {
 }
 
 #[test]
-fn a_closed_bulkhead_is_not_resized() {
+fn a_closed_bulkhead_cannot_be_resized() {
     let payments = bulkhead(2, 0);
     payments.close();
     for capacity in [1, 2, 3] {
@@ -257,8 +258,8 @@ fn a_waker_may_resize() {
         let payments = bulkhead(1, 9);
         let slot = payments.slot_now().unwrap();
         let mut waiters: Vec<_> = (0..3).map(|_| Box::pin(payments.slot())).collect();
-        let grown = payments.clone();
-        let waker = Hook::new().on_wake(move || grown.resize(3).unwrap()).waker();
+        let in_waker = payments.clone();
+        let waker = Hook::new().on_wake(move || in_waker.resize(3).unwrap()).waker();
         for waiter in &mut waiters {
             assert!(poll_with(waiter, &waker).is_pending());
         }

@@ -12,8 +12,8 @@ use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
 use crate::support::{assert_nothing_left, bulkhead, checked_status, limited, ms, must_come};
 
-/// How a wait ended that ran out, and after how long.
-fn ran_out(rejection: &Rejection) -> (&'static str, Duration) {
+/// Which limit ended the wait, and after how long.
+fn expired_by(rejection: &Rejection) -> (&'static str, Duration) {
     match *rejection.reason() {
         RejectionReason::WaitLimit { waited, .. } => ("wait limit", waited),
         RejectionReason::Deadline { waited, .. } => ("deadline", waited),
@@ -30,10 +30,10 @@ async fn rejected<T: Debug>(wait: impl Future<Output = Result<T, Rejection>>) ->
 async fn a_waiter_leaves_at_the_wait_limit() {
     let payments = limited(9, ms(250));
     let _slot = payments.slot_now().unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     let rejection = rejected(payments.slot()).await;
-    assert_eq!(begun.elapsed(), ms(250));
-    assert_eq!(ran_out(&rejection), ("wait limit", ms(250)));
+    assert_eq!(start.elapsed(), ms(250));
+    assert_eq!(expired_by(&rejection), ("wait limit", ms(250)));
     assert!(rejection.retry_after().is_some());
     let status = checked_status(&payments);
     assert_eq!((status.waiting, status.totals.expired, status.totals.queued), (0, 1, 1));
@@ -41,20 +41,20 @@ async fn a_waiter_leaves_at_the_wait_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slot_within_waits_for_the_shorter_of_its_own_limit_and_the_wait_limit() {
+async fn slot_within_applies_the_shorter_of_its_own_limit_and_the_wait_limit() {
     let payments = limited(9, ms(250));
     let slot = payments.slot_now().unwrap();
     for (own, expected) in [(100, 100), (250, 250), (400, 250)] {
-        let begun = Instant::now();
+        let start = Instant::now();
         let rejection = rejected(payments.slot_within(ms(own))).await;
-        assert_eq!(begun.elapsed(), ms(expected));
-        assert_eq!(ran_out(&rejection), ("wait limit", ms(expected)));
+        assert_eq!(start.elapsed(), ms(expected));
+        assert_eq!(expired_by(&rejection), ("wait limit", ms(expected)));
     }
     drop(slot);
     let unlimited = bulkhead(1, 1);
     let _slot = unlimited.slot_now().unwrap();
     let rejection = rejected(unlimited.slot_within(ms(70))).await;
-    assert_eq!(ran_out(&rejection), ("wait limit", ms(70)));
+    assert_eq!(expired_by(&rejection), ("wait limit", ms(70)));
     assert_eq!(checked_status(&payments).totals.expired, 3);
     assert_nothing_left(&payments);
 }
@@ -64,25 +64,25 @@ async fn the_earlier_of_wait_limit_and_deadline_is_reported() {
     let payments = limited(9, ms(250));
     let _slot = payments.slot_now().unwrap();
     let rejection = rejected(payments.slot_before(Deadline::after(ms(249)))).await;
-    assert_eq!(ran_out(&rejection), ("deadline", ms(249)));
-    assert_eq!(rejection.retry_after(), None, "its own time is over");
+    assert_eq!(expired_by(&rejection), ("deadline", ms(249)));
+    assert_eq!(rejection.retry_after(), None, "its deadline has passed");
     let rejection = rejected(payments.slot_before(Deadline::after(ms(251)))).await;
-    assert_eq!(ran_out(&rejection), ("wait limit", ms(250)));
+    assert_eq!(expired_by(&rejection), ("wait limit", ms(250)));
     let unlimited = bulkhead(1, 1);
     let _slot = unlimited.slot_now().unwrap();
     let rejection = rejected(unlimited.slot_before(Instant::now() + ms(1))).await;
-    assert_eq!(ran_out(&rejection), ("deadline", ms(1)));
+    assert_eq!(expired_by(&rejection), ("deadline", ms(1)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_limit_runs_from_the_arrival() {
+async fn the_wait_limit_starts_at_arrival() {
     let payments = limited(9, ms(250));
     let _slot = payments.slot_now().unwrap();
     let waiter = payments.slot();
     sleep(ms(1_000)).await;
-    let begun = Instant::now();
-    assert_eq!(ran_out(&rejected(waiter).await), ("wait limit", ms(250)));
-    assert_eq!(begun.elapsed(), ms(250));
+    let start = Instant::now();
+    assert_eq!(expired_by(&rejected(waiter).await), ("wait limit", ms(250)));
+    assert_eq!(start.elapsed(), ms(250));
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,13 +94,13 @@ async fn slot_now_ignores_the_wait_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_admitted_before_its_expiry_is_noticed_runs() {
+async fn a_waiter_admitted_after_its_limit_but_before_its_next_poll_runs() {
     let payments = limited(9, ms(250));
     let slot = payments.slot_now().unwrap();
     let mut waiter = task::spawn(payments.slot());
     assert_pending!(waiter.poll());
     advance(ms(300)).await;
-    assert!(waiter.is_woken(), "its timer has run out");
+    assert!(waiter.is_woken(), "its timer has fired");
     drop(slot);
     let slot = assert_ready_ok!(waiter.poll());
     let status = checked_status(&payments);
@@ -111,7 +111,7 @@ async fn a_waiter_admitted_before_its_expiry_is_noticed_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_waiter_leaves_the_line_to_those_behind_it() {
+async fn an_expired_waiter_leaves_the_line_to_the_waiters_behind_it() {
     let payments = bulkhead(1, 2);
     let slot = payments.slot_now().unwrap();
     let mut short = task::spawn(payments.slot_within(ms(10)));
@@ -120,7 +120,7 @@ async fn an_expired_waiter_leaves_the_line_to_those_behind_it() {
     assert_pending!(patient.poll());
     advance(ms(10)).await;
     assert!(short.is_woken());
-    assert_eq!(ran_out(&assert_ready_err!(short.poll())), ("wait limit", ms(10)));
+    assert_eq!(expired_by(&assert_ready_err!(short.poll())), ("wait limit", ms(10)));
     assert_eq!(checked_status(&payments).waiting, 1);
     drop(slot);
     assert!(patient.is_woken());
@@ -153,7 +153,7 @@ async fn a_deadline_limits_the_admission_and_not_the_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_was_admitted_in_time_is_not_cut_short_by_the_limit_it_had() {
+async fn work_admitted_in_time_is_not_cut_short_by_its_wait_limit() {
     let payments = limited(9, ms(100));
     let slot = payments.slot_now().unwrap();
     let mut waiting = task::spawn(payments.execute(async {
@@ -165,13 +165,13 @@ async fn a_wait_that_was_admitted_in_time_is_not_cut_short_by_the_limit_it_had()
     drop(slot);
     assert_pending!(waiting.poll());
     advance(ms(400)).await;
-    assert_pending!(waiting.poll(), "the wait limit is long over");
+    assert_pending!(waiting.poll(), "the wait limit has long passed");
     advance(ms(100)).await;
     assert_eq!(assert_ready_ok!(waiting.poll()), "done");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_too_far_away_to_be_an_instant_is_none() {
+async fn a_limit_beyond_the_range_of_instants_is_no_limit() {
     let payments = limited(9, Duration::MAX);
     let slot = payments.slot_now().unwrap();
     let mut forever = task::spawn(payments.slot());
@@ -194,26 +194,26 @@ async fn every_execute_method_applies_the_limit_in_its_name() {
     let payments = limited(9, ms(250));
     let _slot = payments.slot_now().unwrap();
     let rejection = rejected(payments.execute(pending::<()>())).await;
-    assert_eq!(ran_out(&rejection), ("wait limit", ms(250)));
+    assert_eq!(expired_by(&rejection), ("wait limit", ms(250)));
     let rejection = rejected(payments.execute_within(ms(100), pending::<()>())).await;
-    assert_eq!(ran_out(&rejection), ("wait limit", ms(100)));
+    assert_eq!(expired_by(&rejection), ("wait limit", ms(100)));
     let rejection = rejected(payments.execute_within(ms(400), pending::<()>())).await;
-    assert_eq!(ran_out(&rejection), ("wait limit", ms(250)));
+    assert_eq!(expired_by(&rejection), ("wait limit", ms(250)));
     let deadline = Deadline::after(ms(100));
     let rejection = rejected(payments.execute_before(deadline, pending::<()>())).await;
-    assert_eq!(ran_out(&rejection), ("deadline", ms(100)));
-    let begun = Instant::now();
+    assert_eq!(expired_by(&rejection), ("deadline", ms(100)));
+    let start = Instant::now();
     let rejection = rejected(payments.execute_now(pending::<()>())).await;
     assert!(matches!(rejection.reason(), RejectionReason::Saturated { .. }));
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(start.elapsed(), Duration::ZERO);
     let guarded = payments.guard(|()| pending::<()>());
-    assert_eq!(ran_out(&rejected(guarded(())).await), ("wait limit", ms(250)));
+    assert_eq!(expired_by(&rejected(guarded(())).await), ("wait limit", ms(250)));
     let totals = checked_status(&payments).totals;
     assert_eq!((totals.expired, totals.saturated), (5, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_knows_how_much_of_it_is_left() {
+async fn a_deadline_reports_how_much_time_remains() {
     let now = Instant::now();
     let deadline = Deadline::after(ms(100));
     assert_eq!(deadline, Deadline::at(now + ms(100)));

@@ -1,4 +1,4 @@
-//! Wakers are code of others: they may panic, and call back into the bulkhead.
+//! Wakers are foreign code: they may panic, and they may call back into the bulkhead.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,8 +19,8 @@ fn panicking() -> Waker {
     Hook::new().on_wake(|| panic!("a waker that panics")).waker()
 }
 
-/// Calls everything that takes the lock.
-fn look_around(payments: &Bulkhead) -> impl Fn() + Send + Sync + use<> {
+/// Returns a closure that calls the bulkhead, including everything that takes the lock.
+fn call_back(payments: &Bulkhead) -> impl Fn() + Send + Sync + use<> {
     let payments = payments.clone();
     move || {
         checked_status(&payments);
@@ -32,7 +32,7 @@ fn look_around(payments: &Bulkhead) -> impl Fn() + Send + Sync + use<> {
 }
 
 #[test]
-fn a_panicking_waker_does_not_keep_the_others_from_being_woken() {
+fn a_panicking_waker_does_not_prevent_the_wake_ups_of_others() {
     let payments = bulkhead(1, 9);
     let slot = payments.slot_now().unwrap();
     let wakes = Wakes::default();
@@ -50,7 +50,7 @@ fn a_panicking_waker_does_not_keep_the_others_from_being_woken() {
     assert_eq!(wakes.order(), [1, 3]);
     for (number, mut waiter) in waiters.into_iter().enumerate() {
         let Poll::Ready(outcome) = poll_with(&mut waiter, &wakes.waker(9)) else {
-            panic!("{number} waits");
+            panic!("{number} still waits");
         };
         assert_eq!(outcome.is_ok(), number < 3);
     }
@@ -58,7 +58,7 @@ fn a_panicking_waker_does_not_keep_the_others_from_being_woken() {
 }
 
 #[test]
-fn a_waker_that_panics_while_a_panic_drops_the_slot_does_not_end_the_process() {
+fn a_waker_that_panics_while_a_panic_drops_the_slot_does_not_abort_the_process() {
     let payments = bulkhead(1, 1);
     let slot = payments.slot_now().unwrap();
     let mut waiter = Box::pin(payments.slot());
@@ -93,10 +93,10 @@ fn a_waker_may_call_the_bulkhead_when_it_is_cloned_woken_and_dropped() {
         let calls = Arc::new(AtomicUsize::new(0));
         let hooked = || {
             let counted = |calls: &Arc<AtomicUsize>| {
-                let (calls, look) = (calls.clone(), look_around(&payments));
+                let (calls, call) = (calls.clone(), call_back(&payments));
                 move || {
                     calls.fetch_add(1, Ordering::SeqCst);
-                    look();
+                    call();
                 }
             };
             let hook = Hook::new().on_clone(counted(&calls));
@@ -106,7 +106,7 @@ fn a_waker_may_call_the_bulkhead_when_it_is_cloned_woken_and_dropped() {
         let mut waiters: Vec<_> = (0..4).map(|_| Box::pin(payments.slot())).collect();
         for waiter in &mut waiters {
             assert!(poll_with(waiter, &hooked()).is_pending());
-            // Another waker takes the place of the first one.
+            // The second waker replaces the first.
             assert!(poll_with(waiter, &hooked()).is_pending());
         }
         let mut closed = Box::pin(payments.wait_closed());
@@ -130,7 +130,7 @@ fn a_waker_may_call_the_bulkhead_when_it_is_cloned_woken_and_dropped() {
 }
 
 #[test]
-fn a_waker_that_is_the_last_to_hold_a_slot_gives_it_back_when_dropped() {
+fn a_slot_owned_by_a_waker_is_given_back_when_the_waker_is_dropped() {
     must_end(|| {
         let payments = bulkhead(1, 2);
         let slot = std::sync::Mutex::new(Some(payments.slot_now().unwrap()));
@@ -140,18 +140,22 @@ fn a_waker_that_is_the_last_to_hold_a_slot_gives_it_back_when_dropped() {
         let mut second = Box::pin(payments.slot());
         assert!(poll_with(&mut first, &waker).is_pending());
         assert!(poll_with(&mut second, &wakes.waker(2)).is_pending());
-        // Replacing the waker drops it, which releases the slot, which admits this very waiter.
+        // Replacing the waker drops it. That releases the slot, and this very waiter is admitted.
         assert!(poll_with(&mut first, &wakes.waker(1)).is_pending());
         assert_eq!(wakes.order(), [1]);
         assert!(poll_with(&mut first, &wakes.waker(1)).is_ready());
-        assert_eq!(wakes.order(), [1, 2], "the slot within was dropped with its outcome");
+        assert_eq!(
+            wakes.order(),
+            [1, 2],
+            "the outcome of the poll was dropped, and the slot with it"
+        );
         drop((first, second, waker));
         assert_nothing_left(&payments);
     });
 }
 
 #[test]
-fn a_waker_whose_clone_panics_leaves_no_place_behind() {
+fn a_waker_whose_clone_panics_leaves_no_waiter_behind() {
     let payments = bulkhead(1, 1);
     let slot = payments.slot_now().unwrap();
     let mut waiter = Box::pin(payments.slot());

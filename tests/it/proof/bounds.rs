@@ -1,4 +1,4 @@
-//! The limits of what there can be, and operations in numbers that would show a leak.
+//! Bounds: full waiting lines and the maximum capacity.
 
 use std::{
     future::Future,
@@ -11,12 +11,12 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 
 use crate::support::{Random, assert_identities, assert_nothing_left, assert_plain, bulkhead};
 
-const MOST: usize = Bulkhead::MAX_CAPACITY;
+const MAX: usize = Bulkhead::MAX_CAPACITY;
 
-/// A line this long is full: a million waiters, or fewer where the build is not optimized.
-const LINE: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
+/// The waiters of a full line: a million, or fewer if the build is not optimized.
+const FULL_LINE: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
 
-fn line(bulkhead: &Bulkhead, waiters: usize) -> Vec<Pin<Box<Admission>>> {
+fn join(bulkhead: &Bulkhead, waiters: usize) -> Vec<Pin<Box<Admission>>> {
     let cx = &mut Context::from_waker(Waker::noop());
     let mut line: Vec<_> = (0..waiters).map(|_| Box::pin(bulkhead.slot())).collect();
     for waiter in &mut line {
@@ -27,71 +27,76 @@ fn line(bulkhead: &Bulkhead, waiters: usize) -> Vec<Pin<Box<Admission>>> {
 
 #[test]
 fn a_full_line_is_joined_and_drained_in_order() {
-    let payments = bulkhead(1, LINE);
+    let payments = bulkhead(1, FULL_LINE);
     let mut slot = payments.slot_now().ok();
-    let mut waiters = line(&payments, LINE);
+    let mut waiters = join(&payments, FULL_LINE);
     assert!(matches!(
         payments.slot_now().unwrap_err().reason(),
-        RejectionReason::Saturated { waiting: LINE, .. }
+        RejectionReason::Saturated { waiting: FULL_LINE, .. }
     ));
     let cx = &mut Context::from_waker(Waker::noop());
     for waiter in &mut waiters {
         drop(slot.take());
-        let std::task::Poll::Ready(served) = waiter.as_mut().poll(cx) else { panic!("not served") };
-        slot = served.ok();
+        let std::task::Poll::Ready(admitted) = waiter.as_mut().poll(cx) else {
+            panic!("not admitted")
+        };
+        slot = admitted.ok();
     }
     drop(slot);
     let status = payments.status();
-    assert_eq!((status.totals.admitted_from_queue, status.peaks.waiting), (LINE as u64, LINE));
+    assert_eq!(
+        (status.totals.admitted_from_queue, status.peaks.waiting),
+        (FULL_LINE as u64, FULL_LINE)
+    );
     assert_nothing_left(&payments);
 }
 
 #[test]
-fn a_full_line_is_dropped_from_anywhere() {
-    let payments = bulkhead(1, LINE);
+fn waiters_can_be_dropped_from_anywhere_in_a_full_line() {
+    let payments = bulkhead(1, FULL_LINE);
     let slot = payments.slot_now().unwrap();
     let mut random = Random::new(1_000_000);
-    let mut waiters = line(&payments, LINE);
+    let mut waiters = join(&payments, FULL_LINE);
     while !waiters.is_empty() {
         drop(waiters.swap_remove(random.below(waiters.len())));
     }
-    assert_eq!(payments.status().totals.cancelled, LINE as u64);
+    assert_eq!(payments.status().totals.cancelled, FULL_LINE as u64);
     drop(slot);
     assert_nothing_left(&payments);
 }
 
 #[test]
-fn a_full_line_is_served_at_once_by_a_resize_and_rejected_at_once_by_a_close() {
-    let payments = bulkhead(1, LINE);
+fn one_resize_admits_a_full_line_and_one_close_rejects_it() {
+    let payments = bulkhead(1, FULL_LINE);
     let slot = payments.slot_now().unwrap();
-    let served = line(&payments, LINE);
-    payments.resize(LINE + 1).unwrap();
-    assert_eq!(payments.status().used, LINE + 1);
-    let rejected = line(&payments, LINE);
+    let admitted = join(&payments, FULL_LINE);
+    payments.resize(FULL_LINE + 1).unwrap();
+    assert_eq!(payments.status().used, FULL_LINE + 1);
+    let rejected = join(&payments, FULL_LINE);
     payments.close();
     let status = payments.status();
     assert_plain(&status);
-    assert_eq!(status.totals.closed_while_waiting, LINE as u64);
-    drop((served, rejected, slot));
+    assert_eq!(status.totals.closed_while_waiting, FULL_LINE as u64);
+    drop((admitted, rejected, slot));
     assert!(payments.status().is_drained());
 }
 
 #[test]
 fn the_maximum_capacity_can_be_used_and_shrunk() {
-    let reports = WeightedBulkhead::builder("reports").capacity(MOST).waiting_room(MOST);
+    let reports = WeightedBulkhead::builder("reports").capacity(MAX).waiting_room(MAX);
     let reports = reports.build().unwrap();
-    let all = reports.slot_now(MOST).unwrap();
-    assert_eq!((reports.status().used, reports.status().free()), (MOST, 0));
+    let all = reports.slot_now(MAX).unwrap();
+    assert_eq!((reports.status().used, reports.status().free()), (MAX, 0));
     let mut one = task::spawn(reports.slot(1));
-    let mut most = task::spawn(reports.slot(MOST));
-    let mut again = task::spawn(reports.slot(MOST));
+    let mut most = task::spawn(reports.slot(MAX));
+    let mut again = task::spawn(reports.slot(MAX));
     assert_pending!(one.poll());
     assert_pending!(most.poll());
     assert_pending!(again.poll());
     let status = reports.status();
     assert_identities(&status);
-    assert_eq!(status.waiting_units, 2 * MOST + 1, "more units wait than there can be");
-    assert!(reports.resize(MOST - 1).is_err(), "somebody waits for all of it");
+    assert_eq!(status.waiting_units, 2 * MAX + 1, "more units wait than any capacity has");
+    assert!(reports.resize(MAX - 1).is_err(), "a waiter needs the full capacity");
     drop(all);
     let one = assert_ready_ok!(one.poll());
     assert_pending!(most.poll());
@@ -99,25 +104,25 @@ fn the_maximum_capacity_can_be_used_and_shrunk() {
     let most = assert_ready_ok!(most.poll());
     drop((most, again));
     reports.resize(1).unwrap();
-    assert!(reports.slot_now(MOST).is_err());
-    reports.resize(MOST).unwrap();
-    drop(reports.slot_now(MOST).unwrap());
+    assert!(reports.slot_now(MAX).is_err());
+    reports.resize(MAX).unwrap();
+    drop(reports.slot_now(MAX).unwrap());
     let status = reports.status();
     assert_identities(&status);
-    // The last in line was called when the one before it was dropped, and never saw it.
-    assert_eq!(status.totals.admitted_units, 4 * MOST as u64 + 1);
-    assert_eq!(status.totals.abandoned_units, MOST as u64);
+    // The last waiter was admitted when the slot before it was dropped, and was dropped without a poll.
+    assert_eq!(status.totals.admitted_units, 4 * MAX as u64 + 1);
+    assert_eq!(status.totals.abandoned_units, MAX as u64);
 }
 
 #[test]
 fn a_plain_bulkhead_may_have_the_maximum_parallelism() {
-    let payments = bulkhead(MOST, MOST);
+    let payments = bulkhead(MAX, MAX);
     let slots: Vec<_> = (0..1_000).map(|_| payments.slot_now().unwrap()).collect();
     payments.resize(1).unwrap();
     assert_eq!(payments.status().excess(), 999);
     let mut waiter = task::spawn(payments.slot());
     assert_pending!(waiter.poll());
-    payments.resize(MOST).unwrap();
+    payments.resize(MAX).unwrap();
     drop(assert_ready_ok!(waiter.poll()));
     drop(slots);
     let status = payments.status();

@@ -1,4 +1,4 @@
-//! Drives a bulkhead and its reference through the same steps, and compares all after each.
+//! Drives a bulkhead and its reference through the same steps, and compares them after each step.
 
 use std::{
     collections::BTreeSet,
@@ -25,38 +25,38 @@ use super::{
 };
 use crate::support::Wakes;
 
-/// What is asked for: a slot to hold, or work to run in one.
+/// What an operation wants: a slot to hold, or work to run in one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Face {
+pub(crate) enum OperationKind {
     Slot,
-    Run,
+    Execute,
 }
 
-/// The four ways to ask. Times are milliseconds from now, when the future is made.
+/// How long an operation may wait. Times are milliseconds from the creation of its future.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum How {
-    Patiently,
-    Now,
+pub(crate) enum WaitPolicy {
+    UpToLimit,
+    NoWait,
     Within(u64),
     Before(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    /// An operation is made, and polled at once or later.
+    /// Creates an operation, and polls it if `polled`.
     Arrive {
-        face: Face,
-        how: How,
+        kind: OperationKind,
+        policy: WaitPolicy,
         key: Key,
         cost: usize,
         polled: bool,
     },
-    /// Polled, with its own waker or a new one.
+    /// Polls an operation with its last waker or a new one.
     Poll {
         at: usize,
-        anew: bool,
+        new_waker: bool,
     },
-    /// The slot is dropped, or the work ends, or panics.
+    /// Drops the slot, or makes the work end or panic.
     Finish {
         at: usize,
         panics: bool,
@@ -73,13 +73,13 @@ pub(crate) enum Step {
     CleanUp,
 }
 
-type Asking = Pin<Box<dyn Future<Output = Result<Option<Slot>, Rejection>>>>;
+type OperationFuture = Pin<Box<dyn Future<Output = Result<Option<Slot>, Rejection>>>>;
 
-/// Work under remote control.
+/// Work that ends or panics on command of the driver.
 #[derive(Default)]
 struct Work {
     has_begun: AtomicBool,
-    order: AtomicU8,
+    command: AtomicU8,
 }
 
 const END: u8 = 1;
@@ -89,7 +89,7 @@ impl Work {
     async fn run(self: Arc<Self>) {
         poll_fn(|_| {
             self.has_begun.store(true, Ordering::Relaxed);
-            match self.order.load(Ordering::Relaxed) {
+            match self.command.load(Ordering::Relaxed) {
                 END => Poll::Ready(()),
                 PANIC => resume_unwind(Box::new(())),
                 _ => Poll::Pending,
@@ -101,7 +101,7 @@ impl Work {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    Fresh,
+    NotPolled,
     Waiting,
     Running,
 }
@@ -111,46 +111,61 @@ struct Op {
     key: Key,
     terms: Terms,
     stage: Stage,
-    asking: Asking,
+    future: OperationFuture,
     slot: Option<Slot>,
     work: Arc<Work>,
     token: usize,
     waker: Waker,
 }
 
-/// The same question to each kind of bulkhead.
-macro_rules! ask {
-    ($bulkhead:ident, $how:ident, $face:ident, $work:ident, $before:ident; $($arg:expr)?) => {
-        match ($face, $how) {
-            (Face::Slot, How::Patiently) => $bulkhead.slot($($arg)?).await.map(Some),
-            (Face::Slot, How::Now) => $bulkhead.slot_now($($arg)?).map(Some),
-            (Face::Slot, How::Within(ms)) => {
+/// Calls the method for an operation of this kind and policy, whatever the type of the bulkhead.
+macro_rules! call_method {
+    ($bulkhead:ident, $policy:ident, $kind:ident, $work:ident, $deadline:ident; $($arg:expr)?) => {
+        match ($kind, $policy) {
+            (OperationKind::Slot, WaitPolicy::UpToLimit) => $bulkhead.slot($($arg)?).await.map(Some),
+            (OperationKind::Slot, WaitPolicy::NoWait) => $bulkhead.slot_now($($arg)?).map(Some),
+            (OperationKind::Slot, WaitPolicy::Within(ms)) => {
                 $bulkhead.slot_within(Duration::from_millis(ms) $(, $arg)?).await.map(Some)
             }
-            (Face::Slot, How::Before(_)) => $bulkhead.slot_before($before $(, $arg)?).await.map(Some),
-            (Face::Run, How::Patiently) => $bulkhead.execute($($arg,)? $work).await.map(|()| None),
-            (Face::Run, How::Now) => $bulkhead.execute_now($($arg,)? $work).await.map(|()| None),
-            (Face::Run, How::Within(ms)) => {
+            (OperationKind::Slot, WaitPolicy::Before(_)) => {
+                $bulkhead.slot_before($deadline $(, $arg)?).await.map(Some)
+            }
+            (OperationKind::Execute, WaitPolicy::UpToLimit) => {
+                $bulkhead.execute($($arg,)? $work).await.map(|()| None)
+            }
+            (OperationKind::Execute, WaitPolicy::NoWait) => {
+                $bulkhead.execute_now($($arg,)? $work).await.map(|()| None)
+            }
+            (OperationKind::Execute, WaitPolicy::Within(ms)) => {
                 let limit = Duration::from_millis(ms);
                 $bulkhead.execute_within(limit, $($arg,)? $work).await.map(|()| None)
             }
-            (Face::Run, How::Before(_)) => {
-                $bulkhead.execute_before($before, $($arg,)? $work).await.map(|()| None)
+            (OperationKind::Execute, WaitPolicy::Before(_)) => {
+                $bulkhead.execute_before($deadline, $($arg,)? $work).await.map(|()| None)
             }
         }
     };
 }
 
-fn ask(real: Real, face: Face, how: How, key: Key, cost: usize, work: Arc<Work>) -> Asking {
-    let before = Instant::now();
-    let before =
-        if let How::Before(ms) = how { before + Duration::from_millis(ms) } else { before };
+fn operation(
+    real: Real,
+    kind: OperationKind,
+    policy: WaitPolicy,
+    key: Key,
+    cost: usize,
+    work: Arc<Work>,
+) -> OperationFuture {
+    let now = Instant::now();
+    let deadline =
+        if let WaitPolicy::Before(ms) = policy { now + Duration::from_millis(ms) } else { now };
     Box::pin(async move {
         let work = work.run();
         match real {
-            Real::Plain(bulkhead) => ask!(bulkhead, how, face, work, before;),
-            Real::Weighted(bulkhead) => ask!(bulkhead, how, face, work, before; cost),
-            Real::Many(bulkhead) => ask!(bulkhead, how, face, work, before; &key),
+            Real::Plain(bulkhead) => call_method!(bulkhead, policy, kind, work, deadline;),
+            Real::Weighted(bulkhead) => call_method!(bulkhead, policy, kind, work, deadline; cost),
+            Real::Partitioned(bulkhead) => {
+                call_method!(bulkhead, policy, kind, work, deadline; &key)
+            }
         }
     })
 }
@@ -163,11 +178,12 @@ pub(crate) struct Driver {
     drains: Vec<(usize, Waker, Pin<Box<dyn Future<Output = ()>>>)>,
     handlers: EventHandlers,
     wakes: Wakes,
-    wakes_seen: usize,
+    wakes_checked: usize,
     tokens: usize,
     due: Vec<Id>,
-    /// Who was told that its time is up and has not looked since: it needs not be told anything else.
-    told: BTreeSet<Id>,
+    /// Waiters that were woken because their limit has passed and that were not polled since. Nothing else
+    /// needs to wake them.
+    due_woken: BTreeSet<Id>,
 }
 
 impl Driver {
@@ -180,10 +196,10 @@ impl Driver {
             drains: Vec::new(),
             handlers: EventHandlers::default(),
             wakes: Wakes::default(),
-            wakes_seen: 0,
+            wakes_checked: 0,
             tokens: 0,
             due: Vec::new(),
-            told: BTreeSet::new(),
+            due_woken: BTreeSet::new(),
         }
     }
 
@@ -191,7 +207,7 @@ impl Driver {
         for &step in steps {
             self.step(step).await;
         }
-        // Everything ends, in any way, and nothing is left.
+        // Drops every remaining operation. Nothing may be left.
         while !self.ops.is_empty() {
             self.step(Step::Drop(self.ops.len() / 2)).await;
         }
@@ -201,13 +217,13 @@ impl Driver {
 
     async fn step(&mut self, step: Step) {
         match step {
-            Step::Arrive { face, how, key, cost, polled } => {
-                self.make(face, how, key, cost);
+            Step::Arrive { kind, policy, key, cost, polled } => {
+                self.create(kind, policy, key, cost);
                 if polled {
                     self.poll(self.ops.len() - 1, false);
                 }
             }
-            Step::Poll { at, anew } => self.with(at, |driver, at| driver.poll(at, anew)),
+            Step::Poll { at, new_waker } => self.with(at, |driver, at| driver.poll(at, new_waker)),
             Step::Finish { at, panics } => self.with(at, |driver, at| driver.finish(at, panics)),
             Step::Drop(at) => self.with(at, Self::drop_op),
             Step::Advance(ms) => {
@@ -228,17 +244,17 @@ impl Driver {
                 drop(self.drains.remove(at % self.drains.len()));
             }
             Step::DropAwait(_) => {}
-            Step::Subscribe(manner) => self.handlers.subscribe(&self.real, manner),
+            Step::Subscribe(kind) => self.handlers.subscribe(&self.real, kind),
             Step::Unsubscribe(at) => self.handlers.unsubscribe(at),
             Step::Discard(key) => {
-                if let (Real::Many(real), Reference::Many(partitioned)) =
+                if let (Real::Partitioned(real), Reference::Partitioned(partitioned)) =
                     (&self.real, &mut self.reference)
                 {
                     assert_eq!(real.discard(&key), partitioned.discard(key), "discarded");
                 }
             }
             Step::CleanUp => {
-                if let (Real::Many(real), Reference::Many(partitioned)) =
+                if let (Real::Partitioned(real), Reference::Partitioned(partitioned)) =
                     (&self.real, &mut self.reference)
                 {
                     assert_eq!(real.cleanup_idle(), partitioned.clean_up(), "cleaned up");
@@ -246,8 +262,8 @@ impl Driver {
             }
         }
         self.handlers.compare(&mut self.reference);
-        let number = compare(&self.real, &self.reference);
-        self.handlers.number(number);
+        let sequence = compare(&self.real, &self.reference);
+        self.handlers.check_sequence(sequence);
         self.check_wakes(matches!(step, Step::Advance(_)));
     }
 
@@ -262,50 +278,50 @@ impl Driver {
         (self.tokens, self.wakes.waker(self.tokens))
     }
 
-    fn make(&mut self, face: Face, how: How, key: Key, cost: usize) {
+    fn create(&mut self, kind: OperationKind, policy: WaitPolicy, key: Key, cost: usize) {
         let cost = if matches!(self.real, Real::Weighted(_)) { cost } else { 1 };
-        let (own, now) = (self.wait_limit, self.reference.now());
-        let (waits, limit, deadline) = match how {
-            How::Patiently => (true, own, None),
-            How::Now => (false, None, None),
-            How::Within(ms) => {
+        let (wait_limit, now) = (self.wait_limit, self.reference.now());
+        let (waits, limit, deadline) = match policy {
+            WaitPolicy::UpToLimit => (true, wait_limit, None),
+            WaitPolicy::NoWait => (false, None, None),
+            WaitPolicy::Within(ms) => {
                 let limit = Duration::from_millis(ms);
-                (true, Some(own.map_or(limit, |own| own.min(limit))), None)
+                (true, Some(wait_limit.map_or(limit, |other| other.min(limit))), None)
             }
-            How::Before(ms) => (true, own, Some(now + Duration::from_millis(ms))),
+            WaitPolicy::Before(ms) => (true, wait_limit, Some(now + Duration::from_millis(ms))),
         };
         let terms = Terms { cost, waits, limit, deadline };
         let work = Arc::<Work>::default();
-        let asking = ask(self.real.clone(), face, how, key, cost, work.clone());
+        let future = operation(self.real.clone(), kind, policy, key, cost, work.clone());
         let (id, waker) = self.token();
-        let (stage, slot) = (Stage::Fresh, None);
-        self.ops.push(Op { id, key, terms, stage, asking, slot, work, token: id, waker });
+        let (stage, slot) = (Stage::NotPolled, None);
+        self.ops.push(Op { id, key, terms, stage, future, slot, work, token: id, waker });
     }
 
-    fn poll(&mut self, at: usize, anew: bool) {
+    fn poll(&mut self, at: usize, new_waker: bool) {
         let (token, waker) = self.token();
         let op = &mut self.ops[at];
         if op.slot.is_some() {
             return;
         }
-        self.told.remove(&op.id);
-        if anew {
+        self.due_woken.remove(&op.id);
+        if new_waker {
             (op.token, op.waker) = (token, waker);
         }
         let expected = match op.stage {
-            Stage::Fresh => self.reference.arrive(op.id, op.key, op.terms),
-            Stage::Waiting => self.reference.look(op.id),
+            Stage::NotPolled => self.reference.arrive(op.id, op.key, op.terms),
+            Stage::Waiting => self.reference.poll_waiter(op.id),
             Stage::Running => Outcome::Admitted,
         };
-        let answer = op.asking.as_mut().poll(&mut Context::from_waker(&op.waker));
-        let seen = match &answer {
+        let result = op.future.as_mut().poll(&mut Context::from_waker(&op.waker));
+        let outcome = match &result {
             Poll::Ready(Err(rejection)) => Outcome::Rejected(Reason::from(rejection.reason())),
             Poll::Ready(Ok(_)) => Outcome::Admitted,
             Poll::Pending if op.work.has_begun.load(Ordering::Relaxed) => Outcome::Admitted,
             Poll::Pending => Outcome::Waits,
         };
-        assert_eq!(seen, expected, "the outcome of operation {}", op.id);
-        match answer {
+        assert_eq!(outcome, expected, "the outcome of operation {}", op.id);
+        match result {
             Poll::Ready(Ok(slot)) => op.slot = slot,
             Poll::Ready(Err(_)) => {
                 self.ops.remove(at);
@@ -313,7 +329,7 @@ impl Driver {
             }
             Poll::Pending => {}
         }
-        op.stage = if seen == Outcome::Waits { Stage::Waiting } else { Stage::Running };
+        op.stage = if outcome == Outcome::Waits { Stage::Waiting } else { Stage::Running };
     }
 
     fn finish(&mut self, at: usize, panics: bool) {
@@ -322,10 +338,10 @@ impl Driver {
         }
         let mut op = self.ops.remove(at);
         if op.slot.is_none() {
-            op.work.order.store(if panics { PANIC } else { END }, Ordering::Relaxed);
+            op.work.command.store(if panics { PANIC } else { END }, Ordering::Relaxed);
             let cx = &mut Context::from_waker(&op.waker);
-            let end = catch_unwind(AssertUnwindSafe(|| op.asking.as_mut().poll(cx)));
-            assert_eq!(end.is_err(), panics, "a panic goes to whoever polls");
+            let end = catch_unwind(AssertUnwindSafe(|| op.future.as_mut().poll(cx)));
+            assert_eq!(end.is_err(), panics, "a panic must reach the caller");
         }
         drop(op.slot);
         self.reference.release(op.id);
@@ -334,57 +350,60 @@ impl Driver {
     fn drop_op(&mut self, at: usize) {
         let op = self.ops.remove(at);
         match op.stage {
-            Stage::Fresh => {}
+            Stage::NotPolled => {}
             Stage::Waiting => self.reference.leave(op.id),
             Stage::Running => self.reference.release(op.id),
         }
-        drop((op.asking, op.slot));
+        drop((op.future, op.slot));
     }
 
     fn await_close(&mut self) {
         let (token, waker) = self.token();
         let mut drain = Box::pin(self.real.clone().wait_closed());
-        let is_over = drain.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
-        assert_eq!(is_over, self.reference.is_drained(), "wait_closed");
-        if !is_over {
+        let is_ready = drain.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+        assert_eq!(is_ready, self.reference.is_drained(), "wait_closed");
+        if !is_ready {
             self.drains.push((token, waker, drain));
         }
     }
 
-    /// Whoever has something to see was woken, in order, and nobody else was.
+    /// Checks that exactly the waiters with a new outcome were woken, in order.
     fn check_wakes(&mut self, has_advanced: bool) {
         let order = self.wakes.order();
-        let mut woken = order[self.wakes_seen..].to_vec();
-        self.wakes_seen = order.len();
+        let mut woken = order[self.wakes_checked..].to_vec();
+        self.wakes_checked = order.len();
         self.drains.retain_mut(|(token, waker, drain)| {
             let is_woken = woken.contains(token);
             woken.retain(|woken| woken != token);
             !(is_woken && drain.as_mut().poll(&mut Context::from_waker(waker)).is_ready())
         });
-        assert!(!self.reference.is_drained() || self.drains.is_empty(), "a drain was not told");
+        assert!(
+            !self.reference.is_drained() || self.drains.is_empty(),
+            "a wait for the close was not woken"
+        );
         let token = |ops: &[Op], id: Id| ops.iter().find(|op| op.id == id).map(|op| op.token);
-        let called = self.reference.called();
+        let called = self.reference.take_called();
         if has_advanced {
             for id in self.due.drain(..) {
                 let token = token(&self.ops, id).unwrap();
-                assert!(woken.contains(&token), "operation {id} was not told that its time is up");
-                self.told.insert(id);
+                assert!(woken.contains(&token), "operation {id} was not woken at its limit");
+                self.due_woken.insert(id);
             }
         } else {
-            let told = self.told.iter().filter_map(|&id| token(&self.ops, id));
-            let told: BTreeSet<usize> = told.collect();
-            woken.retain(|token| !told.contains(token));
+            let due_woken = self.due_woken.iter().filter_map(|&id| token(&self.ops, id));
+            let due_woken: BTreeSet<usize> = due_woken.collect();
+            woken.retain(|token| !due_woken.contains(token));
             let mut called: Vec<usize> =
                 called.into_iter().filter_map(|id| token(&self.ops, id)).collect();
-            called.retain(|token| !told.contains(token));
-            // Between partitions there is no order.
+            called.retain(|token| !due_woken.contains(token));
+            // There is no order between partitions.
             let key =
                 |token: &usize| self.ops.iter().find(|op| op.token == *token).map(|op| op.key);
-            if let Real::Many(_) = self.real {
+            if let Real::Partitioned(_) = self.real {
                 woken.sort_by_key(key);
                 called.sort_by_key(key);
             }
-            assert_eq!(woken, called, "who was woken, and in which order");
+            assert_eq!(woken, called, "the wake-ups, in order");
         }
     }
 }

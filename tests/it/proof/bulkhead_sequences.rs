@@ -1,4 +1,4 @@
-//! Random sequences of every operation against the reference.
+//! Random sequences of operations on a bulkhead, compared with the reference.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use bulklink::{Bulkhead, PartitionLimits, PartitionedBulkhead, WeightedBulkhead}
 use proptest::{collection::vec, option, prelude::*};
 
 use super::{
-    bulkhead_driver::{Driver, Face, How, Step},
+    bulkhead_driver::{Driver, OperationKind, Step, WaitPolicy},
     event_handlers::HandlerKind,
     on_paused_time,
     reference::bulkhead::Model,
-    reference::partitioned::{IMPOSSIBLE, Key, PANICKING, PartitionedModel, limits},
+    reference::partitioned::{INVALID, Key, PANICKING, PartitionedModel, limits},
     reference::{Real, Reference},
 };
 use crate::support::cases;
 
-/// What a bulkhead is made with.
+/// The settings of a bulkhead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) capacity: usize,
@@ -67,8 +67,8 @@ impl Settings {
             .max_partitions(max_partitions)
             .idle_timeout(idle_timeout)
             .limits_for(move |&key| match key {
-                IMPOSSIBLE => PartitionLimits::new(0),
-                // A panic without its message.
+                INVALID => PartitionLimits::new(0),
+                // Panics without printing a message.
                 PANICKING => std::panic::resume_unwind(Box::new(())),
                 key => {
                     let (capacity, room) = limits(key, capacity, room);
@@ -80,24 +80,24 @@ impl Settings {
             None => builder,
         };
         let partitioned = PartitionedModel::new(capacity, room, max_partitions, idle_timeout);
-        (Real::Many(builder.build().unwrap()), Reference::Many(partitioned))
+        (Real::Partitioned(builder.build().unwrap()), Reference::Partitioned(partitioned))
     }
 }
 
-fn how() -> impl Strategy<Value = How> {
+fn policy() -> impl Strategy<Value = WaitPolicy> {
     prop_oneof![
-        4 => Just(How::Patiently),
-        3 => Just(How::Now),
-        2 => (0u64..15).prop_map(How::Within),
-        2 => (0u64..15).prop_map(How::Before),
+        4 => Just(WaitPolicy::UpToLimit),
+        3 => Just(WaitPolicy::NoWait),
+        2 => (0u64..15).prop_map(WaitPolicy::Within),
+        2 => (0u64..15).prop_map(WaitPolicy::Before),
     ]
 }
 
 pub(crate) fn key() -> impl Strategy<Value = Key> {
-    prop_oneof![12 => 0u8..4, 1 => Just(IMPOSSIBLE), 1 => Just(PANICKING)]
+    prop_oneof![12 => 0u8..4, 1 => Just(INVALID), 1 => Just(PANICKING)]
 }
 
-/// Mostly what can be admitted, and sometimes what never can.
+/// Mostly costs that can be admitted, sometimes costs that never can.
 pub(crate) fn cost() -> impl Strategy<Value = usize> {
     prop_oneof![
         20 => 1usize..5,
@@ -107,27 +107,31 @@ pub(crate) fn cost() -> impl Strategy<Value = usize> {
     ]
 }
 
-fn manner() -> impl Strategy<Value = HandlerKind> {
-    prop_oneof![Just(HandlerKind::Listens), Just(HandlerKind::Panics), Just(HandlerKind::Looks)]
+fn handler() -> impl Strategy<Value = HandlerKind> {
+    prop_oneof![
+        Just(HandlerKind::Records),
+        Just(HandlerKind::Panics),
+        Just(HandlerKind::ReadsStatus)
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let face = prop_oneof![Just(Face::Slot), Just(Face::Run)];
+    let kind = prop_oneof![Just(OperationKind::Slot), Just(OperationKind::Execute)];
     let polled = prop::bool::weighted(0.9);
-    let arrival = (face, how(), key(), cost(), polled);
-    let arrive = arrival.prop_map(|(face, how, key, cost, polled)| Step::Arrive {
-        face,
-        how,
+    let arrival = (kind, policy(), key(), cost(), polled);
+    let arrive = arrival.prop_map(|(kind, policy, key, cost, polled)| Step::Arrive {
+        kind,
+        policy,
         key,
         cost,
         polled,
     });
     let at = || 0usize..64;
     let drain = prop_oneof![2 => Just(Step::AwaitClose), 1 => at().prop_map(Step::DropAwait)];
-    let tidy = prop_oneof![key().prop_map(Step::Discard), Just(Step::CleanUp)];
+    let cleanup = prop_oneof![key().prop_map(Step::Discard), Just(Step::CleanUp)];
     prop_oneof![
         24 => arrive,
-        14 => (at(), any::<bool>()).prop_map(|(at, anew)| Step::Poll { at, anew }),
+        14 => (at(), any::<bool>()).prop_map(|(at, new_waker)| Step::Poll { at, new_waker }),
         10 => (at(), prop::bool::weighted(0.2))
             .prop_map(|(at, panics)| Step::Finish { at, panics }),
         7 => at().prop_map(Step::Drop),
@@ -135,9 +139,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (key(), 0usize..7).prop_map(|(key, capacity)| Step::Resize(key, capacity)),
         1 => Just(Step::Close),
         2 => drain,
-        2 => manner().prop_map(Step::Subscribe),
+        2 => handler().prop_map(Step::Subscribe),
         2 => at().prop_map(Step::Unsubscribe),
-        2 => tidy,
+        2 => cleanup,
     ]
 }
 
@@ -152,19 +156,19 @@ proptest! {
     #![proptest_config(cases(700))]
 
     #[test]
-    fn a_plain_bulkhead_does_as_the_reference(settings in settings(), steps in vec(step(), 1..80)) {
+    fn a_plain_bulkhead_behaves_like_the_reference(settings in settings(), steps in vec(step(), 1..80)) {
         check(Settings::plain, settings, &steps);
     }
 
     #[test]
-    fn a_weighted_bulkhead_does_as_the_reference(
+    fn a_weighted_bulkhead_behaves_like_the_reference(
         settings in settings(), steps in vec(step(), 1..80)
     ) {
         check(Settings::weighted, settings, &steps);
     }
 
     #[test]
-    fn a_partitioned_bulkhead_does_as_the_reference(
+    fn a_partitioned_bulkhead_behaves_like_the_reference(
         settings in settings(), steps in vec(step(), 1..80)
     ) {
         check(Settings::partitioned, settings, &steps);

@@ -1,4 +1,4 @@
-//! Event handlers of all manners, and what they must have heard.
+//! Event handlers of several kinds, and checks of the events delivered to them.
 
 use std::{
     panic::resume_unwind,
@@ -15,47 +15,51 @@ use crate::support::assert_identities;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandlerKind {
-    Listens,
+    Records,
     /// Panics after each event.
     Panics,
-    /// Looks at the bulkhead from within.
-    Looks,
+    /// Reads the status of the bulkhead during each event.
+    ReadsStatus,
 }
 
 struct Recorder {
-    manner: HandlerKind,
-    heard: Arc<Mutex<Vec<BulkheadEvent>>>,
+    kind: HandlerKind,
+    events: Arc<Mutex<Vec<BulkheadEvent>>>,
     _subscription: Subscription,
 }
 
-/// Everybody subscribed to one bulkhead.
+/// All handlers subscribed to one bulkhead.
 #[derive(Default)]
 pub(crate) struct EventHandlers {
     handlers: Vec<Recorder>,
-    /// The highest number seen in an event or a status.
+    /// The highest sequence number so far, of events and statuses.
     sequence: u64,
 }
 
 impl EventHandlers {
-    pub(crate) fn subscribe(&mut self, real: &Real, manner: HandlerKind) {
-        let heard = Arc::<Mutex<Vec<_>>>::default();
-        let (own, looked_at) = (heard.clone(), real.clone());
+    pub(crate) fn subscribe(&mut self, real: &Real, kind: HandlerKind) {
+        let events = Arc::<Mutex<Vec<_>>>::default();
+        let (recorded, bulkhead) = (events.clone(), real.clone());
         let handler = move |event: &BulkheadEvent| {
-            own.lock().unwrap().push(event.clone());
-            match (manner, &looked_at) {
-                (HandlerKind::Listens, _) | (_, Real::Many(_)) => {}
-                // A panic without its message.
+            recorded.lock().unwrap().push(event.clone());
+            match (kind, &bulkhead) {
+                (HandlerKind::Records, _) | (_, Real::Partitioned(_)) => {}
+                // Panics without printing a message.
                 (HandlerKind::Panics, _) => resume_unwind(Box::new(())),
-                (HandlerKind::Looks, Real::Plain(bulkhead)) => look(event, &bulkhead.status()),
-                (HandlerKind::Looks, Real::Weighted(bulkhead)) => look(event, &bulkhead.status()),
+                (HandlerKind::ReadsStatus, Real::Plain(bulkhead)) => {
+                    check_status(event, &bulkhead.status())
+                }
+                (HandlerKind::ReadsStatus, Real::Weighted(bulkhead)) => {
+                    check_status(event, &bulkhead.status())
+                }
             }
         };
         let subscription = match real {
             Real::Plain(bulkhead) => bulkhead.subscribe(handler),
             Real::Weighted(bulkhead) => bulkhead.subscribe(handler),
-            Real::Many(_) => return,
+            Real::Partitioned(_) => return,
         };
-        self.handlers.push(Recorder { manner, heard, _subscription: subscription });
+        self.handlers.push(Recorder { kind, events, _subscription: subscription });
     }
 
     pub(crate) fn unsubscribe(&mut self, at: usize) {
@@ -65,36 +69,39 @@ impl EventHandlers {
         }
     }
 
-    /// Everybody has heard what happened, in the order in which it did, and nothing else.
+    /// Checks that every handler received exactly the events of the reference, in order.
     #[track_caller]
     pub(crate) fn compare(&mut self, reference: &mut Reference) {
         let (Reference::Plain(model) | Reference::Weighted(model)) = reference else { return };
-        let happened = std::mem::take(&mut model.events);
-        let mut numbers: Option<Vec<u64>> = None;
+        let expected = std::mem::take(&mut model.events);
+        let mut sequences: Option<Vec<u64>> = None;
         for recorder in &self.handlers {
-            let heard = std::mem::take(&mut *recorder.heard.lock().unwrap());
-            let seen: Vec<ObservedEvent> = heard.iter().map(ObservedEvent::from).collect();
-            assert_eq!(seen, happened, "events");
-            if recorder.manner == HandlerKind::Panics {
-                model.totals.handler_panics += heard.len() as u64;
+            let events = std::mem::take(&mut *recorder.events.lock().unwrap());
+            let observed: Vec<ObservedEvent> = events.iter().map(ObservedEvent::from).collect();
+            assert_eq!(observed, expected, "events");
+            if recorder.kind == HandlerKind::Panics {
+                model.totals.handler_panics += events.len() as u64;
             }
-            let own: Vec<u64> = heard.iter().map(|event| event.sequence).collect();
-            assert_eq!(*numbers.get_or_insert(own.clone()), own, "the same event, the same number");
+            let own: Vec<u64> = events.iter().map(|event| event.sequence).collect();
+            assert_eq!(*sequences.get_or_insert(own.clone()), own, "sequence numbers of an event");
         }
-        for number in numbers.into_iter().flatten() {
-            self.number(number);
+        for sequence in sequences.into_iter().flatten() {
+            self.check_sequence(sequence);
         }
     }
 
-    /// Numbers rise.
+    /// Checks that sequence numbers increase.
     #[track_caller]
-    pub(crate) fn number(&mut self, number: u64) {
-        assert!(number > self.sequence, "number {number} after {}", self.sequence);
-        self.sequence = number;
+    pub(crate) fn check_sequence(&mut self, sequence: u64) {
+        assert!(sequence > self.sequence, "sequence number {sequence} after {}", self.sequence);
+        self.sequence = sequence;
     }
 }
 
-fn look(event: &BulkheadEvent, status: &bulklink::BulkheadStatus) {
+fn check_status(event: &BulkheadEvent, status: &bulklink::BulkheadStatus) {
     assert_identities(status);
-    assert!(status.sequence > event.sequence, "a status from within an event is later");
+    assert!(
+        status.sequence > event.sequence,
+        "a status read during an event is later than the event"
+    );
 }

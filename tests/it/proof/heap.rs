@@ -1,4 +1,4 @@
-//! Operations in numbers that would show a leak: the heap is where it was.
+//! Checks the heap after enough operations to reveal a leak.
 
 use std::{
     future::Future,
@@ -15,59 +15,65 @@ use crate::support::{
     counting_allocator::{live, live_bytes},
 };
 
-/// Ten million operations, or fewer where the build is not optimized.
+/// Ten million operations, or fewer if the build is not optimized.
 const OPERATIONS: usize = if cfg!(debug_assertions) { 200_000 } else { 10_000_000 };
 
-/// As many operations at once, in any state.
-const AT_ONCE: usize = 64;
+/// The number of concurrent operations, in any state.
+const CONCURRENT: usize = 64;
 
-type Asking = Pin<Box<dyn Future<Output = Result<Slot, Rejection>>>>;
+type SlotFuture = Pin<Box<dyn Future<Output = Result<Slot, Rejection>>>>;
 
 enum Op {
-    Waiting(Asking),
+    Waiting(SlotFuture),
     Running(#[expect(dead_code, reason = "held for its drop")] Slot),
-    Over,
+    Idle,
 }
 
-/// Arrives, looks again and leaves at random. In the end nothing is left.
-fn churn(seed: u64, operations: usize, ask: impl Fn(&mut Random) -> Asking, shake: impl Fn(usize)) {
+/// Starts, polls and drops operations at random. Nothing is left at the end.
+fn churn(
+    seed: u64,
+    operations: usize,
+    arrive: impl Fn(&mut Random) -> SlotFuture,
+    disturb: impl Fn(usize),
+) {
     let mut random = Random::new(seed);
-    let mut ops: Vec<Op> = (0..AT_ONCE).map(|_| Op::Over).collect();
+    let mut ops: Vec<Op> = (0..CONCURRENT).map(|_| Op::Idle).collect();
     let cx = &mut Context::from_waker(Waker::noop());
     for number in 0..operations {
-        let place = &mut ops[random.below(AT_ONCE)];
-        *place = match std::mem::replace(place, Op::Over) {
-            Op::Over => poll(ask(&mut random), cx),
-            Op::Waiting(asking) if random.below(2) == 0 => poll(asking, cx),
-            Op::Waiting(_) | Op::Running(_) => Op::Over,
+        let op = &mut ops[random.below(CONCURRENT)];
+        *op = match std::mem::replace(op, Op::Idle) {
+            Op::Idle => poll(arrive(&mut random), cx),
+            Op::Waiting(future) if random.below(2) == 0 => poll(future, cx),
+            Op::Waiting(_) | Op::Running(_) => Op::Idle,
         };
         if number % 1_000 == 0 {
-            shake(number / 1_000);
+            disturb(number / 1_000);
         }
     }
 }
 
-fn poll(mut asking: Asking, cx: &mut Context<'_>) -> Op {
-    match asking.as_mut().poll(cx) {
+fn poll(mut future: SlotFuture, cx: &mut Context<'_>) -> Op {
+    match future.as_mut().poll(cx) {
         Poll::Ready(Ok(slot)) => Op::Running(slot),
-        Poll::Ready(Err(_)) => Op::Over,
-        Poll::Pending => Op::Waiting(asking),
+        Poll::Ready(Err(_)) => Op::Idle,
+        Poll::Pending => Op::Waiting(future),
     }
 }
 
-/// The heap before and after: of the operations once all is warm, and of the bulkhead and all.
+/// Checks that operations do not grow the heap once it is warm, and that dropping the bulkhead frees
+/// everything.
 fn check(run: impl Fn(&mut dyn FnMut(&dyn Fn(usize)))) {
     let start = live();
     run(&mut |churn| {
-        // Twice the same, so that what is kept for the next time is there.
+        // The second run finds everything that the first run left to be reused.
         churn(OPERATIONS / 10);
         let warm = live();
         churn(OPERATIONS / 10);
-        assert_eq!(live(), warm, "the same again takes no memory");
+        assert_eq!(live(), warm, "repeating the operations took memory");
         churn(OPERATIONS);
         assert!(live() - warm < 16_384, "{} bytes more", live() - warm);
     });
-    assert_eq!(live(), start, "everything is given back");
+    assert_eq!(live(), start, "memory is left");
 }
 
 #[test]
@@ -75,13 +81,13 @@ fn operations_on_a_plain_bulkhead_do_not_grow_the_heap() {
     check(|measure| {
         let payments = Bulkhead::builder("heap").parallelism(8).waiting_room(40).build().unwrap();
         measure(&|operations| {
-            let shake = |number: usize| {
+            let disturb = |number: usize| {
                 payments.resize(1 + number % 12).unwrap();
                 drop(payments.subscribe(|_| {}));
                 drop(payments.status());
             };
-            let asking = payments.clone();
-            churn(8, operations, |_| Box::pin(asking.slot()), shake);
+            let own = payments.clone();
+            churn(8, operations, |_| Box::pin(own.slot()), disturb);
         });
     });
 }
@@ -92,15 +98,15 @@ fn operations_on_a_weighted_bulkhead_do_not_grow_the_heap() {
         let reports =
             WeightedBulkhead::builder("heap").capacity(12).waiting_room(40).build().unwrap();
         measure(&|operations| {
-            let ask =
-                |random: &mut Random| -> Asking { Box::pin(reports.slot(1 + random.below(6))) };
-            churn(12, operations, ask, |number| drop(reports.resize(6 + number % 12)));
+            let arrive =
+                |random: &mut Random| -> SlotFuture { Box::pin(reports.slot(1 + random.below(6))) };
+            churn(12, operations, arrive, |number| drop(reports.resize(6 + number % 12)));
         });
     });
 }
 
 #[test]
-fn operations_on_ever_new_keys_do_not_grow_the_heap() {
+fn operations_on_changing_keys_do_not_grow_the_heap() {
     check(|measure| {
         let customers = PartitionedBulkhead::<String>::builder("heap")
             .parallelism(1)
@@ -109,43 +115,44 @@ fn operations_on_ever_new_keys_do_not_grow_the_heap() {
             .build()
             .unwrap();
         measure(&|operations| {
-            let ask = |random: &mut Random| -> Asking {
+            let arrive = |random: &mut Random| -> SlotFuture {
                 let (own, key) = (customers.clone(), format!("{:03}", random.below(1_000)));
                 Box::pin(async move { own.slot(&key).await })
             };
-            churn(40, operations, ask, |_| _ = customers.cleanup_idle());
-            // What is retained is bounded, and goes when it is told to.
+            churn(40, operations, arrive, |_| _ = customers.cleanup_idle());
+            // The number of retained partitions is bounded. Discarding all of them leaves none.
             (0..1_000).for_each(|key| _ = customers.discard(&format!("{key:03}")));
             assert_eq!(customers.status().partitions, 0);
         });
     });
 }
 
-/// Puts on the account what `work` allocates on this thread and does not free.
-fn on_account<T>(account: &AtomicI64, work: impl FnOnce() -> T) -> T {
+/// Runs `work` and adds to `bytes_left` the bytes it allocates on this thread minus those it frees.
+fn counting_bytes<T>(bytes_left: &AtomicI64, work: impl FnOnce() -> T) -> T {
     let (bytes, output) = live_bytes(work);
-    account.fetch_add(bytes, Ordering::Relaxed);
+    bytes_left.fetch_add(bytes, Ordering::Relaxed);
     output
 }
 
-/// The account of all threads together, from the first of a bulkhead to its drop: what one of them
-/// allocates another may free.
+/// Checks that operations from several threads leave no memory. Adds up the bytes of all threads, from the
+/// creation of the bulkhead to its drop, because one thread may free what another allocates.
 fn check_threads<B: Sync>(
     make: impl FnOnce() -> B,
-    ask: impl Fn(&B, &mut Random) -> Asking + Sync,
+    arrive: impl Fn(&B, &mut Random) -> SlotFuture + Sync,
 ) {
-    let account = AtomicI64::new(0);
-    let bulkhead = on_account(&account, make);
+    let bytes_left = AtomicI64::new(0);
+    let bulkhead = counting_bytes(&bytes_left, make);
     thread::scope(|scope| {
         for seed in 0..4 {
-            let (account, bulkhead, ask) = (&account, &bulkhead, &ask);
-            let work = move || churn(seed, OPERATIONS / 4, |random| ask(bulkhead, random), |_| {});
-            scope.spawn(move || on_account(account, work));
+            let (bytes_left, bulkhead, arrive) = (&bytes_left, &bulkhead, &arrive);
+            let work =
+                move || churn(seed, OPERATIONS / 4, |random| arrive(bulkhead, random), |_| {});
+            scope.spawn(move || counting_bytes(bytes_left, work));
         }
     });
-    on_account(&account, move || drop(bulkhead));
-    // Threads that park for the first time make something for themselves.
-    let left = account.load(Ordering::Relaxed);
+    counting_bytes(&bytes_left, move || drop(bulkhead));
+    // A thread that parks for the first time allocates memory of its own.
+    let left = bytes_left.load(Ordering::Relaxed);
     assert!(left.abs() < 16_384, "{left} bytes are left");
 }
 

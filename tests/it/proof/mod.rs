@@ -1,5 +1,5 @@
-//! The proof: random sequences against a reference, stress, mass cancellation, bounds, and faults in user
-//! code. docs/reliability.md explains what each part is for.
+//! Reliability tests: random sequences against a reference, stress, mass cancellation, bounds, and faults in
+//! user code. docs/reliability.md explains what each part is for.
 
 mod bounds;
 mod bulkhead_driver;
@@ -25,9 +25,9 @@ use proptest::{
 
 use crate::support::{cases, in_paused_time};
 
-/// Runs a case on time of its own, which stands still but for the case's steps.
+/// Runs `case` with paused time, which only the steps of the case advance.
 fn on_paused_time(case: impl Future<Output = ()>) {
-    // A case is one task that polls many: it has no budget to share.
+    // One task polls all operations of a case, so tokio's budget per task must not make them pending.
     in_paused_time(tokio::task::unconstrained(case));
 }
 
@@ -46,15 +46,17 @@ fn a_failing_case_is_shrunk_and_saved_and_runs_first() {
             Ok(())
         })
     };
-    let Err(TestError::Fail(_, least)) = run(100) else { panic!("no number was too large") };
-    assert_eq!(least, 1_000, "shrunk");
-    let kept = folder.path().join("proptest-regressions/proof/some.txt");
-    assert!(fs::read_to_string(kept).unwrap().contains("shrinks to 1000"), "kept");
-    assert!(run(0).is_err(), "what is kept runs, also before a first new case");
+    let Err(TestError::Fail(_, smallest)) = run(100) else { panic!("no case failed") };
+    assert_eq!(smallest, 1_000, "not shrunk");
+    let saved = folder.path().join("proptest-regressions/proof/some.txt");
+    assert!(fs::read_to_string(saved).unwrap().contains("shrinks to 1000"), "not saved");
+    assert!(run(0).is_err(), "a saved failure runs even if no new case does");
 }
 
 #[test]
 fn the_saved_failures_are_found() {
-    let kept = cases(0).failure_persistence.unwrap();
-    assert!(!kept.load_persisted_failures2(Some("tests/it/proof/service_sequences.rs")).is_empty());
+    let saved = cases(0).failure_persistence.unwrap();
+    assert!(
+        !saved.load_persisted_failures2(Some("tests/it/proof/service_sequences.rs")).is_empty()
+    );
 }

@@ -1,4 +1,4 @@
-//! The response futures of the service driver, compared with the reference.
+//! Polls and drops the response futures of the service driver, and compares them with the reference.
 
 use std::{
     pin::Pin,
@@ -14,62 +14,62 @@ use super::{
     service_handles::{Answer, Body, END, FAIL, Failed, PANIC, poll_caught},
 };
 
-type Seen = Result<Poll<Result<Answer, Failed>>, ()>;
+type Polled = Result<Poll<Result<Answer, Failed>>, ()>;
 
 impl ServiceDriver {
     pub(super) fn poll(&mut self, at: usize) {
         let (token, waker) = self.waker();
         let future = &mut self.calls[at].future;
-        let seen = poll_caught(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
+        let polled = poll_caught(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
         if let Stage::Waiting(id) = self.calls[at].stage {
-            match self.reference.look(id) {
+            match self.reference.poll_waiter(id) {
                 Outcome::Waits => {
                     self.wakers.insert(id, token);
-                    assert!(matches!(seen, Ok(Poll::Pending)));
+                    assert!(matches!(polled, Ok(Poll::Pending)));
                     return;
                 }
                 Outcome::Admitted => self.calls[at].stage = Stage::Admitted(Some(id)),
-                Outcome::Rejected(reason) => self.calls[at].stage = Stage::Answered(reason),
+                Outcome::Rejected(reason) => self.calls[at].stage = Stage::Rejected(reason),
             }
         }
         if let Stage::Admitted(id) = self.calls[at].stage {
-            match self.told {
+            match self.inner_command {
                 END => self.calls[at].stage = Stage::Running(id),
-                _ => return self.not_ready(at, seen),
+                _ => return self.check_inner_not_ready(at, polled),
             }
         }
         match self.calls[at].stage {
-            Stage::Answered(reason) => self.answered(at, seen, reason),
-            _ => self.ran(at, seen),
+            Stage::Rejected(reason) => self.check_rejection(at, polled, reason),
+            _ => self.check_running(at, polled),
         }
     }
 
-    /// Admitted, and the inner service is not ready.
-    fn not_ready(&mut self, at: usize, seen: Seen) {
-        match self.told {
-            FAIL => assert!(matches!(seen, Ok(Poll::Ready(Err(Failed))))),
-            PANIC => assert!(seen.is_err()),
+    /// Checks the poll of an admitted call while the inner service is not ready.
+    fn check_inner_not_ready(&mut self, at: usize, polled: Polled) {
+        match self.inner_command {
+            FAIL => assert!(matches!(polled, Ok(Poll::Ready(Err(Failed))))),
+            PANIC => assert!(polled.is_err()),
             _ => {
-                assert!(matches!(seen, Ok(Poll::Pending)));
+                assert!(matches!(polled, Ok(Poll::Pending)));
                 return;
             }
         }
         self.drop_call(at);
     }
 
-    fn answered(&mut self, at: usize, seen: Seen, reason: Reason) {
-        let Ok(Poll::Ready(Ok(Answer { rejection, .. }))) = seen else { panic!("no answer") };
-        let rejection = rejection.expect("a rejection in the response");
+    fn check_rejection(&mut self, at: usize, polled: Polled, reason: Reason) {
+        let Ok(Poll::Ready(Ok(Answer { rejection, .. }))) = polled else { panic!("no response") };
+        let rejection = rejection.expect("no rejection in the response");
         assert_eq!(Reason::from(rejection.reason()), reason);
         self.drop_call(at);
     }
 
-    /// The inner service was called.
-    fn ran(&mut self, at: usize, seen: Seen) {
-        let Stage::Running(id) = self.calls[at].stage else { unreachable!("it runs") };
-        match self.calls[at].order.given() {
+    /// Checks the poll of a call that has reached the inner service.
+    fn check_running(&mut self, at: usize, polled: Polled) {
+        let Stage::Running(id) = self.calls[at].stage else { unreachable!("not running") };
+        match self.calls[at].command.get() {
             END => {
-                let Ok(Poll::Ready(Ok(answer))) = seen else { panic!("it has ended") };
+                let Ok(Poll::Ready(Ok(answer))) = polled else { panic!("not ended") };
                 assert!(answer.rejection.is_none());
                 match (id, self.shape.holds_body) {
                     (Some(id), true) => {
@@ -80,26 +80,26 @@ impl ServiceDriver {
                 }
             }
             FAIL => {
-                assert!(matches!(seen, Ok(Poll::Ready(Err(Failed)))));
+                assert!(matches!(polled, Ok(Poll::Ready(Err(Failed)))));
                 self.drop_call(at);
             }
             PANIC => {
-                assert!(seen.is_err());
+                assert!(polled.is_err());
                 self.drop_call(at);
             }
-            _ => assert!(matches!(seen, Ok(Poll::Pending))),
+            _ => assert!(matches!(polled, Ok(Poll::Pending))),
         }
     }
 
-    /// A body ends with its last frame, or by being dropped.
-    pub(super) fn drop_body(&mut self, at: usize, by_frame: bool) {
+    /// Ends a body, with its last frame or by dropping it.
+    pub(super) fn end_body(&mut self, at: usize, by_frame: bool) {
         let (mut body, id) = self.bodies.remove(at);
         self.reference.release(id);
         match &mut body {
             Body::Held(body) if by_frame => {
                 let mut cx = Context::from_waker(Waker::noop());
                 assert!(Pin::new(&mut *body).poll_frame(&mut cx).is_ready());
-                // It has given its slot back, and stays for a while.
+                // It has released its slot, but is dropped later.
                 self.ended.push(std::mem::take(body));
             }
             _ => drop(body),

@@ -1,4 +1,4 @@
-//! Drives service handles over one bulkhead and the reference through the same steps.
+//! Drives service handles of one bulkhead and the reference through the same steps, and compares them.
 
 use std::{
     collections::BTreeMap,
@@ -20,13 +20,14 @@ use super::{
     reference::partitioned::Key,
     reference::{Real, Reference, compare},
     service_handles::{
-        Body, Calling, END, FAIL, Handle, Inner, Order, PANIC, Req, Spec, WAIT, poll_caught,
+        Body, Command, END, FAIL, Handle, Inner, PANIC, Req, ResponseFuture, Spec, WAIT,
+        poll_caught,
     },
 };
 use crate::support::Wakes;
 
-/// The key of a layer that serves one key.
-const OWN: Key = 1;
+/// The key of layers with a fixed key, and the default for requests without a key.
+const FIXED_KEY: Key = 1;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
@@ -41,11 +42,11 @@ pub(super) enum Step {
     Clone(usize),
     DropHandle(usize),
     Poll(usize),
-    /// The inner future is told how to end, and polled.
+    /// Sets the command of a request, and polls its response.
     End(usize, u8),
     DropCall(usize),
     DropBody(usize),
-    /// What the inner service says when it is asked for readiness.
+    /// Sets the command for the readiness of the inner service.
     Inner(u8),
     Advance(u64),
     Resize(Key, usize),
@@ -53,7 +54,7 @@ pub(super) enum Step {
     Subscribe,
 }
 
-/// Which layer, and with which options.
+/// Which layer the handles have, with which options.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) kind: u8,
@@ -62,7 +63,7 @@ pub(super) struct Shape {
     pub(super) cost: usize,
 }
 
-/// What a handle holds, as the contract has it.
+/// What a handle holds according to the contract.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum HandleState {
     Empty,
@@ -73,17 +74,17 @@ pub(super) enum HandleState {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
-    Answered(Reason),
+    Rejected(Reason),
     Waiting(Id),
-    /// Admitted, and the inner service is not ready. Without an operation it was let past.
+    /// Admitted, but the inner service is not ready. `None` if the request bypasses the bulkhead.
     Admitted(Option<Id>),
     Running(Option<Id>),
 }
 
 pub(super) struct Call {
     pub(super) stage: Stage,
-    pub(super) future: Calling,
-    pub(super) order: Order,
+    pub(super) future: ResponseFuture,
+    pub(super) command: Command,
 }
 
 pub(super) struct ServiceDriver {
@@ -95,12 +96,12 @@ pub(super) struct ServiceDriver {
     pub(super) calls: Vec<Call>,
     pub(super) bodies: Vec<(Body, Id)>,
     pub(super) ended: Vec<HeldBody<String>>,
-    pub(super) inner: Order,
-    /// What the inner service was told.
-    pub(super) told: u8,
+    pub(super) inner: Command,
+    /// The current command of the inner service.
+    pub(super) inner_command: u8,
     pub(super) handlers: EventHandlers,
     pub(super) wakes: Wakes,
-    /// Who wakes whom: the waker of each waiter's last poll.
+    /// The number of the waker of each waiter's last poll.
     pub(super) wakers: BTreeMap<Id, usize>,
     pub(super) ids: Id,
 }
@@ -113,7 +114,7 @@ where
     Box::new(layer.layer(inner))
 }
 
-/// The handle of this layer, holding bodies or not.
+/// Returns a handle of this layer, which holds bodies or not.
 macro_rules! handle {
     ($layer:expr, $shape:expr, $inner:expr) => {
         if $shape.holds_body { boxed($layer.hold_body(), $inner) } else { boxed($layer, $inner) }
@@ -134,16 +135,16 @@ fn handle(shape: Shape, real: &Real, inner: Inner) -> Box<dyn Handle> {
             let cost = |request: &Req| request.body().cost;
             handle!(WeightedBulkheadLayer::new(bulkhead, cost).bypass(bypass), shape, inner)
         }
-        (Real::Many(bulkhead), false) => {
-            handle!(PartitionedBulkheadLayer::fixed(bulkhead, OWN), shape, inner)
+        (Real::Partitioned(bulkhead), false) => {
+            handle!(PartitionedBulkheadLayer::fixed(bulkhead, FIXED_KEY), shape, inner)
         }
-        (Real::Many(bulkhead), true) => {
+        (Real::Partitioned(bulkhead), true) => {
             let key = |request: &Req| request.body().key;
             let layer = PartitionedBulkheadLayer::new(bulkhead, key).bypass(bypass);
             match shape.cost % 3 {
                 0 => handle!(layer, shape, inner),
                 1 => handle!(layer.missing_key(MissingKey::Bypass), shape, inner),
-                _ => handle!(layer.missing_key(MissingKey::Use(OWN)), shape, inner),
+                _ => handle!(layer.missing_key(MissingKey::Use(FIXED_KEY)), shape, inner),
             }
         }
     }
@@ -156,8 +157,8 @@ impl ServiceDriver {
             1 => settings.weighted(),
             _ => settings.partitioned(),
         };
-        let inner = Order::default();
-        inner.give(END);
+        let inner = Command::default();
+        inner.set(END);
         let first = handle(shape, &real, Inner(inner.clone()));
         Self {
             shape,
@@ -169,7 +170,7 @@ impl ServiceDriver {
             bodies: Vec::new(),
             ended: Vec::new(),
             inner,
-            told: END,
+            inner_command: END,
             handlers: EventHandlers::default(),
             wakes: Wakes::default(),
             wakers: BTreeMap::new(),
@@ -183,32 +184,32 @@ impl ServiceDriver {
         match step {
             Step::PollReady(n) => _ = at(n, handles).map(|at| self.poll_ready(at)),
             Step::Call { at: n, cost, key, bypasses, deadline } => {
-                let order = Order::default();
-                let spec = Spec { cost, key, bypasses, order };
+                let command = Command::default();
+                let spec = Spec { cost, key, bypasses, command };
                 _ = at(n, handles).map(|at| self.call(at, spec, deadline));
             }
             Step::Clone(n) if handles < 6 => {
-                let clone = at(n, handles).map(|at| self.handles[at].0.another());
-                // A clone starts with nothing. Where all handles are gone, one comes from the layer.
+                let clone = at(n, handles).map(|at| self.handles[at].0.clone_boxed());
+                // A clone starts empty. If all handles are gone, the layer makes a new one.
                 let new = || handle(self.shape, &self.real, Inner(self.inner.clone()));
                 self.handles.push((clone.unwrap_or_else(new), HandleState::Empty));
             }
             Step::Clone(_) => {}
             Step::DropHandle(n) => _ = at(n, handles).map(|at| self.drop_handle(at)),
             Step::Poll(n) => _ = at(n, calls).map(|at| self.poll(at)),
-            Step::End(n, order) => {
+            Step::End(n, command) => {
                 _ = at(n, calls).map(|at| {
-                    self.calls[at].order.give(order);
+                    self.calls[at].command.set(command);
                     self.poll(at);
                 });
             }
             Step::DropCall(n) => _ = at(n, calls).map(|at| self.drop_call(at)),
             Step::DropBody(n) => {
-                _ = at(n, self.bodies.len()).map(|at| self.drop_body(at, n % 2 == 0));
+                _ = at(n, self.bodies.len()).map(|at| self.end_body(at, n % 2 == 0));
             }
-            Step::Inner(order) => {
-                self.inner.give(order);
-                self.told = order;
+            Step::Inner(command) => {
+                self.inner.set(command);
+                self.inner_command = command;
             }
             Step::Advance(ms) => {
                 let time = Duration::from_millis(ms);
@@ -223,19 +224,19 @@ impl ServiceDriver {
                 self.real.close();
                 self.reference.close();
             }
-            Step::Subscribe => self.handlers.subscribe(&self.real, HandlerKind::Listens),
+            Step::Subscribe => self.handlers.subscribe(&self.real, HandlerKind::Records),
         }
         self.handlers.compare(&mut self.reference);
-        let number = compare(&self.real, &self.reference);
-        self.handlers.number(number);
+        let sequence = compare(&self.real, &self.reference);
+        self.handlers.check_sequence(sequence);
         let woken = self.wakes.order();
-        for id in self.reference.called() {
+        for id in self.reference.take_called() {
             let waker = self.wakers.get(&id);
             assert!(waker.is_none_or(|waker| woken.contains(waker)), "{id} was not woken");
         }
     }
 
-    /// Drops everything, and nothing is left.
+    /// Drops everything, and checks that nothing is left.
     pub(super) async fn end(mut self) {
         while !self.calls.is_empty() {
             self.step(Step::DropCall(0)).await;
@@ -255,8 +256,8 @@ impl ServiceDriver {
         (self.ids, self.wakes.waker(self.ids))
     }
 
-    /// The terms of a handle that knows nothing of a request.
-    fn unseen(&self) -> Terms {
+    /// Returns the terms of an operation that a handle starts without a request.
+    fn handle_terms(&self) -> Terms {
         let cost = if let Real::Weighted(_) = self.real { self.shape.cost } else { 1 };
         Terms { cost, waits: true, limit: self.wait_limit, deadline: None }
     }
@@ -266,7 +267,7 @@ impl ServiceDriver {
         (self.ids, self.reference.arrive(self.ids, key, terms))
     }
 
-    /// The state of a handle after its operation was asked for or looked at.
+    /// Returns the state of a handle after its operation has arrived or was polled.
     fn handle_state(&self, id: Id, since: Duration, outcome: Outcome) -> HandleState {
         match outcome {
             Outcome::Admitted => HandleState::Admitted(id, self.reference.now() - since),
@@ -278,20 +279,20 @@ impl ServiceDriver {
     fn poll_ready(&mut self, at: usize) {
         let (token, waker) = self.waker();
         let handle = &mut self.handles[at].0;
-        let seen = poll_caught(|| handle.poll_ready(&mut Context::from_waker(&waker)));
+        let polled = poll_caught(|| handle.poll_ready(&mut Context::from_waker(&waker)));
         if self.shape.per_request {
-            assert!(matches!(seen, Ok(Poll::Ready(Ok(())))), "always ready: {seen:?}");
+            assert!(matches!(polled, Ok(Poll::Ready(Ok(())))), "not ready: {polled:?}");
             return;
         }
         let now = self.reference.now();
         let state = match self.handles[at].1 {
             HandleState::Admitted(id, waited) => HandleState::Admitted(id, waited),
             HandleState::Queued(id, since) => {
-                let outcome = self.reference.look(id);
+                let outcome = self.reference.poll_waiter(id);
                 self.handle_state(id, since, outcome)
             }
             HandleState::Empty | HandleState::Rejected(_) => {
-                let (id, outcome) = self.arrive(OWN, self.unseen());
+                let (id, outcome) = self.arrive(FIXED_KEY, self.handle_terms());
                 self.handle_state(id, now, outcome)
             }
         };
@@ -299,88 +300,92 @@ impl ServiceDriver {
         if let HandleState::Queued(id, _) = state {
             self.wakers.insert(id, token);
         }
-        match (state, self.told) {
+        match (state, self.inner_command) {
             (HandleState::Queued(..), _) | (HandleState::Admitted(..), WAIT) => {
-                assert!(matches!(seen, Ok(Poll::Pending)), "{seen:?} in {state:?}");
+                assert!(matches!(polled, Ok(Poll::Pending)), "{polled:?} in {state:?}");
             }
             (HandleState::Admitted(id, _), FAIL) => {
-                assert!(matches!(seen, Ok(Poll::Ready(Err(_)))), "{seen:?} in {state:?}");
+                assert!(matches!(polled, Ok(Poll::Ready(Err(_)))), "{polled:?} in {state:?}");
                 self.handles[at].1 = HandleState::Empty;
                 self.reference.leave(id);
             }
-            (HandleState::Admitted(..), PANIC) => assert!(seen.is_err(), "{seen:?} in {state:?}"),
-            _ => assert!(matches!(seen, Ok(Poll::Ready(Ok(())))), "{seen:?} in {state:?}"),
+            (HandleState::Admitted(..), PANIC) => {
+                assert!(polled.is_err(), "{polled:?} in {state:?}")
+            }
+            _ => assert!(matches!(polled, Ok(Poll::Ready(Ok(())))), "{polled:?} in {state:?}"),
         }
     }
 
     fn call(&mut self, at: usize, spec: Spec, deadline: Option<u64>) {
-        let order = spec.order.clone();
+        let command = spec.command.clone();
         let now = self.reference.now();
-        let until = deadline.map(|ms| now + Duration::from_millis(ms));
-        let at_instant =
+        let model_deadline = deadline.map(|ms| now + Duration::from_millis(ms));
+        let real_deadline =
             deadline.map(|ms| Deadline::at(Instant::now() + Duration::from_millis(ms)));
         let stage = if self.shape.per_request {
-            self.call_seen(&spec, until)
+            self.call_per_request(&spec, model_deadline)
         } else {
-            self.call_unseen(at, until)
+            self.call_after_readiness(at, model_deadline)
         };
-        let future = self.handles[at].0.call(spec, at_instant);
-        self.calls.push(Call { stage, future, order });
+        let future = self.handles[at].0.call(spec, real_deadline);
+        self.calls.push(Call { stage, future, command });
     }
 
-    /// The slot that readiness brought, or what can be had now.
-    fn call_unseen(&mut self, at: usize, until: Option<Duration>) -> Stage {
+    /// Calls with the slot from readiness, or with a slot that is free now.
+    fn call_after_readiness(&mut self, at: usize, deadline: Option<Duration>) -> Stage {
         let state = std::mem::replace(&mut self.handles[at].1, HandleState::Empty);
         let now = self.reference.now();
         let state = match state {
             HandleState::Queued(id, since) => {
-                let outcome = self.reference.look(id);
+                let outcome = self.reference.poll_waiter(id);
                 self.handle_state(id, since, outcome)
             }
             state => state,
         };
         match state {
-            HandleState::Rejected(reason) => Stage::Answered(reason),
-            HandleState::Admitted(id, waited) if until.is_some_and(|until| until <= now) => {
+            HandleState::Rejected(reason) => Stage::Rejected(reason),
+            HandleState::Admitted(id, waited)
+                if deadline.is_some_and(|deadline| deadline <= now) =>
+            {
                 self.reference.leave(id);
-                Stage::Answered(Reason::Deadline(waited))
+                Stage::Rejected(Reason::Deadline(waited))
             }
             HandleState::Admitted(id, _) => Stage::Running(Some(id)),
             HandleState::Empty | HandleState::Queued(..) => {
                 if let HandleState::Queued(id, _) = state {
                     self.reference.leave(id);
                 }
-                let terms = Terms { waits: false, limit: None, deadline: until, ..self.unseen() };
-                match self.arrive(OWN, terms) {
+                let terms = Terms { waits: false, limit: None, deadline, ..self.handle_terms() };
+                match self.arrive(FIXED_KEY, terms) {
                     (id, Outcome::Admitted) => Stage::Running(Some(id)),
-                    (_, Outcome::Rejected(reason)) => Stage::Answered(reason),
-                    (_, Outcome::Waits) => unreachable!("it does not wait"),
+                    (_, Outcome::Rejected(reason)) => Stage::Rejected(reason),
+                    (_, Outcome::Waits) => unreachable!("it may not wait"),
                 }
             }
         }
     }
 
-    /// The place in line of this request.
-    fn call_seen(&mut self, spec: &Spec, until: Option<Duration>) -> Stage {
-        let mut key = OWN;
-        let mut passes = spec.bypasses;
-        if let (Real::Many(_), false) = (&self.real, passes) {
+    /// Calls with an operation that starts with the request.
+    fn call_per_request(&mut self, spec: &Spec, deadline: Option<Duration>) -> Stage {
+        let mut key = FIXED_KEY;
+        let mut bypasses = spec.bypasses;
+        if let (Real::Partitioned(_), false) = (&self.real, bypasses) {
             match (spec.key, self.shape.cost % 3) {
                 (Some(own), _) => key = own,
-                (None, 0) => return Stage::Answered(Reason::MissingKey),
-                (None, missing) => passes = missing == 1,
+                (None, 0) => return Stage::Rejected(Reason::MissingKey),
+                (None, missing) => bypasses = missing == 1,
             }
         }
-        if passes {
+        if bypasses {
             self.reference.bypass();
             return Stage::Admitted(None);
         }
         let cost = if let Real::Weighted(_) = self.real { spec.cost } else { 1 };
-        let terms = Terms { cost, waits: true, limit: self.wait_limit, deadline: until };
+        let terms = Terms { cost, waits: true, limit: self.wait_limit, deadline };
         match self.arrive(key, terms) {
             (id, Outcome::Admitted) => Stage::Admitted(Some(id)),
             (id, Outcome::Waits) => Stage::Waiting(id),
-            (_, Outcome::Rejected(reason)) => Stage::Answered(reason),
+            (_, Outcome::Rejected(reason)) => Stage::Rejected(reason),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Service handles against the reference: where a request waits, and what each handle holds.
+//! Handles of services with a bulkhead layer, around an inner service that the driver controls.
 
 use std::{
     future::Future,
@@ -15,7 +15,7 @@ use bulklink::{Deadline, HeldBody, Rejection};
 use http::{Request, Response};
 use tower::Service;
 
-/// A request: what it costs, whose it is, and what becomes of it.
+/// A request, with its cost, its key and the outcome of its call.
 pub(crate) type Req = Request<Spec>;
 
 #[derive(Clone, Debug)]
@@ -23,29 +23,29 @@ pub(crate) struct Spec {
     pub(crate) cost: usize,
     pub(crate) key: Option<u8>,
     pub(crate) bypasses: bool,
-    pub(crate) order: Order,
+    pub(crate) command: Command,
 }
 
-/// What the inner service is told, for readiness or for one request.
+/// Controls how the inner service responds, to polls of readiness or to one request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Order(Arc<AtomicU8>);
+pub(crate) struct Command(Arc<AtomicU8>);
 
 pub(crate) const WAIT: u8 = 0;
 pub(crate) const END: u8 = 1;
 pub(crate) const FAIL: u8 = 2;
 pub(crate) const PANIC: u8 = 3;
 
-impl Order {
-    pub(crate) fn give(&self, order: u8) {
-        self.0.store(order, Ordering::Relaxed);
+impl Command {
+    pub(crate) fn set(&self, command: u8) {
+        self.0.store(command, Ordering::Relaxed);
     }
 
-    pub(crate) fn given(&self) -> u8 {
+    pub(crate) fn get(&self) -> u8 {
         self.0.load(Ordering::Relaxed)
     }
 
     fn poll(&self) -> Poll<Result<(), Failed>> {
-        match self.given() {
+        match self.get() {
             END => Poll::Ready(Ok(())),
             FAIL => Poll::Ready(Err(Failed)),
             PANIC => resume_unwind(Box::new(())),
@@ -54,13 +54,13 @@ impl Order {
     }
 }
 
-/// The inner service's own error.
+/// The error of the inner service.
 #[derive(Debug)]
 pub(crate) struct Failed;
 
-/// Ready when it is told to be.
+/// The inner service. Its command decides readiness, and the command of each request its outcome.
 #[derive(Clone, Default)]
-pub(crate) struct Inner(pub(crate) Order);
+pub(crate) struct Inner(pub(crate) Command);
 
 impl Service<Req> for Inner {
     type Response = Response<String>;
@@ -72,22 +72,22 @@ impl Service<Req> for Inner {
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let order = request.into_body().order;
+        let command = request.into_body().command;
         Box::pin(async move {
-            std::future::poll_fn(|_| order.poll()).await?;
+            std::future::poll_fn(|_| command.poll()).await?;
             Ok(Response::new(String::from("a body")))
         })
     }
 }
 
-/// What a response comes to.
+/// The relevant parts of a response.
 pub(crate) struct Answer {
     pub(crate) rejection: Option<Rejection>,
-    /// What may hold the slot after the response.
+    /// The body, which may hold the slot after the response.
     pub(crate) body: Body,
 }
 
-/// Bodies with a slot and without.
+/// A response body with or without a slot.
 pub(crate) enum Body {
     Held(HeldBody<String>),
     Free,
@@ -109,15 +109,15 @@ impl IntoBody for HeldBody<String> {
     }
 }
 
-pub(crate) type Calling = Pin<Box<dyn Future<Output = Result<Answer, Failed>>>>;
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Result<Answer, Failed>>>>;
 
-/// A handle of any of the services.
+/// A handle of any of the services, as a trait object.
 pub(crate) trait Handle {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>>;
 
-    fn call(&mut self, spec: Spec, deadline: Option<Deadline>) -> Calling;
+    fn call(&mut self, spec: Spec, deadline: Option<Deadline>) -> ResponseFuture;
 
-    fn another(&self) -> Box<dyn Handle>;
+    fn clone_boxed(&self) -> Box<dyn Handle>;
 }
 
 impl<S, B> Handle for S
@@ -130,7 +130,7 @@ where
         Service::poll_ready(self, cx)
     }
 
-    fn call(&mut self, spec: Spec, deadline: Option<Deadline>) -> Calling {
+    fn call(&mut self, spec: Spec, deadline: Option<Deadline>) -> ResponseFuture {
         let mut request = Request::new(spec);
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(deadline);
@@ -142,12 +142,12 @@ where
         })
     }
 
-    fn another(&self) -> Box<dyn Handle> {
+    fn clone_boxed(&self) -> Box<dyn Handle> {
         Box::new(self.clone())
     }
 }
 
-/// Polls what may panic.
+/// Polls a future that may panic.
 pub(crate) fn poll_caught<T>(poll: impl FnOnce() -> Poll<T>) -> Result<Poll<T>, ()> {
     catch_unwind(AssertUnwindSafe(poll)).map_err(drop)
 }

@@ -1,4 +1,4 @@
-//! Random sequences of readiness, calls, clones and drops of service handles against the reference.
+//! Random sequences of readiness, calls, clones and drops of service handles, compared with the reference.
 
 use proptest::{collection::vec, option, prelude::*};
 
@@ -12,9 +12,10 @@ use crate::support::cases;
 
 fn step() -> impl Strategy<Value = Step> {
     let at = || 0usize..64;
-    let order = || prop_oneof![1 => Just(WAIT), 4 => Just(END), 1 => Just(FAIL), 1 => Just(PANIC)];
-    let until = option::weighted(0.4, 0u64..15);
-    let call = (at(), cost(), option::weighted(0.8, key()), prop::bool::weighted(0.1), until);
+    let command =
+        || prop_oneof![1 => Just(WAIT), 4 => Just(END), 1 => Just(FAIL), 1 => Just(PANIC)];
+    let deadline = option::weighted(0.4, 0u64..15);
+    let call = (at(), cost(), option::weighted(0.8, key()), prop::bool::weighted(0.1), deadline);
     let call = call.prop_map(|(at, cost, key, bypasses, deadline)| Step::Call {
         at,
         cost,
@@ -28,10 +29,10 @@ fn step() -> impl Strategy<Value = Step> {
         4 => at().prop_map(Step::Clone),
         3 => at().prop_map(Step::DropHandle),
         12 => at().prop_map(Step::Poll),
-        12 => (at(), order()).prop_map(|(at, order)| Step::End(at, order)),
+        12 => (at(), command()).prop_map(|(at, command)| Step::End(at, command)),
         4 => at().prop_map(Step::DropCall),
         4 => at().prop_map(Step::DropBody),
-        4 => order().prop_map(Step::Inner),
+        4 => command().prop_map(Step::Inner),
         6 => (1u64..12).prop_map(Step::Advance),
         2 => (key(), 0usize..7).prop_map(|(key, capacity)| Step::Resize(key, capacity)),
         1 => Just(Step::Close),
@@ -62,14 +63,14 @@ proptest! {
     #![proptest_config(cases(400))]
 
     #[test]
-    fn handles_that_wait_in_readiness_do_as_the_reference(
+    fn handles_that_wait_in_readiness_behave_like_the_reference(
         shape in shape(false), settings in settings(), steps in vec(step(), 1..80)
     ) {
         check(shape, settings, &steps);
     }
 
     #[test]
-    fn handles_that_wait_per_request_do_as_the_reference(
+    fn handles_that_wait_per_request_behave_like_the_reference(
         shape in shape(true), settings in settings(), steps in vec(step(), 1..80)
     ) {
         check(shape, settings, &steps);

@@ -1,4 +1,4 @@
-//! Many threads that do everything at random, with somebody watching, and a last account.
+//! Stress: many threads do random operations while one checks the status. At the end the totals must add up.
 
 use std::{
     future::{Future, pending},
@@ -17,20 +17,20 @@ use bulklink::{Bulkhead, PartitionedBulkhead, PartitionedStatus, Totals, Weighte
 use super::reference::partitioned::Key;
 use crate::support::{Random, assert_identities, assert_plain};
 
-/// Operations of each thread in a normal run.
+/// The number of operations per thread.
 const OPERATIONS: usize = 4_000;
 const THREADS: usize = 4;
 
 /// One kind of bulkhead under stress.
 trait Subject: Clone + Send + Sync + 'static {
-    /// One operation of any sort, from arrival to its end.
+    /// Runs one random operation, from arrival to end.
     fn operate(&self, random: &mut Random) -> impl Future<Output = ()> + Send;
 
-    /// Something that concerns all.
-    fn shake(&self, random: &mut Random);
+    /// Does something random that concerns the bulkhead as a whole, such as a resize.
+    fn disturb(&self, random: &mut Random);
 
-    /// Checks the identities, and returns the number of the status.
-    fn watch(&self) -> u64;
+    /// Checks the invariants of the status, and returns its sequence number.
+    fn check_status(&self) -> u64;
 
     fn close(&self);
 
@@ -38,11 +38,11 @@ trait Subject: Clone + Send + Sync + 'static {
 
     fn wait_closed(&self) -> impl Future<Output = ()> + Send;
 
-    /// Nothing is left.
-    fn account(&self);
+    /// Asserts that nothing is left and that the totals add up.
+    fn check_end(&self);
 }
 
-/// Polls a few times and then drops: the cancellation that may come at any point.
+/// Polls `future` up to `polls` times, then drops it. The cancellation may happen at any point.
 async fn give_up<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     for _ in 0..polls {
@@ -55,7 +55,7 @@ async fn give_up<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     None
 }
 
-/// Work of no time, or of a time long enough for waits to end behind it.
+/// Work that ends at once, or takes long enough for the limits of waiters to pass.
 async fn hold(random: &mut Random) {
     if random.below(10) == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -65,7 +65,7 @@ async fn hold(random: &mut Random) {
     }
 }
 
-/// The same mix for every kind.
+/// Runs one random operation, with the same mix for every kind of bulkhead.
 macro_rules! operate {
     ($bulkhead:expr, $random:expr; $($arg:expr)?) => {{
         let (bulkhead, random) = ($bulkhead, $random);
@@ -102,14 +102,14 @@ impl Subject for Bulkhead {
         operate!(self, random;);
     }
 
-    fn shake(&self, random: &mut Random) {
+    fn disturb(&self, random: &mut Random) {
         match random.below(3) {
             0 => drop(self.resize(1 + random.below(6))),
             1 => {
                 let own = self.clone();
-                let heard = AtomicU64::new(0);
+                let highest = AtomicU64::new(0);
                 let subscription = self.subscribe(move |event| {
-                    heard.fetch_max(event.sequence, Ordering::Relaxed);
+                    highest.fetch_max(event.sequence, Ordering::Relaxed);
                     assert!(own.status().sequence > event.sequence);
                 });
                 drop(self.slot_now());
@@ -119,7 +119,7 @@ impl Subject for Bulkhead {
         }
     }
 
-    fn watch(&self) -> u64 {
+    fn check_status(&self) -> u64 {
         let status = self.status();
         assert_plain(&status);
         status.sequence
@@ -137,12 +137,12 @@ impl Subject for Bulkhead {
         Bulkhead::wait_closed(self).await;
     }
 
-    fn account(&self) {
+    fn check_end(&self) {
         let status = self.status();
         assert_plain(&status);
         assert_eq!((status.used, status.waiting, status.waiting_units), (0, 0, 0), "{status:?}");
         assert_eq!(status.totals.handler_panics, 0);
-        assert_real_mix(&status.totals);
+        assert_every_outcome(&status.totals);
     }
 }
 
@@ -152,7 +152,7 @@ impl Subject for WeightedBulkhead {
         operate!(self, random; cost);
     }
 
-    fn shake(&self, random: &mut Random) {
+    fn disturb(&self, random: &mut Random) {
         match random.below(3) {
             0 => drop(self.resize(1 + random.below(8))),
             1 => {
@@ -166,7 +166,7 @@ impl Subject for WeightedBulkhead {
         }
     }
 
-    fn watch(&self) -> u64 {
+    fn check_status(&self) -> u64 {
         let status = self.status();
         assert_identities(&status);
         status.sequence
@@ -184,18 +184,18 @@ impl Subject for WeightedBulkhead {
         WeightedBulkhead::wait_closed(self).await;
     }
 
-    fn account(&self) {
+    fn check_end(&self) {
         let status = self.status();
         assert_identities(&status);
         assert_eq!((status.used, status.in_flight, status.waiting_units), (0, 0, 0), "{status:?}");
         assert_eq!(status.totals.handler_panics, 0);
-        assert_real_mix(&status.totals);
+        assert_every_outcome(&status.totals);
     }
 }
 
-/// Waits have ended in every way.
-fn assert_real_mix(totals: &Totals) {
-    let ways = [
+/// Asserts that every outcome has occurred.
+fn assert_every_outcome(totals: &Totals) {
+    let outcomes = [
         totals.direct_admitted(),
         totals.admitted_from_queue,
         totals.expired,
@@ -203,18 +203,18 @@ fn assert_real_mix(totals: &Totals) {
         totals.saturated,
         totals.closed_before_queue,
     ];
-    assert!(ways.iter().all(|&way| way > 0), "a real mix: {totals:?}");
+    assert!(outcomes.iter().all(|&count| count > 0), "an outcome is missing: {totals:?}");
 }
 
-/// What holds over all partitions together.
+/// Asserts the invariants of the status of all partitions together.
 fn assert_sums(status: &PartitionedStatus) {
     let totals = &status.totals;
     let running = status.in_flight as u64;
     assert_eq!(totals.admitted, running + totals.finished + totals.abandoned, "{status:?}");
     let waiting = status.waiting as u64;
     assert_eq!(totals.queued, waiting + totals.settled_waiting(), "{status:?}");
-    let gone = status.evicted + status.discarded;
-    assert_eq!(status.created, status.partitions as u64 + gone, "{status:?}");
+    let removed = status.evicted + status.discarded;
+    assert_eq!(status.created, status.partitions as u64 + removed, "{status:?}");
     assert!(status.partitions <= status.peak_partitions, "{status:?}");
     assert!(status.peak_partitions <= status.max_partitions, "{status:?}");
     assert!(status.active_partitions <= status.partitions, "{status:?}");
@@ -226,7 +226,7 @@ impl Subject for PartitionedBulkhead<Key> {
         operate!(self, random; &key);
     }
 
-    fn shake(&self, random: &mut Random) {
+    fn disturb(&self, random: &mut Random) {
         let key = random.below(12) as Key;
         match random.below(4) {
             0 => drop(self.resize_partition(&key, 1 + random.below(3))),
@@ -240,7 +240,7 @@ impl Subject for PartitionedBulkhead<Key> {
         }
     }
 
-    fn watch(&self) -> u64 {
+    fn check_status(&self) -> u64 {
         let status = self.status();
         assert_sums(&status);
         status.sequence
@@ -258,41 +258,42 @@ impl Subject for PartitionedBulkhead<Key> {
         PartitionedBulkhead::wait_closed(self).await;
     }
 
-    fn account(&self) {
+    fn check_end(&self) {
         let status = self.status();
         assert_sums(&status);
         assert_eq!((status.in_flight, status.waiting), (0, 0), "{status:?}");
         assert_eq!(status.active_partitions, 0, "{status:?}");
-        assert!(status.evicted > 0, "a real mix: {status:?}");
-        assert_real_mix(&status.totals);
+        assert!(status.evicted > 0, "nothing was evicted: {status:?}");
+        assert_every_outcome(&status.totals);
         for key in 0..12 {
             self.discard(&key);
         }
-        assert_eq!(self.status().partitions, 0, "nothing is pinned");
+        assert_eq!(self.status().partitions, 0, "a partition is pinned");
     }
 }
 
-/// Tasks on their own threads do everything; one thread watches; then it is closed in the middle of it.
+/// Runs random operations in tasks on several threads while another thread checks the status. Closes the
+/// bulkhead in the middle.
 fn stress(subject: impl Subject, seed: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_time()
         .build()
         .unwrap();
-    let over = Arc::new(AtomicBool::new(false));
+    let is_done = Arc::new(AtomicBool::new(false));
     let start = Arc::new(Barrier::new(2));
-    let looks = Arc::new(AtomicU64::new(0));
-    let watcher = thread::spawn({
-        let (subject, over, start) = (subject.clone(), over.clone(), start.clone());
-        let looks = looks.clone();
+    let checks = Arc::new(AtomicU64::new(0));
+    let checker = thread::spawn({
+        let (subject, is_done, start) = (subject.clone(), is_done.clone(), start.clone());
+        let checks = checks.clone();
         move || {
             start.wait();
             let mut sequence = 0;
-            while !over.load(Ordering::Acquire) {
-                let next = subject.watch();
-                assert!(next > sequence, "numbers rise");
+            while !is_done.load(Ordering::Acquire) {
+                let next = subject.check_status();
+                assert!(next > sequence, "sequence numbers must increase");
                 sequence = next;
-                looks.fetch_add(1, Ordering::Release);
+                checks.fetch_add(1, Ordering::Release);
                 thread::yield_now();
             }
         }
@@ -304,14 +305,14 @@ fn stress(subject: impl Subject, seed: u64) {
             runtime.spawn(async move {
                 let mut random = Random::new(seed ^ (number << 32));
                 let mut left = OPERATIONS / 4;
-                // Half of them go on until it is closed, and for a while behind the closed door.
-                let goes_on = number >= THREADS as u64 * 2;
+                // Half of the tasks go on until the bulkhead is closed, and for 100 more operations.
+                let outlasts_close = number >= THREADS as u64 * 2;
                 while left > 0 {
                     subject.operate(&mut random).await;
                     if random.below(50) == 0 {
-                        subject.shake(&mut random);
+                        subject.disturb(&mut random);
                     }
-                    if !goes_on || left > 100 || subject.is_closed() {
+                    if !outlasts_close || left > 100 || subject.is_closed() {
                         left -= 1;
                     }
                 }
@@ -322,27 +323,29 @@ fn stress(subject: impl Subject, seed: u64) {
     runtime.block_on(async {
         for (number, task) in tasks.into_iter().enumerate() {
             if number == THREADS * 2 {
-                // However busy the machine is, somebody has watched.
-                while looks.load(Ordering::Acquire) < 10 {
-                    assert!(!watcher.is_finished(), "the watcher saw something wrong");
+                // Wait for some checks of the status, however busy the machine is.
+                while checks.load(Ordering::Acquire) < 10 {
+                    assert!(!checker.is_finished(), "a status check failed");
                     tokio::task::yield_now().await;
                 }
                 closing.close();
             }
             let end = tokio::time::timeout(Duration::from_secs(60), task).await;
-            end.expect("wedged").unwrap();
+            end.expect("a task hangs").unwrap();
         }
-        tokio::time::timeout(Duration::from_secs(60), closing.wait_closed()).await.expect("drains");
+        tokio::time::timeout(Duration::from_secs(60), closing.wait_closed())
+            .await
+            .expect("not drained");
     });
-    over.store(true, Ordering::Release);
-    watcher.join().unwrap();
-    subject.account();
+    is_done.store(true, Ordering::Release);
+    checker.join().unwrap();
+    subject.check_end();
 }
 
 const SEEDS: [u64; 2] = [0xB01D, 0x5EED];
 
 #[test]
-fn a_plain_bulkhead_under_stress_adds_up() {
+fn the_totals_of_a_plain_bulkhead_add_up_under_stress() {
     for seed in SEEDS {
         let bulkhead = Bulkhead::builder("stress").parallelism(3).waiting_room(8);
         stress(bulkhead.build().unwrap(), seed);
@@ -350,7 +353,7 @@ fn a_plain_bulkhead_under_stress_adds_up() {
 }
 
 #[test]
-fn a_weighted_bulkhead_under_stress_adds_up() {
+fn the_totals_of_a_weighted_bulkhead_add_up_under_stress() {
     for seed in SEEDS {
         let bulkhead = WeightedBulkhead::builder("stress").capacity(5).waiting_room(8);
         stress(bulkhead.build().unwrap(), seed);
@@ -358,7 +361,7 @@ fn a_weighted_bulkhead_under_stress_adds_up() {
 }
 
 #[test]
-fn a_partitioned_bulkhead_under_stress_adds_up() {
+fn the_totals_of_a_partitioned_bulkhead_add_up_under_stress() {
     for seed in SEEDS {
         let bulkhead = PartitionedBulkhead::<Key>::builder("stress")
             .parallelism(2)

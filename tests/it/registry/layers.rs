@@ -1,4 +1,4 @@
-//! Layers that a registry makes for its bulkheads.
+//! Layers that a registry creates for its bulkheads.
 
 use std::{convert::Infallible, future::ready};
 
@@ -36,18 +36,18 @@ async fn routers_of_two_modules_share_the_bulkheads_of_a_registry() {
     let customers = PartitionedBulkhead::<String>::builder("customers").parallelism(1);
     let customers = registry.create(customers.max_partitions(3)).unwrap();
     let app = orders(&registry).merge(refunds(&registry));
-    let told = async |path: &str, length: usize| {
+    let status_of = async |path: &str, length: usize| {
         let request = Request::get(path).header("content-length", length);
         app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status().as_u16()
     };
 
-    assert_eq!((told("/pay", 0).await, told("/refund", 0).await), (200, 200));
+    assert_eq!((status_of("/pay", 0).await, status_of("/refund", 0).await), (200, 200));
     let _slot = payments.slot_now().unwrap();
-    assert_eq!((told("/pay", 0).await, told("/refund", 0).await), (503, 503));
-    assert_eq!((told("/upload", 20).await, told("/upload", 21).await), (200, 413));
+    assert_eq!((status_of("/pay", 0).await, status_of("/refund", 0).await), (503, 503));
+    assert_eq!((status_of("/upload", 20).await, status_of("/upload", 21).await), (200, 413));
     let _slot = customers.slot_now(&"ann".to_owned()).unwrap();
-    assert_eq!((told("/mine?ann", 0).await, told("/mine?bob", 0).await), (429, 200));
-    assert_eq!(told("/mine", 0).await, 400);
+    assert_eq!((status_of("/mine?ann", 0).await, status_of("/mine?bob", 0).await), (429, 200));
+    assert_eq!(status_of("/mine", 0).await, 400);
     assert_eq!(uploads.status().totals.admitted_units, 2);
 }
 

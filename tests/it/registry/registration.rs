@@ -1,4 +1,4 @@
-//! The registry: who is in it, under which label, and how one leaves it.
+//! Registration: which bulkheads a registry holds, under which labels, and how they are removed.
 
 use bulklink::{
     Bulkhead, BulkheadBuilder, BulkheadRegistry, PartitionedBulkhead, PartitionedBulkheadBuilder,
@@ -22,7 +22,7 @@ fn customers() -> PartitionedBulkheadBuilder<u64> {
     PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(10)
 }
 
-/// A registry with one of each kind, not in the order of the alphabet.
+/// A registry with one bulkhead of each kind, not in alphabetical order.
 fn registry() -> BulkheadRegistry {
     let registry = BulkheadRegistry::new();
     registry.create(reports()).unwrap();
@@ -112,28 +112,30 @@ fn an_unknown_label_is_an_error_that_names_it() {
 }
 
 #[test]
-fn another_kind_is_an_error_that_names_label_and_kinds() {
+fn another_kind_is_an_error_that_names_the_label_and_the_kinds() {
     let registry = registry();
-    let says = |error: RegistryError| {
+    let message = |error: RegistryError| {
         assert!(matches!(error, RegistryError::WrongKind { .. }));
         error.to_string()
     };
     assert_eq!(
-        says(registry.get::<WeightedBulkhead>("payments").unwrap_err()),
+        message(registry.get::<WeightedBulkhead>("payments").unwrap_err()),
         "\"payments\" is a Bulkhead, not a WeightedBulkhead"
     );
     assert_eq!(
-        says(registry.get::<Bulkhead>("reports").unwrap_err()),
+        message(registry.get::<Bulkhead>("reports").unwrap_err()),
         "\"reports\" is a WeightedBulkhead, not a Bulkhead"
     );
     assert_eq!(
-        says(registry.layer("customers").unwrap_err()),
+        message(registry.layer("customers").unwrap_err()),
         "\"customers\" is a PartitionedBulkhead<u64>, not a Bulkhead"
     );
-    let other_key = says(registry.get::<PartitionedBulkhead<String>>("customers").unwrap_err());
+    let other_key = message(registry.get::<PartitionedBulkhead<String>>("customers").unwrap_err());
     assert!(other_key.starts_with("\"customers\" is a PartitionedBulkhead"), "{other_key}");
-    says(registry.weighted_layer("payments", |_: &Request<()>| 1).unwrap_err());
-    says(registry.partitioned_layer::<u64, _>("reports", |_: &Request<()>| Some(1)).unwrap_err());
+    message(registry.weighted_layer("payments", |_: &Request<()>| 1).unwrap_err());
+    message(
+        registry.partitioned_layer::<u64, _>("reports", |_: &Request<()>| Some(1)).unwrap_err(),
+    );
 }
 
 #[test]
@@ -167,9 +169,9 @@ fn a_closed_registry_accepts_no_bulkhead() {
     ];
     for error in errors {
         assert!(matches!(error, RegistryError::Closed { .. }));
-        assert_eq!(error.to_string(), "the registry is closed and does not take \"orders\"");
+        assert_eq!(error.to_string(), "the registry is closed and does not accept \"orders\"");
     }
-    assert!(!own.is_closed(), "who was refused is left alone");
+    assert!(!own.is_closed(), "a refused bulkhead is left alone");
     assert_eq!(registry.len(), 3);
     assert!(registry.get::<Bulkhead>("payments").unwrap().is_closed());
 }
@@ -190,7 +192,7 @@ fn statuses_and_reports_come_in_the_order_of_creation() {
     assert_eq!((reports.capacity, customers.max_partitions), (10, 10));
     let reports: Vec<_> =
         registry.capacity_reports().iter().map(|report| report.status.label.to_string()).collect();
-    assert_eq!(reports, ["reports", "payments", "archive"], "partitions have none");
+    assert_eq!(reports, ["reports", "payments", "archive"], "a partitioned bulkhead has none");
 }
 
 #[test]
@@ -213,15 +215,18 @@ fn removing_a_bulkhead_closes_and_drains_it_and_leaves_the_others_untouched() {
     assert_eq!(labels(&registry), ["reports", "payments", "customers"]);
 
     let mut again = task::spawn(registry.remove("payments"));
-    let mut beside = task::spawn(registry.remove("payments"));
+    let mut concurrent = task::spawn(registry.remove("payments"));
     assert_pending!(again.poll());
-    assert_pending!(beside.poll());
+    assert_pending!(concurrent.poll());
     drop(slot);
-    assert!(again.is_woken() && beside.is_woken());
+    assert!(again.is_woken() && concurrent.is_woken());
     assert_ready_ok!(again.poll());
-    let anew = registry.create(self::payments()).unwrap();
-    assert_ready_ok!(beside.poll());
-    assert!(!anew.is_closed() && registry.contains("payments"), "the newcomer is another");
+    let replacement = registry.create(self::payments()).unwrap();
+    assert_ready_ok!(concurrent.poll());
+    assert!(
+        !replacement.is_closed() && registry.contains("payments"),
+        "the replacement is not removed"
+    );
     assert_eq!(labels(&registry), ["reports", "customers", "payments"]);
 
     for (was, is) in before.iter().filter(|one| one.label() != "payments").zip(registry.statuses())

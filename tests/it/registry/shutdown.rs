@@ -10,14 +10,14 @@ use tokio_test::{assert_pending, task};
 
 use crate::support::must_come;
 
-struct Works {
+struct Fixture {
     registry: BulkheadRegistry,
     payments: Bulkhead,
     reports: WeightedBulkhead,
     customers: PartitionedBulkhead<u64>,
 }
 
-fn works() -> Works {
+fn fixture() -> Fixture {
     let registry = BulkheadRegistry::new();
     let payments =
         registry.create(Bulkhead::builder("payments").parallelism(2).waiting_room(5)).unwrap();
@@ -31,13 +31,13 @@ fn works() -> Works {
                 .max_partitions(10),
         )
         .unwrap();
-    Works { registry, payments, reports, customers }
+    Fixture { registry, payments, reports, customers }
 }
 
 type Task<T> = tokio::task::JoinHandle<Result<T, Rejection>>;
 
-/// Work in all three kinds, which runs until it is told to end; and waiters behind it.
-async fn occupy(works: &Works) -> (watch::Sender<bool>, Vec<Task<u32>>, Vec<Task<u32>>) {
+/// Starts work in all three kinds, which runs until the sender sends `true`, and waiters behind it.
+async fn occupy(fixture: &Fixture) -> (watch::Sender<bool>, Vec<Task<u32>>, Vec<Task<u32>>) {
     let (end, ended) = watch::channel(false);
     let work = |number: u32, ended: &watch::Receiver<bool>| {
         let mut ended = ended.clone();
@@ -50,7 +50,7 @@ async fn occupy(works: &Works) -> (watch::Sender<bool>, Vec<Task<u32>>, Vec<Task
     for number in 0..9 {
         let work = work(number, &ended);
         let (payments, reports, customers) =
-            (works.payments.clone(), works.reports.clone(), works.customers.clone());
+            (fixture.payments.clone(), fixture.reports.clone(), fixture.customers.clone());
         let task = match number / 3 {
             0 => tokio::spawn(async move { payments.execute(work).await }),
             1 => tokio::spawn(async move { reports.execute(5, work).await }),
@@ -63,7 +63,8 @@ async fn occupy(works: &Works) -> (watch::Sender<bool>, Vec<Task<u32>>, Vec<Task
         if number % 3 == 2 { &mut waiting } else { &mut running }.push(task);
         tokio::task::yield_now().await;
     }
-    let statuses = (works.payments.status(), works.reports.status(), works.customers.status());
+    let statuses =
+        (fixture.payments.status(), fixture.reports.status(), fixture.customers.status());
     assert_eq!((statuses.0.in_flight, statuses.0.waiting), (2, 1));
     assert_eq!((statuses.1.in_flight, statuses.1.waiting), (2, 1));
     assert_eq!((statuses.2.in_flight, statuses.2.waiting), (2, 1));
@@ -87,41 +88,41 @@ async fn assert_all_finished(running: Vec<Task<u32>>) {
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_rejects_waiters_and_waits_for_the_last_running_work() {
-    let works = works();
-    let (end, running, waiting) = occupy(&works).await;
-    let mut closing = task::spawn(works.registry.close_and_wait());
+    let fixture = fixture();
+    let (end, running, waiting) = occupy(&fixture).await;
+    let mut closing = task::spawn(fixture.registry.close_and_wait());
     assert_pending!(closing.poll());
-    assert!(works.registry.is_closed());
+    assert!(fixture.registry.is_closed());
     assert_all_rejected(waiting).await;
     assert_pending!(closing.poll());
-    assert!(works.payments.slot_now().is_err() && works.reports.slot_now(1).is_err());
-    assert!(works.customers.slot_now(&1).is_err() && works.customers.slot_now(&5).is_err());
+    assert!(fixture.payments.slot_now().is_err() && fixture.reports.slot_now(1).is_err());
+    assert!(fixture.customers.slot_now(&1).is_err() && fixture.customers.slot_now(&5).is_err());
 
     end.send(true).unwrap();
     assert_all_finished(running).await;
     must_come(closing).await;
-    assert!(works.payments.status().is_drained() && works.reports.status().is_drained());
-    assert!(works.customers.status().is_drained());
-    assert_eq!(works.registry.len(), 3, "closed, and there to be looked at");
-    must_come(works.registry.close_and_wait()).await;
-    must_come(works.registry.wait_closed()).await;
+    assert!(fixture.payments.status().is_drained() && fixture.reports.status().is_drained());
+    assert!(fixture.customers.status().is_drained());
+    assert_eq!(fixture.registry.len(), 3, "closed bulkheads stay registered");
+    must_come(fixture.registry.close_and_wait()).await;
+    must_come(fixture.registry.wait_closed()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_shutdown_leaves_the_registry_closed_and_may_be_called_again() {
-    let works = works();
-    let (end, running, waiting) = occupy(&works).await;
-    drop(works.registry.close_and_wait());
-    assert!(!works.registry.is_closed(), "not polled, nothing has happened");
-    let mut closing = task::spawn(works.registry.close_and_wait());
+    let fixture = fixture();
+    let (end, running, waiting) = occupy(&fixture).await;
+    drop(fixture.registry.close_and_wait());
+    assert!(!fixture.registry.is_closed(), "an unpolled future does nothing");
+    let mut closing = task::spawn(fixture.registry.close_and_wait());
     assert_pending!(closing.poll());
     drop(closing);
-    assert!(works.registry.is_closed());
+    assert!(fixture.registry.is_closed());
     assert_all_rejected(waiting).await;
-    let again = task::spawn(works.registry.close_and_wait());
+    let again = task::spawn(fixture.registry.close_and_wait());
     let (done, is_done) = oneshot::channel();
-    let beside = tokio::spawn({
-        let registry = works.registry.clone();
+    let concurrent = tokio::spawn({
+        let registry = fixture.registry.clone();
         async move {
             registry.wait_closed().await;
             done.send(()).unwrap();
@@ -134,22 +135,22 @@ async fn a_cancelled_shutdown_leaves_the_registry_closed_and_may_be_called_again
     assert_all_finished(running).await;
     must_come(again).await;
     must_come(is_done).await.unwrap();
-    beside.await.unwrap();
+    concurrent.await.unwrap();
 }
 
 #[test]
-fn shutdown_ends_after_the_last_operation_in_any_order() {
+fn shutdown_completes_after_the_last_operation_in_any_order() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        let works = works();
+        let fixture = fixture();
         let mut slots = [
-            Some(works.payments.slot_now().unwrap()),
-            Some(works.reports.slot_now(3).unwrap()),
-            Some(works.customers.slot_now(&1).unwrap()),
+            Some(fixture.payments.slot_now().unwrap()),
+            Some(fixture.reports.slot_now(3).unwrap()),
+            Some(fixture.customers.slot_now(&1).unwrap()),
         ];
-        let mut early = task::spawn(works.registry.wait_closed());
+        let mut early = task::spawn(fixture.registry.wait_closed());
         assert_pending!(early.poll());
-        works.registry.close_all();
-        let mut late = task::spawn(works.registry.wait_closed());
+        fixture.registry.close_all();
+        let mut late = task::spawn(fixture.registry.wait_closed());
         for which in order {
             assert!(early.poll().is_pending() && late.poll().is_pending(), "{order:?}");
             drop(slots[which].take());
@@ -160,32 +161,32 @@ fn shutdown_ends_after_the_last_operation_in_any_order() {
 }
 
 #[test]
-fn waiting_for_the_close_before_it_waits_for_the_close_itself() {
+fn wait_closed_called_before_the_close_waits_for_it() {
     let registry = BulkheadRegistry::new();
     let mut waiting = task::spawn(registry.wait_closed());
     assert_pending!(waiting.poll());
-    let works = works();
-    works.payments.close();
-    let mut others = task::spawn(works.registry.wait_closed());
+    let fixture = fixture();
+    fixture.payments.close();
+    let mut others = task::spawn(fixture.registry.wait_closed());
     assert_pending!(others.poll());
     registry.close_all();
     assert!(waiting.is_woken() && waiting.poll().is_ready());
     assert_pending!(others.poll());
-    works.registry.close_all();
+    fixture.registry.close_all();
     assert!(others.poll().is_ready());
 }
 
 #[test]
 fn shutdown_waits_for_a_bulkhead_that_is_being_removed() {
-    let works = works();
-    let slot = works.payments.slot_now().unwrap();
-    let mut removing = task::spawn(works.registry.remove("payments"));
+    let fixture = fixture();
+    let slot = fixture.payments.slot_now().unwrap();
+    let mut removing = task::spawn(fixture.registry.remove("payments"));
     assert_pending!(removing.poll());
-    let mut closing = task::spawn(works.registry.close_and_wait());
+    let mut closing = task::spawn(fixture.registry.close_and_wait());
     assert_pending!(closing.poll());
     drop(slot);
     assert!(removing.poll().is_ready() && closing.poll().is_ready());
-    assert_eq!(works.registry.labels(), ["reports", "customers"]);
+    assert_eq!(fixture.registry.labels(), ["reports", "customers"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What happened between two statuses.
+//! Intervals: what was counted between two statuses.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 use crate::support::{bulkhead, checked_status};
 
 #[test]
-fn an_interval_holds_what_was_counted_in_between_and_both_ends() {
+fn an_interval_holds_the_counts_in_between_and_both_statuses() {
     let payments = bulkhead(1, 2);
     drop(payments.slot_now().unwrap());
     let slot = payments.slot_now().unwrap();
@@ -29,7 +29,7 @@ fn an_interval_holds_what_was_counted_in_between_and_both_ends() {
 }
 
 #[test]
-fn intervals_that_follow_each_other_add_up() {
+fn consecutive_intervals_add_up() {
     let payments = bulkhead(1, 0);
     let start = checked_status(&payments);
     drop(payments.slot_now().unwrap());
@@ -44,14 +44,14 @@ fn intervals_that_follow_each_other_add_up() {
 }
 
 #[test]
-fn an_interval_of_one_status_is_empty() {
+fn an_interval_from_a_status_to_itself_is_empty() {
     let payments = bulkhead(1, 0);
     drop(payments.slot_now().unwrap());
     let status = checked_status(&payments);
     let interval = status.since(&status).unwrap();
     assert!(!interval.totals.has_activity());
     let idle = checked_status(&payments).since(&status).unwrap();
-    assert!(!idle.totals.has_activity(), "a status counts nothing");
+    assert!(!idle.totals.has_activity(), "taking a status counts nothing");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn statuses_in_reverse_order_have_no_interval() {
     assert_eq!(
         error.to_string(),
         format!(
-            "statuses of \"payments\" in reverse order: sequence {} since {}",
+            "statuses of \"payments\" are in reverse order: sequence {} is before {}",
             before.sequence, after.sequence
         )
     );
@@ -88,7 +88,7 @@ fn statuses_of_different_bulkheads_have_no_interval_even_under_one_label() {
     assert_eq!(
         error.to_string(),
         format!(
-            "statuses of different bulkheads: \"reports\" (instance {}) since \"payments\" \
+            "statuses are of different bulkheads: \"reports\" (instance {}) and \"payments\" \
              (instance {})",
             third.instance, first.instance
         )

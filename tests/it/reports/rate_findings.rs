@@ -1,4 +1,4 @@
-//! The capacity report's findings on what was counted, just under, at and just over each threshold.
+//! Findings of the capacity report on rates and waits, just below, at and just above each threshold.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::{rejection_of, slot_of, waiting};
 
 const LIMIT: Duration = Duration::from_millis(100);
 
-/// A bulkhead whose sizes and present moment give nothing to find, with this history.
+/// The history of a bulkhead whose settings and current state cause no finding.
 #[derive(Clone, Copy, Debug, Default)]
 struct History {
     direct: usize,
@@ -30,7 +30,7 @@ impl History {
             .wait_limit(LIMIT)
             .build()
             .unwrap();
-        assert!(self.direct > 0, "somebody runs while others wait");
+        assert!(self.direct > 0, "an operation runs while others wait");
         for _ in 1..self.direct {
             drop(payments.slot_now().unwrap());
         }
@@ -60,7 +60,7 @@ fn found(report: &CapacityReport) -> Vec<(FindingCode, Severity)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn frequent_queueing_from_twenty_operations_of_which_half_had_to_wait() {
+async fn frequent_queueing_takes_twenty_operations_of_which_half_had_to_wait() {
     let history = |direct, cancelled| History { direct, cancelled, ..History::default() };
     let frequent = [(FrequentQueueing, Notice)];
     assert_eq!(history(9, 10).found().await, [], "nineteen are too few");
@@ -68,7 +68,7 @@ async fn frequent_queueing_from_twenty_operations_of_which_half_had_to_wait() {
     assert_eq!(history(11, 10).found().await, [], "less than half");
     assert_eq!(history(10, 11).found().await, frequent);
     assert_eq!(history(11, 9).found().await, []);
-    // Those who were saturated are among the twenty.
+    // Saturated operations count towards the twenty.
     let mixed = History { direct: 5, cancelled: 10, saturated: 5, expired: 0 };
     assert!(mixed.found().await.contains(&(FrequentQueueing, Notice)));
     let mixed = History { saturated: 6, ..mixed };
@@ -78,12 +78,12 @@ async fn frequent_queueing_from_twenty_operations_of_which_half_had_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn elevated_rejections_from_twenty_operations_at_a_twentieth_and_at_a_fifth() {
+async fn elevated_rejections_take_twenty_operations_with_thresholds_of_a_twentieth_and_a_fifth() {
     let history = |direct, saturated| History { direct, saturated, ..History::default() };
     assert_eq!(history(18, 1).found().await, [], "nineteen are too few");
     assert_eq!(history(1, 18).found().await, [], "however many are rejected");
     assert_eq!(history(19, 1).found().await, [(ElevatedRejectionRate, Warning)]);
-    assert_eq!(history(20, 1).found().await, [], "under a twentieth");
+    assert_eq!(history(20, 1).found().await, [], "below a twentieth");
     assert_eq!(history(38, 2).found().await, [(ElevatedRejectionRate, Warning)]);
     assert_eq!(history(39, 2).found().await, []);
     assert_eq!(history(16, 4).found().await, [(ElevatedRejectionRate, Critical)]);
@@ -106,19 +106,19 @@ async fn expired_waiters_count_as_rejected_and_cancelled_ones_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn elevated_expirations_from_ten_waiters_at_a_tenth_and_at_three_tenths() {
+async fn elevated_expirations_take_ten_waiters_with_thresholds_of_a_tenth_and_three_tenths() {
     // Enough direct admissions that nothing else is found.
     let history = |cancelled, expired| History { direct: 200, cancelled, expired, saturated: 0 };
     assert_eq!(history(0, 9).found().await, [], "nine are too few");
     assert_eq!(history(9, 1).found().await, [(ElevatedExpirationRate, Warning)]);
-    assert_eq!(history(10, 1).found().await, [], "under a tenth");
+    assert_eq!(history(10, 1).found().await, [], "below a tenth");
     assert_eq!(history(8, 2).found().await, [(ElevatedExpirationRate, Warning)]);
     assert_eq!(history(7, 3).found().await, [(ElevatedExpirationRate, Critical)]);
     assert_eq!(history(8, 3).found().await, [(ElevatedExpirationRate, Warning)]);
     assert_eq!(history(0, 10).found().await, [(ElevatedExpirationRate, Critical)]);
 }
 
-/// The report after waits of these lengths, of 100 ms allowed.
+/// The findings after waits of these lengths in milliseconds.
 async fn waits(limit: Option<Duration>, milliseconds: &[u64]) -> Vec<(FindingCode, Severity)> {
     let builder = Bulkhead::builder("payments").parallelism(1).waiting_room(9);
     let builder = match limit {
@@ -137,12 +137,12 @@ async fn waits(limit: Option<Duration>, milliseconds: &[u64]) -> Vec<(FindingCod
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_near_the_limit_from_five_admitted_on_average_or_at_most() {
+async fn waits_near_the_limit_take_five_admissions_and_count_by_average_or_peak() {
     let near = [(WaitTimeNearLimit, Warning)];
     assert_eq!(waits(Some(LIMIT), &[99; 4]).await, [], "four are too few");
     assert_eq!(waits(Some(LIMIT), &[75; 5]).await, near);
     assert_eq!(waits(Some(LIMIT), &[74; 5]).await, []);
-    assert_eq!(waits(Some(LIMIT), &[75, 75, 75, 75, 74]).await, [], "just under on average");
+    assert_eq!(waits(Some(LIMIT), &[75, 75, 75, 75, 74]).await, [], "just below on average");
     assert_eq!(waits(Some(LIMIT), &[60, 90, 75, 70, 80]).await, near);
     assert_eq!(waits(Some(LIMIT), &[1, 1, 1, 1, 95]).await, near);
     assert_eq!(waits(Some(LIMIT), &[1, 1, 1, 1, 94]).await, []);
@@ -153,11 +153,11 @@ async fn waits_near_the_limit_from_five_admitted_on_average_or_at_most() {
 #[tokio::test(start_paused = true)]
 async fn only_the_waits_of_admitted_operations_count() {
     let history = History { direct: 200, expired: 9, ..History::default() };
-    assert_eq!(history.found().await, [], "nine waited to the end in vain");
+    assert_eq!(history.found().await, [], "nine waited up to the limit but were never admitted");
 }
 
-/// A bulkhead of which as much is found as can be at once.
-async fn afflicted() -> (Bulkhead, Vec<bulklink::Slot>) {
+/// A bulkhead with as many findings as possible at once.
+async fn with_many_findings() -> (Bulkhead, Vec<bulklink::Slot>) {
     let builder = Bulkhead::builder("payments").parallelism(5).waiting_room(100);
     let payments = builder.wait_limit(LIMIT).build().unwrap();
     let slots: Vec<_> = (0..5).map(|_| payments.slot_now().unwrap()).collect();
@@ -175,8 +175,8 @@ async fn afflicted() -> (Bulkhead, Vec<bulklink::Slot>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn findings_come_in_the_order_of_the_rules_and_the_worst_is_summed_up() {
-    let (payments, running) = afflicted().await;
+async fn findings_come_in_the_order_of_the_rules_and_the_summary_gives_the_worst() {
+    let (payments, running) = with_many_findings().await;
     payments.resize(2).unwrap();
     let lasting = [
         (LargeWaitingRoom, Notice),
@@ -192,18 +192,18 @@ async fn findings_come_in_the_order_of_the_rules_and_the_worst_is_summed_up() {
     assert_eq!(
         report.summary(),
         format!(
-            "bulkhead \"payments\" is at critical: {}, the most severe of 6 findings",
+            "bulkhead \"payments\" has a critical finding: {}, the most severe of 6 findings",
             worst.message
         )
     );
-    // With so many more in line, those who expired are few of them.
+    // With 100 more waiters in line, too small a share has expired.
     let lasting = lasting.into_iter();
     let lasting: Vec<_> = lasting.filter(|&(code, _)| code != ElevatedExpirationRate).collect();
     let _line: Vec<_> = (0..100).map(|_| waiting(payments.slot())).collect();
     let report = payments.capacity_report();
     let now = [(ActiveWorkAboveCapacity, Warning), (WaitingRoomFull, Critical)];
     assert_eq!(found(&report)[..2], now);
-    // Past pressure is found whether or not the room is full.
+    // Findings on the past do not depend on whether the waiting room is full.
     assert_eq!(found(&report)[2..], lasting);
     payments.close();
     let report = payments.capacity_report();
@@ -213,8 +213,8 @@ async fn findings_come_in_the_order_of_the_rules_and_the_worst_is_summed_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_is_of_the_status_it_shows() {
-    let (payments, _running) = afflicted().await;
+async fn a_report_assesses_the_status_it_contains() {
+    let (payments, _running) = with_many_findings().await;
     let report = payments.capacity_report();
     let status = payments.status();
     assert_eq!(report.status.totals, status.totals);

@@ -1,4 +1,4 @@
-//! The capacity report's findings on the present moment and on the sizes that were chosen.
+//! Findings of the capacity report on the current state and on the configured sizes.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use tokio_test::task::Spawn;
 
 use crate::support::{waiting, weighted};
 
-/// With a wait limit that is never reached, so that the present moment is all there is to find.
+/// A bulkhead with a wait limit that is never reached, so that only its current state causes findings.
 fn bulkhead(parallelism: usize, room: usize) -> Bulkhead {
     let builder = Bulkhead::builder("payments").parallelism(parallelism).waiting_room(room);
     builder.wait_limit(Duration::from_secs(3600)).build().unwrap()
@@ -37,14 +37,15 @@ async fn a_bulkhead_with_a_free_slot_has_no_findings() {
     let report = payments.capacity_report();
     assert!((before..=SystemTime::now()).contains(&report.assessed_at));
     assert_eq!((report.severity(), report.requires_attention()), (Ok, false));
-    assert_eq!(report.summary(), "bulkhead \"payments\" is ok: nothing was found");
+    assert_eq!(report.summary(), "bulkhead \"payments\" is ok: no findings");
     let _slots = running(&payments, 2);
     let report = payments.capacity_report();
     assert_eq!((found(&report), report.status.used), (vec![], 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn execution_full_is_a_notice_with_room_a_warning_without_or_with_a_line() {
+async fn execution_full_is_a_warning_with_waiters_or_without_a_waiting_room_and_otherwise_a_notice()
+{
     let payments = bulkhead(2, 9);
     let _slots = running(&payments, 2);
     assert_eq!(found(&payments.capacity_report()), [(ExecutionFull, Notice)]);
@@ -71,7 +72,7 @@ async fn the_waiting_room_is_near_its_capacity_at_four_fifths_and_then_full() {
             assert_eq!(found(&payments.capacity_report()), near);
         }
         waiters.push(waiting(payments.slot()));
-        // Full says it all.
+        // A full room replaces the other findings.
         let report = payments.capacity_report();
         assert_eq!(found(&report), [(WaitingRoomFull, Critical)]);
         assert_eq!((report.severity(), report.requires_attention()), (Critical, true));
@@ -81,7 +82,7 @@ async fn the_waiting_room_is_near_its_capacity_at_four_fifths_and_then_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn three_of_four_places_are_not_near_capacity() {
+async fn three_waiters_of_four_are_not_near_capacity() {
     let payments = bulkhead(1, 4);
     let _slot = running(&payments, 1);
     let _line = line(&payments, 3);
@@ -89,21 +90,21 @@ async fn three_of_four_places_are_not_near_capacity() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_room_of_one_is_full_with_one() {
+async fn a_waiting_room_of_one_is_full_with_one_waiter() {
     let payments = bulkhead(1, 1);
     let slot = running(&payments, 1);
     assert_eq!(found(&payments.capacity_report()), [(ExecutionFull, Notice)]);
     let waiter = line(&payments, 1);
     assert_eq!(found(&payments.capacity_report()), [(WaitingRoomFull, Critical)]);
     payments.close();
-    // Closed, it is full no more, and its line is empty.
+    // Once closed, it is no longer full, and its line is empty.
     assert_eq!(found(&payments.capacity_report()), [(ClosedWithActiveWork, Notice)]);
     drop((waiter, slot));
     assert_eq!(found(&payments.capacity_report()), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_in_use_than_the_capacity_after_a_shrink() {
+async fn more_in_use_than_the_capacity_is_found_after_a_shrink() {
     let payments = bulkhead(4, 5);
     let mut slots = running(&payments, 4);
     payments.resize(3).unwrap();
@@ -127,7 +128,7 @@ async fn more_in_use_than_the_capacity_after_a_shrink() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn closed_over_capacity_is_nothing_but_closed_with_active_work() {
+async fn a_closed_bulkhead_over_capacity_has_no_finding_but_its_active_work() {
     let payments = bulkhead(4, 5);
     let slots = running(&payments, 4);
     payments.resize(1).unwrap();
@@ -157,7 +158,7 @@ async fn a_weighted_bulkhead_with_free_units_is_not_full_despite_waiters() {
 }
 
 #[test]
-fn a_room_without_a_wait_limit_and_a_large_one() {
+fn a_waiting_room_without_a_wait_limit_and_a_large_one_are_found() {
     let sizes = [
         ((1, 0), vec![]),
         ((1, 1), vec![(UnboundedQueueWait, Notice)]),
@@ -182,7 +183,7 @@ fn a_room_without_a_wait_limit_and_a_large_one() {
             expected.into_iter().filter(|&(code, _)| code != UnboundedQueueWait).collect();
         assert_eq!(found(&limited.capacity_report()), rest, "{capacity} and {room}, limited");
     }
-    // The capacity of the moment counts.
+    // The current capacity counts.
     let payments = bulkhead(6, 100);
     payments.resize(5).unwrap();
     assert_eq!(found(&payments.capacity_report()), [(LargeWaitingRoom, Notice)]);

@@ -1,4 +1,4 @@
-//! The values of a status: what they say, and what can be read off them.
+//! The values of a status, and what is derived from them.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn a_new_bulkhead_has_counted_nothing() {
 }
 
 #[test]
-fn free_and_excess_are_what_capacity_and_use_leave() {
+fn free_and_excess_follow_from_capacity_and_use() {
     let payments = bulkhead(4, 0);
     let read = |status: BulkheadStatus| {
         (status.free(), status.excess(), status.is_over_capacity(), status.utilization())
@@ -55,10 +55,10 @@ fn a_bulkhead_is_saturated_when_the_next_operation_would_be_rejected() {
     assert_eq!(saturated(), (false, 0.0));
     drop(slot);
 
-    let roomless = bulkhead(1, 0);
-    assert!(!checked_status(&roomless).is_saturated());
-    let _slot = roomless.slot_now().unwrap();
-    let status = checked_status(&roomless);
+    let without_room = bulkhead(1, 0);
+    assert!(!checked_status(&without_room).is_saturated());
+    let _slot = without_room.slot_now().unwrap();
+    let status = checked_status(&without_room);
     assert_eq!((status.is_saturated(), status.queue_utilization()), (true, 0.0));
 }
 
@@ -68,7 +68,7 @@ fn a_closed_bulkhead_is_not_saturated_however_full() {
     let slot = payments.slot_now().unwrap();
     assert!(checked_status(&payments).is_saturated());
     payments.close();
-    // Whoever comes is rejected for another reason.
+    // A newcomer is rejected for another reason.
     assert!(!checked_status(&payments).is_saturated());
     drop(slot);
     assert!(!checked_status(&payments).is_saturated());
@@ -83,7 +83,7 @@ fn a_bulkhead_over_its_capacity_is_saturated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_times_are_exact_and_speak_of_waiters_that_were_admitted() {
+async fn wait_times_are_exact_and_cover_admitted_waiters_only() {
     let payments = bulkhead(1, 9);
     let slot = payments.slot_now().unwrap();
     let mut first = task::spawn(payments.slot());
@@ -97,7 +97,7 @@ async fn wait_times_are_exact_and_speak_of_waiters_that_were_admitted() {
     assert_pending!(cancelled.poll());
     advance(ms(20)).await;
     drop(slot);
-    // Admitted at this instant, however late it looks.
+    // `first` is admitted at this instant, however late it is polled.
     let wait = |status: BulkheadStatus| (status.totals.wait_time, status.peaks.wait);
     assert_eq!(wait(checked_status(&payments)), (ms(30), ms(30)));
     advance(ms(50)).await;
@@ -154,7 +154,7 @@ fn peaks_stay_when_use_falls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sums_of_the_totals_are_those_of_their_parts() {
+async fn derived_totals_are_the_sums_of_their_parts() {
     let payments = bulkhead(1, 3);
     let slot = payments.slot_now().unwrap();
     let mut admitted = task::spawn(payments.slot());
@@ -199,7 +199,7 @@ fn averages_of_nothing_are_none() {
 }
 
 #[test]
-fn anything_at_all_is_activity() {
+fn a_rejection_alone_is_activity() {
     let saturated = bulkhead(1, 0);
     let _slot = saturated.slot_now().unwrap();
     let before = saturated.status();
@@ -209,7 +209,7 @@ fn anything_at_all_is_activity() {
 }
 
 #[test]
-fn the_sequence_rises_with_every_snapshot_and_every_handle_sees_the_same() {
+fn the_sequence_increases_with_every_snapshot_of_any_handle() {
     let payments = bulkhead(1, 0);
     let other = payments.clone();
     let mut last = checked_status(&payments);
@@ -222,7 +222,7 @@ fn the_sequence_rises_with_every_snapshot_and_every_handle_sees_the_same() {
 }
 
 #[test]
-fn the_instance_is_unique_also_under_one_label() {
+fn the_instance_is_unique_even_under_one_label() {
     let mut instances: Vec<_> = (0..100).map(|_| bulkhead(1, 0).status().instance).collect();
     instances.sort_unstable();
     instances.dedup();

@@ -1,9 +1,9 @@
-//! Reads the paths out of a source text: as much of the grammar as imports need.
+//! Extracts the paths from a source text. Knows as much of the grammar as imports need.
 
-/// A path that a source names, in a `use` or anywhere else.
+/// A path in a source text, in a `use` or anywhere else.
 pub(super) struct Import {
     segments: Vec<String>,
-    /// How many modules within the file it stands in.
+    /// The number of modules within the file that enclose it.
     depth: usize,
 }
 
@@ -12,20 +12,22 @@ impl Import {
         self.segments.join("::")
     }
 
-    /// The first segment behind the root of the crate, if the path leads there from a file that is
-    /// this module.
-    pub(super) fn within_crate(&self, module: &[String]) -> Option<String> {
-        let first = self.segments.first()?;
-        if first == "crate" {
-            return self.segments.get(1).cloned();
+    /// Returns the path from the crate root, in a file that is the module `module`. `None` if the path begins
+    /// with neither `crate` nor `super`, or does not leave the file.
+    pub(super) fn within_crate(&self, module: &[String]) -> Option<Vec<String>> {
+        if self.segments.first()? == "crate" {
+            return Some(self.segments[1..].to_vec());
         }
-        let ups = self.segments.iter().take_while(|segment| *segment == "super").count();
-        let above = (module.len() + self.depth).checked_sub(ups)?;
-        if ups > 0 && above == 0 { self.segments.get(ups).cloned() } else { None }
+        let supers = self.segments.iter().take_while(|segment| *segment == "super").count();
+        let base = (module.len() + self.depth).checked_sub(supers)?;
+        if supers == 0 || base > module.len() {
+            return None;
+        }
+        Some([&module[..base], &self.segments[supers..]].concat())
     }
 }
 
-/// Every path of more than one segment, and every import.
+/// Returns every path of more than one segment and every import, without the scopes of `pub(in path)`.
 pub(super) fn imports(text: &str) -> Vec<Import> {
     Reader { tokens: tokens(text), at: 0, braces: Vec::new(), found: Vec::new() }.read()
 }
@@ -33,7 +35,7 @@ pub(super) fn imports(text: &str) -> Vec<Import> {
 struct Reader {
     tokens: Vec<String>,
     at: usize,
-    /// The open braces, and whether each is that of a module.
+    /// For each open brace, whether it is that of a module.
     braces: Vec<bool>,
     found: Vec<Import>,
 }
@@ -42,7 +44,7 @@ impl Reader {
     fn read(mut self) -> Vec<Import> {
         while let Some(token) = self.peek(0) {
             match token {
-                "use" if !self.starts_bound() => {
+                "use" if !self.is_capture_list() => {
                     self.at += 1;
                     self.tree(&mut Vec::new());
                 }
@@ -58,6 +60,7 @@ impl Reader {
                     self.braces.pop();
                     self.at += 1;
                 }
+                "(" if self.peek(1) == Some("in") => self.visibility(),
                 token if is_name(token) => self.path(),
                 _ => self.at += 1,
             }
@@ -65,12 +68,12 @@ impl Reader {
         self.found
     }
 
-    /// `use<..>` says what an `impl Trait` captures.
-    fn starts_bound(&self) -> bool {
+    /// Whether this `use` is the `use<..>` of an `impl Trait`, which lists what the type captures.
+    fn is_capture_list(&self) -> bool {
         self.peek(1) == Some("<")
     }
 
-    /// A tree of imports below `prefix`.
+    /// Reads a tree of imports below `prefix`.
     fn tree(&mut self, prefix: &mut Vec<String>) {
         let outer = prefix.len();
         loop {
@@ -89,13 +92,13 @@ impl Reader {
                 }
                 Some("as") => self.at += 2,
                 Some(token) if is_name(token) || token == "*" => {
-                    // `self` in a group is the path before it.
+                    // `self` in a group stands for the path before the group.
                     if token != "self" || prefix.is_empty() {
                         prefix.push(token.to_owned());
                     }
                     self.at += 1;
                     if !matches!(self.peek(0), Some("::")) {
-                        self.note(prefix.clone());
+                        self.record(prefix.clone());
                     }
                 }
                 _ => break,
@@ -104,7 +107,14 @@ impl Reader {
         prefix.truncate(outer);
     }
 
-    /// A path outside of an import.
+    /// Skips the scope of a `pub(in path)`.
+    fn visibility(&mut self) {
+        while !matches!(self.peek(0), Some(")") | None) {
+            self.at += 1;
+        }
+    }
+
+    /// Reads a path outside an import.
     fn path(&mut self) {
         let mut segments = vec![self.tokens[self.at].clone()];
         self.at += 1;
@@ -116,11 +126,11 @@ impl Reader {
             self.at += 2;
         }
         if segments.len() > 1 {
-            self.note(segments);
+            self.record(segments);
         }
     }
 
-    fn note(&mut self, segments: Vec<String>) {
+    fn record(&mut self, segments: Vec<String>) {
         let depth = self.braces.iter().filter(|is_module| **is_module).count();
         self.found.push(Import { segments, depth });
     }
@@ -134,7 +144,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// Names, `::`, and single characters; neither comments nor what is quoted.
+/// Splits a text into names, `::` and single characters. Drops comments, strings and characters in quotes.
 fn tokens(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let mut tokens = Vec::new();
@@ -161,7 +171,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// The length of the comment that begins here.
+/// Returns the length of the comment at the start of `text`.
 fn comment(text: &[char]) -> Option<usize> {
     match text {
         ['/', '/', ..] => Some(text.iter().take_while(|c| **c != '\n').count()),
@@ -183,7 +193,8 @@ fn comment(text: &[char]) -> Option<usize> {
     }
 }
 
-/// The length of the string, raw string or character that begins here. A lifetime is none.
+/// Returns the length of the string, raw string or character literal at the start of `text`. A lifetime is
+/// none of these.
 fn quoted(text: &[char]) -> Option<usize> {
     let closed = |quote: char| {
         let mut at = 1;
@@ -199,7 +210,7 @@ fn quoted(text: &[char]) -> Option<usize> {
             let hashes = text[1..].iter().take_while(|c| **c == '#').count();
             let body = text.get(hashes + 2..)?;
             if text[hashes + 1] != '"' {
-                // A raw name, such as `r#type`.
+                // A raw identifier, such as `r#type`.
                 return None;
             }
             let is_end = |at: &usize| {

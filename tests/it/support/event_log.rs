@@ -1,10 +1,10 @@
-//! A log of the events that a handler has received.
+//! A log of the events delivered to a handler.
 
 use std::sync::{Arc, Mutex};
 
 use bulklink::{BulkheadEvent, EventKind};
 
-/// What a handler was told, in the order of the telling.
+/// The events delivered to a handler, in order of delivery.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log(pub(crate) Arc<Mutex<Vec<BulkheadEvent>>>);
 

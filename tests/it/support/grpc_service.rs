@@ -1,4 +1,4 @@
-//! A gRPC service and its client, written by hand: messages are text.
+//! A hand-written gRPC service and its client. Messages are plain text.
 
 use std::{
     convert::Infallible,
@@ -69,7 +69,8 @@ impl Decoder for Text {
     }
 }
 
-/// Says what it is told, and counts: one answer for each time the work is let go.
+/// `Say` returns its message. `Count` streams the numbers up to its argument. Each answer is one piece of
+/// work and waits until it may end.
 #[derive(Clone)]
 pub(crate) struct Echo(pub(crate) Work);
 
@@ -94,10 +95,14 @@ impl Service<http::Request<Body>> for Echo {
             let mut grpc = tonic::server::Grpc::new(Text);
             Ok(match request.uri().path() {
                 SAY => {
-                    grpc.unary(tower::service_fn(move |it| say(work.clone(), it)), request).await
+                    grpc.unary(
+                        tower::service_fn(move |message| say(work.clone(), message)),
+                        request,
+                    )
+                    .await
                 }
                 COUNT => {
-                    let count = tower::service_fn(move |it| count(work.clone(), it));
+                    let count = tower::service_fn(move |last| count(work.clone(), last));
                     grpc.server_streaming(count, request).await
                 }
                 _ => Status::unimplemented("no such method").into_http(),
@@ -113,7 +118,7 @@ async fn say(work: Work, request: Request<String>) -> Result<Response<String>, S
 
 async fn count(work: Work, request: Request<String>) -> Result<Response<Messages>, Status> {
     let last: u32 =
-        request.into_inner().parse().map_err(|_| Status::invalid_argument("a number"))?;
+        request.into_inner().parse().map_err(|_| Status::invalid_argument("not a number"))?;
     let numbers = tokio_stream::iter(1..=last).then(move |number| {
         let work = work.clone();
         async move {
@@ -124,7 +129,7 @@ async fn count(work: Work, request: Request<String>) -> Result<Response<Messages
     Ok(Response::new(Box::pin(numbers)))
 }
 
-/// A tonic server on loopback until it is dropped.
+/// A tonic server on loopback. Dropping it stops the server.
 pub(crate) struct GrpcServer {
     pub(crate) address: SocketAddr,
     task: JoinHandle<()>,

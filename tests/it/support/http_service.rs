@@ -1,4 +1,4 @@
-//! A small HTTP service without a socket.
+//! A minimal HTTP service without a socket.
 
 use std::{
     convert::Infallible,
@@ -8,14 +8,14 @@ use std::{
 use http::{HeaderValue, Request, Response, request};
 use tower::{Layer, Service, ServiceExt, util::ServiceFn};
 
-/// Answers every request with an empty response, at once.
+/// A service that answers every request immediately with an empty response.
 pub(crate) type Shop = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>>;
 
 pub(crate) fn shop() -> Shop {
     tower::service_fn(|_| ready(Ok(Response::new(()))))
 }
 
-/// A layer over the shop that answers as HTTP services do: with responses.
+/// A layer around [`Shop`] that answers rejections with HTTP responses.
 pub(crate) trait WebLayer: Layer<Shop, Service: WebService> {}
 
 impl<L: Layer<Shop, Service: WebService>> WebLayer for L {}
@@ -30,7 +30,7 @@ impl<S> WebService for S where
 {
 }
 
-/// The answer to one request through this layer.
+/// Sends one request through `layer` and returns the response.
 pub(crate) async fn answer(layer: &impl WebLayer, request: request::Builder) -> Response<()> {
     let request = request.body(()).unwrap();
     layer.layer(shop()).oneshot(request).await.unwrap_or_else(|never| match never {})

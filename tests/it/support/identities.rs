@@ -1,8 +1,8 @@
-//! What holds in every status, whatever has happened before.
+//! Invariants of every status, whatever has happened before.
 
 use bulklink::{Bulkhead, BulkheadStatus, PartitionedStatus};
 
-/// What holds in every snapshot of every kind of bulkhead.
+/// Asserts the invariants of a status of any kind of bulkhead.
 #[track_caller]
 pub(crate) fn assert_identities(status: &BulkheadStatus) {
     let (totals, peaks) = (&status.totals, &status.peaks);
@@ -11,14 +11,14 @@ pub(crate) fn assert_identities(status: &BulkheadStatus) {
     let used = status.used as u64;
     let units = used + totals.finished_units + totals.abandoned_units;
     assert_eq!(totals.admitted_units, units, "{status:?}");
-    let left = totals.admitted_from_queue
+    let left_line = totals.admitted_from_queue
         + totals.expired
         + totals.cancelled
         + totals.closed_while_waiting;
-    assert_eq!(totals.queued, status.waiting as u64 + left, "{status:?}");
-    assert_eq!(totals.settled_waiting(), left, "{status:?}");
+    assert_eq!(totals.queued, status.waiting as u64 + left_line, "{status:?}");
+    assert_eq!(totals.settled_waiting(), left_line, "{status:?}");
     if status.waiting > 0 {
-        // The others in line need at least one unit each, so this is the most the head can need.
+        // Every other waiter costs at least one unit, so the head costs at most this much.
         let head = status.waiting_units - (status.waiting - 1);
         assert!(status.free() < head, "the head of the line fits: {status:?}");
     }
@@ -32,8 +32,7 @@ pub(crate) fn assert_identities(status: &BulkheadStatus) {
     assert!(totals.admitted_from_queue > 0 || totals.wait_time.is_zero(), "{status:?}");
 }
 
-/// The status of a plain bulkhead, in which every operation has one unit, after checking that
-/// everything holds that must.
+/// Returns the status of a plain bulkhead after asserting its invariants.
 #[track_caller]
 pub(crate) fn checked_status(bulkhead: &Bulkhead) -> BulkheadStatus {
     let status = bulkhead.status();
@@ -41,7 +40,7 @@ pub(crate) fn checked_status(bulkhead: &Bulkhead) -> BulkheadStatus {
     status
 }
 
-/// What holds in every snapshot of a plain bulkhead.
+/// Asserts the invariants of a status of a plain bulkhead, where every operation costs one unit.
 #[track_caller]
 pub(crate) fn assert_plain(status: &BulkheadStatus) {
     assert_identities(status);
@@ -55,7 +54,7 @@ pub(crate) fn assert_plain(status: &BulkheadStatus) {
     assert_eq!(totals.finished_units, totals.finished);
 }
 
-/// Nothing runs, nothing waits, and every unit can be taken again.
+/// Asserts that no operation runs or waits, and that every unit can be taken again.
 #[track_caller]
 pub(crate) fn assert_nothing_left(bulkhead: &Bulkhead) {
     let status = checked_status(bulkhead);
@@ -68,7 +67,7 @@ pub(crate) fn assert_nothing_left(bulkhead: &Bulkhead) {
     }
 }
 
-/// What holds in every status of all partitions together.
+/// Asserts the invariants of the status of all partitions together.
 #[track_caller]
 pub(crate) fn assert_all_consistent(status: &PartitionedStatus) {
     let totals = &status.totals;

@@ -1,5 +1,5 @@
-//! What the tests share: builders, checks of statuses, wakers, timeouts, an allocator that counts, random
-//! numbers, and HTTP and gRPC services with their clients.
+//! What the tests share: builders, status checks, wakers, timeouts, a counting allocator, random numbers,
+//! and HTTP and gRPC services with their clients.
 
 pub(crate) use self::{
     builders::{bulkhead, customers, full, limited, practised, retained, weighted},

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Whether `code` panicked.
+/// Runs `code` and returns whether it panicked.
 pub(crate) fn panics<T>(code: impl FnOnce() -> T) -> bool {
     catch_unwind(AssertUnwindSafe(code)).is_err()
 }
@@ -10,5 +10,5 @@ pub(crate) fn panics<T>(code: impl FnOnce() -> T) -> bool {
 /// Asserts that `code` panics.
 #[track_caller]
 pub(crate) fn assert_panics<T>(code: impl FnOnce() -> T) {
-    assert!(panics(code), "there was no panic");
+    assert!(panics(code), "expected a panic");
 }

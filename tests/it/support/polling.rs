@@ -12,7 +12,7 @@ use tokio_test::{
     task::{self, Spawn},
 };
 
-/// One poll with a waker of one's own.
+/// Polls `future` once with `waker`.
 pub(crate) fn poll_with<F: Future + ?Sized>(
     future: &mut Pin<Box<F>>,
     waker: &Waker,
@@ -20,25 +20,25 @@ pub(crate) fn poll_with<F: Future + ?Sized>(
     future.as_mut().poll(&mut Context::from_waker(waker))
 }
 
-/// Work that shall not begin.
+/// Work that must not be polled.
 pub(crate) async fn never_polled() {
     unreachable!("polled without a slot");
 }
 
-/// Polls an admission that must wait.
+/// Polls `admission` once and asserts that it waits.
 pub(crate) fn waiting(admission: Admission) -> Spawn<Admission> {
     let mut waiter = task::spawn(admission);
     assert_pending!(waiter.poll());
     waiter
 }
 
-/// The slot of a waiter that was woken for it.
+/// Returns the slot of an admitted waiter, after asserting that the waiter was woken.
 pub(crate) fn slot_of(waiter: &mut Spawn<Admission>) -> Slot {
     assert!(waiter.is_woken(), "an admitted waiter is woken");
     assert_ready_ok!(waiter.poll())
 }
 
-/// The rejection of a waiter that was woken for it.
+/// Returns the rejection of a waiter, after asserting that the waiter was woken.
 pub(crate) fn rejection_of(waiter: &mut Spawn<Admission>) -> Rejection {
     assert!(waiter.is_woken(), "a rejected waiter is woken");
     assert_ready_err!(waiter.poll())

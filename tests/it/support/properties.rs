@@ -2,14 +2,14 @@
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 
-/// So many cases in a normal run, or as many as `PROPTEST_CASES` asks for. Failures are shrunk and kept
-/// in tests/proptest-regressions, from where they run first.
-pub(crate) fn cases(normal: u32) -> Config {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let kept = FileFailurePersistence::SourceParallel("proptest-regressions");
+/// Returns the configuration for `default` cases, or for `PROPTEST_CASES` cases if that variable is set.
+/// Failures are shrunk and saved in tests/proptest-regressions. Saved failures run first.
+pub(crate) fn cases(default: u32) -> Config {
+    let requested = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let persistence = FileFailurePersistence::SourceParallel("proptest-regressions");
     Config {
-        cases: asked.unwrap_or(normal),
-        failure_persistence: Some(Box::new(kept)),
+        cases: requested.unwrap_or(default),
+        failure_persistence: Some(Box::new(persistence)),
         ..Config::default()
     }
 }

@@ -1,6 +1,7 @@
 //! Random numbers that are the same in every run.
 
-/// A sequence that its seed decides: splitmix64.
+/// The splitmix64 generator of Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators"
+/// (OOPSLA 2014).
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -8,7 +9,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Any number below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;

@@ -1,4 +1,4 @@
-//! A server and clients on real sockets, and handlers that run until they are let go.
+//! A server and clients on real sockets, and handlers that run until they may end.
 
 use std::{
     net::SocketAddr,
@@ -24,7 +24,7 @@ use tokio::{
 
 use super::must_come;
 
-/// A server on loopback until it is dropped.
+/// An axum server on loopback. Dropping it stops the server.
 pub(crate) struct Server {
     address: SocketAddr,
     task: JoinHandle<()>,
@@ -54,7 +54,7 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// One connection. Dropping it disconnects.
+/// A client with one connection. Dropping it disconnects.
 pub(crate) struct Client {
     sender: Sender,
     connection: JoinHandle<()>,
@@ -115,7 +115,7 @@ impl Drop for Client {
     }
 }
 
-/// Work that begins, and ends when it is let go.
+/// The work of handlers, which report that they have begun and run until they may end.
 #[derive(Clone)]
 pub(crate) struct Work(Arc<WorkState>);
 
@@ -133,7 +133,7 @@ impl Work {
         Self(Arc::new(WorkState { begun, ends, running, peak }))
     }
 
-    /// A handler: it runs until `end` lets it go.
+    /// Runs one handler until `end` lets it finish.
     pub(crate) async fn run(self) -> &'static str {
         let running = Running::start(&self.0);
         self.0.ends.acquire().await.unwrap().forget();
@@ -141,17 +141,17 @@ impl Work {
         "done"
     }
 
-    /// Waits until so many more handlers have begun to run.
+    /// Waits until `handlers` more handlers have begun.
     pub(crate) async fn begun(&self, handlers: u32) {
         must_come(self.0.begun.acquire_many(handlers)).await.unwrap().forget();
     }
 
-    /// Lets so many handlers go, now or later.
+    /// Lets `handlers` handlers finish, now or later.
     pub(crate) fn end(&self, handlers: usize) {
         self.0.ends.add_permits(handlers);
     }
 
-    /// How many ran at once, at most, as they have counted themselves.
+    /// Returns the maximum number of handlers that ran at once, by their own count.
     pub(crate) fn peak(&self) -> usize {
         self.0.peak.load(Ordering::SeqCst)
     }
@@ -174,21 +174,20 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Waits for a state of the bulkhead that `reached` tells by its status. It looks whenever
-/// something has happened there.
+/// Waits until `reached` returns true for the status of the bulkhead. Checks it after every event.
 pub(crate) async fn until(bulkhead: &Bulkhead, reached: impl Fn(&BulkheadStatus) -> bool) {
-    let happened = Arc::new(Notify::new());
-    let tell = happened.clone();
-    let _subscription = bulkhead.subscribe(move |_| tell.notify_one());
+    let changed = Arc::new(Notify::new());
+    let notify = changed.clone();
+    let _subscription = bulkhead.subscribe(move |_| notify.notify_one());
     must_come(async {
         while !reached(&bulkhead.status()) {
-            happened.notified().await;
+            changed.notified().await;
         }
     })
     .await;
 }
 
-/// One test for each protocol: `sockets::http1::name` and `sockets::http2::name`.
+/// Defines one test per function and protocol: `http1::name` and `http2::name`.
 macro_rules! on_both_protocols {
     ($($name:ident)*) => {
         mod http1 {

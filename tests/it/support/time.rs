@@ -1,4 +1,4 @@
-//! Timeouts for what may never end, and time that stands still.
+//! Timeouts for code that may hang, and paused time.
 
 use std::{future::Future, sync::mpsc, thread, time::Duration};
 
@@ -6,12 +6,15 @@ pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Waits for what could fail to come, and fails if it does. On paused time that is known at once.
+/// Awaits `future`, and panics if it takes more than 60 seconds. With paused time, this panics as soon as no
+/// task can make progress.
 pub(crate) async fn must_come<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("never comes")
+    tokio::time::timeout(Duration::from_secs(60), future)
+        .await
+        .expect("not ready within 60 seconds")
 }
 
-/// Runs what could lock up for good on a thread of its own, and fails if it does.
+/// Runs `work` on its own thread, and panics if it takes more than 60 seconds.
 #[track_caller]
 pub(crate) fn must_end(work: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
@@ -20,12 +23,12 @@ pub(crate) fn must_end(work: impl FnOnce() + Send + 'static) {
         let _ = done.send(());
     });
     match ended.recv_timeout(Duration::from_secs(60)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("locked up"),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done within 60 seconds"),
         _ => thread.join().unwrap(),
     }
 }
 
-/// Runs `future` on a runtime whose time stands still unless nothing else is left to do.
+/// Runs `future` on a runtime with paused time, which advances by itself only while every task is idle.
 pub(crate) fn in_paused_time<F: Future>(future: F) -> F::Output {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().unwrap().block_on(future)

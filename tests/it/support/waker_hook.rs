@@ -1,4 +1,4 @@
-//! A waker that is code of others.
+//! A waker that runs code of the test.
 
 use std::{
     mem::ManuallyDrop,
@@ -6,8 +6,8 @@ use std::{
     task::{RawWaker, RawWakerVTable, Waker},
 };
 
-/// A waker that runs code when it is cloned, woken and dropped. `std::task::Wake` has no place for
-/// code that runs on a clone.
+/// A waker that runs code when it is cloned, woken or dropped. `std::task::Wake` cannot run code on a
+/// clone.
 #[derive(Default)]
 pub(crate) struct Hook {
     on_clone: Option<Box<dyn Fn() + Send + Sync>>,
@@ -36,8 +36,8 @@ impl Hook {
     }
 
     pub(crate) fn waker(self) -> Waker {
-        // SAFETY: every function of the table takes the data for an `Arc<Hook>`, which it is, and
-        // keeps its count; `Hook` is `Send + Sync`.
+        // SAFETY: every function of `TABLE` treats its data as the `Arc<Hook>` that `raw` made it from,
+        // and keeps the reference count right. `Hook` is `Send + Sync`.
         unsafe { Waker::from_raw(raw(Arc::new(self))) }
     }
 }
@@ -55,26 +55,26 @@ fn run(code: &Option<Box<dyn Fn() + Send + Sync>>) {
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
-    // SAFETY: `data` is from `raw`, and the waker that is cloned keeps its count.
+    // SAFETY: `data` comes from `raw`, and the cloned waker keeps its reference.
     let hook = unsafe { ManuallyDrop::new(Arc::from_raw(data.cast::<Hook>())) };
     run(&hook.on_clone);
     raw(Arc::clone(&hook))
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: `data` is from `raw`, and waking consumes the waker.
+    // SAFETY: `data` comes from `raw`, and this call consumes the waker and its reference.
     let hook = unsafe { Arc::from_raw(data.cast::<Hook>()) };
     run(&hook.on_wake);
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: `data` is from `raw`, and the waker keeps its count.
+    // SAFETY: `data` comes from `raw`, and the waker keeps its reference.
     let hook = unsafe { ManuallyDrop::new(Arc::from_raw(data.cast::<Hook>())) };
     run(&hook.on_wake);
 }
 
 unsafe fn drop_hook(data: *const ()) {
-    // SAFETY: `data` is from `raw`, and the waker is gone.
+    // SAFETY: `data` comes from `raw`, and this call drops the waker and its reference.
     let hook = unsafe { Arc::from_raw(data.cast::<Hook>()) };
     run(&hook.on_drop);
 }

@@ -5,7 +5,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-/// Remembers the order in which its wakers were woken.
+/// Records the order in which its wakers are woken.
 #[derive(Clone, Default)]
 pub(crate) struct Wakes(Arc<Mutex<Vec<usize>>>);
 

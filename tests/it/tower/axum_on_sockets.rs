@@ -1,4 +1,4 @@
-//! axum on a real socket: who is let in, who is told to come back, and who holds a slot.
+//! axum on a real socket: which requests are served, which are rejected, and which hold a slot.
 
 use axum::{
     Router,
@@ -14,13 +14,13 @@ use crate::support::{
 };
 
 on_both_protocols! {
-    ten_at_once_are_five_answers_and_five_rejections
-    ten_at_once_per_request_are_five_answers_and_five_rejections
+    of_ten_requests_at_once_five_are_served_and_five_rejected
+    of_ten_requests_at_once_five_are_served_and_five_rejected_per_request
     methods_and_routers_share_one_bulkhead
     idle_connections_hold_no_slot
-    a_client_that_disconnects_in_line_leaves_it_at_once
+    a_client_that_disconnects_in_line_leaves_the_line_at_once
     a_client_that_disconnects_while_its_handler_runs_gives_the_slot_back
-    closing_answers_those_in_line_and_lets_those_running_finish
+    closing_rejects_queued_requests_and_lets_running_ones_finish
 }
 
 fn bulkhead(parallelism: usize, room: usize) -> Bulkhead {
@@ -32,40 +32,45 @@ fn pay(work: &Work) -> Router {
     Router::new().route("/pay", get(move || work.run()))
 }
 
-async fn ten_at_once_are_five_answers_and_five_rejections(protocol: Protocol) {
+async fn of_ten_requests_at_once_five_are_served_and_five_rejected(protocol: Protocol) {
     let (payments, work) = (bulkhead(2, 3), Work::new());
     let app = pay(&work).layer(BulkheadLayer::new(&payments));
-    ten_at_once(protocol, &payments, &work, app).await;
+    assert_five_of_ten_are_served(protocol, &payments, &work, app).await;
 }
 
-async fn ten_at_once_per_request_are_five_answers_and_five_rejections(protocol: Protocol) {
+async fn of_ten_requests_at_once_five_are_served_and_five_rejected_per_request(protocol: Protocol) {
     let (payments, work) = (bulkhead(2, 3), Work::new());
     let app = pay(&work).layer(BulkheadLayer::new(&payments).per_request());
-    ten_at_once(protocol, &payments, &work, app).await;
+    assert_five_of_ten_are_served(protocol, &payments, &work, app).await;
 }
 
-async fn ten_at_once(protocol: Protocol, payments: &Bulkhead, work: &Work, app: Router) {
+async fn assert_five_of_ten_are_served(
+    protocol: Protocol,
+    payments: &Bulkhead,
+    work: &Work,
+    app: Router,
+) {
     let server = Server::start(app).await;
-    let mut answers = JoinSet::new();
+    let mut responses = JoinSet::new();
     for _ in 0..10 {
         let mut client = server.connect(protocol).await;
-        answers.spawn(async move { client.get("/pay").await });
+        responses.spawn(async move { client.get("/pay").await });
     }
 
-    // Nothing that was admitted has ended, and yet five are answered.
+    // No admitted request has finished, yet five are answered.
     for _ in 0..5 {
-        let answer = must_come(answers.join_next()).await.unwrap().unwrap();
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer.headers()[RETRY_AFTER], "1");
+        let response = must_come(responses.join_next()).await.unwrap().unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
     }
     let status = payments.status();
     assert_eq!((status.used, status.waiting, status.totals.saturated), (2, 3, 5));
 
     work.end(5);
     for _ in 0..5 {
-        let answer = must_come(answers.join_next()).await.unwrap().unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert!(!answer.headers().contains_key(RETRY_AFTER));
+        let response = must_come(responses.join_next()).await.unwrap().unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(!response.headers().contains_key(RETRY_AFTER));
     }
     let status = payments.status();
     assert_eq!((status.used, status.waiting, status.totals.finished), (0, 0, 5));
@@ -85,7 +90,7 @@ async fn methods_and_routers_share_one_bulkhead(protocol: Protocol) {
     let app = Router::new().route("/pay", methods).merge(orders).nest("/back", refunds);
 
     let server = Server::start(app).await;
-    let mut answers = JoinSet::new();
+    let mut responses = JoinSet::new();
     let requests = [
         (Method::GET, "/pay"),
         (Method::POST, "/pay"),
@@ -94,12 +99,12 @@ async fn methods_and_routers_share_one_bulkhead(protocol: Protocol) {
     ];
     for (method, path) in requests.into_iter().cycle().take(12) {
         let mut client = server.connect(protocol).await;
-        answers.spawn(async move { client.send(method, path).await.status() });
+        responses.spawn(async move { client.send(method, path).await.status() });
     }
-    until(&payments, |now| now.totals.queued == 10).await;
+    until(&payments, |status| status.totals.queued == 10).await;
     for _ in 0..12 {
         work.end(1);
-        assert_eq!(must_come(answers.join_next()).await.unwrap().unwrap(), StatusCode::OK);
+        assert_eq!(must_come(responses.join_next()).await.unwrap().unwrap(), StatusCode::OK);
     }
     let status = payments.status();
     assert_eq!((status.totals.finished, status.used, status.peaks.used), (12, 0, 2));
@@ -125,28 +130,28 @@ async fn idle_connections_hold_no_slot(protocol: Protocol) {
     assert_eq!((status.totals.abandoned, status.totals.saturated), (0, 0));
 }
 
-async fn a_client_that_disconnects_in_line_leaves_it_at_once(protocol: Protocol) {
+async fn a_client_that_disconnects_in_line_leaves_the_line_at_once(protocol: Protocol) {
     let (payments, work) = (bulkhead(1, 1), Work::new());
     let server = Server::start(pay(&work).layer(BulkheadLayer::new(&payments))).await;
     let mut running = server.connect(protocol).await;
     let running = tokio::spawn(async move { running.get("/pay").await.status() });
-    until(&payments, |now| now.used == 1).await;
+    until(&payments, |status| status.used == 1).await;
 
     let mut gone = server.connect(protocol).await;
     let gone = tokio::spawn(async move { gone.get("/pay").await });
-    until(&payments, |now| now.waiting == 1).await;
+    until(&payments, |status| status.waiting == 1).await;
     gone.abort();
-    until(&payments, |now| now.waiting == 0).await;
+    until(&payments, |status| status.waiting == 0).await;
     let status = payments.status();
     assert_eq!((status.used, status.totals.cancelled), (1, 1));
 
     let mut next = server.connect(protocol).await;
     let next = tokio::spawn(async move { next.get("/pay").await.status() });
-    until(&payments, |now| now.waiting == 1).await;
+    until(&payments, |status| status.waiting == 1).await;
     work.end(2);
     assert_eq!(must_come(running).await.unwrap(), StatusCode::OK);
     assert_eq!(must_come(next).await.unwrap(), StatusCode::OK);
-    assert_eq!(payments.status().totals.finished, 2, "the one that left has not run");
+    assert_eq!(payments.status().totals.finished, 2, "the cancelled request has not run");
 }
 
 async fn a_client_that_disconnects_while_its_handler_runs_gives_the_slot_back(protocol: Protocol) {
@@ -157,32 +162,32 @@ async fn a_client_that_disconnects_while_its_handler_runs_gives_the_slot_back(pr
     work.begun(1).await;
     let mut next = server.connect(protocol).await;
     let next = tokio::spawn(async move { next.get("/pay").await.status() });
-    until(&payments, |now| now.waiting == 1).await;
+    until(&payments, |status| status.waiting == 1).await;
 
     gone.abort();
-    until(&payments, |now| now.totals.admitted_from_queue == 1).await;
+    until(&payments, |status| status.totals.admitted_from_queue == 1).await;
     work.end(1);
     assert_eq!(must_come(next).await.unwrap(), StatusCode::OK);
     let status = payments.status();
     assert_eq!((status.used, status.totals.finished, work.peak()), (0, 2, 1));
 }
 
-async fn closing_answers_those_in_line_and_lets_those_running_finish(protocol: Protocol) {
+async fn closing_rejects_queued_requests_and_lets_running_ones_finish(protocol: Protocol) {
     let (payments, work) = (bulkhead(1, 1), Work::new());
     let server = Server::start(pay(&work).layer(BulkheadLayer::new(&payments))).await;
     let mut clients = [server.connect(protocol).await, server.connect(protocol).await];
     let [running, waiting] = clients.each_mut();
     let close = async {
-        until(&payments, |now| now.waiting == 1).await;
+        until(&payments, |status| status.waiting == 1).await;
         let closed = payments.close_and_wait();
         work.end(1);
         must_come(closed).await;
     };
-    let (one, other, ()) = tokio::join!(running.get("/pay"), waiting.get("/pay"), close);
-    let mut answers = [one.status(), other.status()];
-    answers.sort();
-    assert_eq!(answers, [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE]);
+    let (first, second, ()) = tokio::join!(running.get("/pay"), waiting.get("/pay"), close);
+    let mut responses = [first.status(), second.status()];
+    responses.sort();
+    assert_eq!(responses, [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE]);
     let late = clients[0].get("/pay").await;
     assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(!late.headers().contains_key(RETRY_AFTER), "to come back here does not help");
+    assert!(!late.headers().contains_key(RETRY_AFTER), "a retry would not help");
 }

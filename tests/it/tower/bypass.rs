@@ -26,7 +26,7 @@ async fn a_bypassing_request_needs_no_slot_and_is_counted() {
 }
 
 #[tokio::test]
-async fn a_bypass_given_again_replaces_the_first() {
+async fn a_second_bypass_replaces_the_first() {
     let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
     let layer = BulkheadLayer::new(&payments).bypass(|_: &Request<()>| true).bypass(health);
     let _slot = payments.slot_now().unwrap();

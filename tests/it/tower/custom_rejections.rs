@@ -1,4 +1,4 @@
-//! What a rejection can be made into: other responses, other hints, errors.
+//! Customized rejections: other responses, other retry hints, and errors.
 
 use std::{
     convert::Infallible,
@@ -30,16 +30,16 @@ impl Drop for Body {
 }
 
 #[tokio::test]
-async fn a_closure_answers_with_the_rejection_and_a_request_without_its_body() {
+async fn a_closure_receives_the_rejection_and_the_request_without_its_body() {
     let (payments, _slot) = full(0);
     let body_is_dropped = Arc::new(AtomicBool::new(false));
-    let seen = body_is_dropped.clone();
+    let is_dropped = body_is_dropped.clone();
     let layer = BulkheadLayer::new(&payments).on_reject(move |rejection, request: Request<()>| {
-        assert!(seen.load(Ordering::SeqCst), "the body is dropped before the closure runs");
+        assert!(is_dropped.load(Ordering::SeqCst), "the body is dropped before the closure runs");
         let who = request.extensions().get::<&str>().unwrap();
         let agent = request.headers()["user-agent"].to_str().unwrap();
-        let told = format!("{} {} {agent} {who}", request.method(), request.uri());
-        Response::builder().status(418).header("label", rejection.label()).body(told).unwrap()
+        let body = format!("{} {} {agent} {who}", request.method(), request.uri());
+        Response::builder().status(418).header("label", rejection.label()).body(body).unwrap()
     });
     let kitchen = |_: Request<Body>| ready(Ok::<_, Infallible>(Response::new(String::new())));
     for per_request in [false, true] {
@@ -59,7 +59,7 @@ async fn a_closure_answers_with_the_rejection_and_a_request_without_its_body() {
 }
 
 #[tokio::test]
-async fn a_closure_given_again_replaces_the_first_and_error_and_response_replace_each_other() {
+async fn the_last_on_reject_or_into_error_counts() {
     let (payments, _slot) = full(0);
     let with = |status: u16| {
         move |_: Rejection, _: Request<()>| Response::builder().status(status).body(()).unwrap()
@@ -72,12 +72,12 @@ async fn a_closure_given_again_replaces_the_first_and_error_and_response_replace
 #[tokio::test]
 async fn the_retry_hint_is_sent_in_whole_seconds_rounded_up() {
     let (payments, _slot) = full(0);
-    for (hint, told) in [(0, "0"), (1, "1"), (999, "1"), (1_000, "1"), (1_001, "2"), (90_000, "90")]
+    for (hint, sent) in [(0, "0"), (1, "1"), (999, "1"), (1_000, "1"), (1_001, "2"), (90_000, "90")]
     {
         let hint = Duration::from_millis(hint);
         let layer = BulkheadLayer::new(&payments).retry_after(Duration::MAX).retry_after(hint);
         let response = answer(&layer, request()).await;
-        assert_eq!(response.headers()[RETRY_AFTER], told);
+        assert_eq!(response.headers()[RETRY_AFTER], sent);
         let rejection = response.extensions().get::<Rejection>().unwrap();
         assert_eq!(rejection.retry_after(), Some(hint), "the rejection keeps the fraction");
     }
@@ -88,11 +88,11 @@ async fn the_retry_hint_reaches_closures_and_errors_unless_the_bulkhead_is_close
     let (payments, _slot) = full(0);
     let hint = Duration::from_secs(7);
     let layer = BulkheadLayer::new(&payments).retry_after(hint);
-    let told = layer.clone().on_reject(move |rejection, _| {
+    let mapped = layer.clone().on_reject(move |rejection, _| {
         assert_eq!(rejection.retry_after(), Some(hint));
         Response::builder().status(429).body(()).unwrap()
     });
-    assert_eq!(answer(&told, request()).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer(&mapped, request()).await.status(), StatusCode::TOO_MANY_REQUESTS);
 
     let request = || request().body(()).unwrap();
     let error = layer.clone().into_error().layer(shop()).oneshot(request()).await.unwrap_err();
@@ -134,7 +134,7 @@ async fn an_error_of_the_inner_service_is_its_source_unchanged() {
 }
 
 #[tokio::test]
-async fn without_into_error_the_error_is_the_inner_services_own() {
+async fn without_into_error_the_error_is_that_of_the_inner_service() {
     #[derive(Debug, PartialEq)]
     struct Broken;
 

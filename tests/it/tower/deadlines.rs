@@ -1,4 +1,4 @@
-//! Deadlines: where a request says by when it must be admitted, and what comes of it.
+//! Deadlines of requests: where they are read from, and how they limit the wait.
 
 use std::time::Duration;
 
@@ -39,11 +39,11 @@ async fn assert_answered(
     status: StatusCode,
     after: Duration,
 ) {
-    let begun = Instant::now();
+    let start = Instant::now();
     let response = answer(&layer, request).await;
-    let took = begun.elapsed();
+    let took = start.elapsed();
     assert_eq!(response.status(), status);
-    // tokio's clock has ticks of a millisecond.
+    // tokio's timer has a resolution of one millisecond.
     assert!(took >= after && took <= after + Duration::from_millis(1), "after {took:?}");
     let (RejectionReason::Deadline { waited, .. } | RejectionReason::WaitLimit { waited, .. }) =
         response.extensions().get::<Rejection>().unwrap().reason()
@@ -58,7 +58,7 @@ fn with_extension(deadline: Deadline) -> request::Builder {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_extension_is_a_deadline() {
+async fn the_extension_sets_a_deadline() {
     let (payments, _slot) = saturated();
     let layer = BulkheadLayer::new(&payments).per_request();
     assert_answered_at_the_deadline(layer, with_extension(Deadline::after(DEADLINE))).await;
@@ -67,33 +67,33 @@ async fn the_extension_is_a_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_grpc_timeout_header_is_a_deadline() {
+async fn the_grpc_timeout_header_sets_a_deadline() {
     let (payments, _slot) = saturated();
     let layer = BulkheadLayer::new(&payments).deadline(GrpcTimeout);
     for value in ["50m", "50000u", "50000000n", "00000050m"] {
         assert_answered_at_the_deadline(layer.clone(), with_header("grpc-timeout", value)).await;
     }
-    let begun = Instant::now();
+    let start = Instant::now();
     let grpc = with_header("grpc-timeout", "50m").header("content-type", "application/grpc");
     let response = answer(&layer, grpc).await;
     assert_eq!(response.headers()["grpc-status"], "4");
-    assert!(begun.elapsed() <= DEADLINE + Duration::from_millis(1));
+    assert!(start.elapsed() <= DEADLINE + Duration::from_millis(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_header_of_milliseconds_is_a_deadline() {
+async fn a_header_in_milliseconds_sets_a_deadline() {
     let (payments, _slot) = saturated();
     let layer = BulkheadLayer::new(&payments).deadline(HeaderTimeout::millis("x-timeout-ms"));
     assert_answered_at_the_deadline(layer, with_header("X-Timeout-Ms", "50")).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_computes_a_deadline() {
+async fn a_closure_sets_a_deadline() {
     let (payments, _slot) = saturated();
-    let hurry = |request: &Request<()>| {
+    let by_path = |request: &Request<()>| {
         (request.uri().path() == "/order").then(|| Deadline::after(DEADLINE))
     };
-    let layer = BulkheadLayer::new(&payments).deadline(hurry);
+    let layer = BulkheadLayer::new(&payments).deadline(by_path);
     assert_answered_at_the_deadline(layer.clone(), request()).await;
     assert_answered_at_the_wait_limit(layer, Request::get("/slow")).await;
 }
@@ -111,7 +111,7 @@ async fn the_earlier_of_source_and_extension_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_given_again_replaces_the_first() {
+async fn a_second_source_replaces_the_first() {
     let (payments, _slot) = saturated();
     let first = BulkheadLayer::new(&payments).deadline(HeaderTimeout::millis("x-first"));
     let layer = first.deadline(HeaderTimeout::millis("x-second")).per_request();
@@ -120,7 +120,7 @@ async fn a_source_given_again_replaces_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_is_told_the_earlier_of_wait_limit_and_deadline() {
+async fn the_earlier_of_wait_limit_and_deadline_is_reported() {
     let (payments, _slot) = saturated();
     let layer = BulkheadLayer::new(&payments).deadline(GrpcTimeout);
     assert_answered_at_the_wait_limit(layer.clone(), with_header("grpc-timeout", "11S")).await;
@@ -128,7 +128,7 @@ async fn a_request_is_told_the_earlier_of_wait_limit_and_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_header_counts_as_none() {
+async fn a_malformed_header_sets_no_deadline() {
     let (payments, _slot) = saturated();
     let layer = BulkheadLayer::new(&payments).deadline(GrpcTimeout);
     let malformed: [&[u8]; 12] = [
@@ -174,7 +174,7 @@ async fn an_expired_request_is_rejected_on_arrival_even_if_a_slot_is_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_after_readiness_refuses_an_expired_request_and_hands_its_slot_on() {
+async fn a_call_after_readiness_rejects_an_expired_request_and_passes_its_slot_on() {
     let (payments, slot) = saturated();
     let mut handle = Spawn::new(BulkheadLayer::new(&payments).layer(shop()));
     assert_pending!(handle.poll_ready());
@@ -188,7 +188,7 @@ async fn a_call_after_readiness_refuses_an_expired_request_and_hands_its_slot_on
 
     let expired = with_extension(deadline).body(()).unwrap();
     let mut response = task::spawn(handle.call(expired));
-    assert!(next.is_woken(), "the slot has gone on in the call");
+    assert!(next.is_woken(), "the call has passed the slot on");
     let totals = payments.status().totals;
     assert_eq!((totals.abandoned, totals.admitted_from_queue, payments.status().used), (1, 2, 1));
     let response = assert_ready_ok!(response.poll());
@@ -215,22 +215,22 @@ async fn a_deadline_does_not_bound_the_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_into_error_the_extension_counts_when_asked_for() {
+async fn with_into_error_the_extension_counts_only_if_it_is_set_as_the_source() {
     let (payments, _slot) = saturated();
     let layer = BulkheadLayer::new(&payments).per_request().into_error();
     let request = || with_extension(Deadline::after(DEADLINE)).body(()).unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     let unaware = layer.clone().layer(shop()).oneshot(request()).await.unwrap_err();
-    assert!(begun.elapsed() >= WAIT_LIMIT);
+    assert!(start.elapsed() >= WAIT_LIMIT);
     assert!(is_wait_limit(&unaware));
 
-    let begun = Instant::now();
+    let start = Instant::now();
     let layer = layer.deadline(DeadlineExtension);
     let aware = layer.layer(shop()).oneshot(request()).await.unwrap_err();
-    assert!(begun.elapsed() <= DEADLINE + Duration::from_millis(1));
+    assert!(start.elapsed() <= DEADLINE + Duration::from_millis(1));
     assert!(!is_wait_limit(&aware));
 
-    // In readiness, too, a request of any type has no extension to read.
+    // With `into_error`, requests have any type, so readiness reads no extension either.
     let mut handle = BulkheadLayer::new(&payments).into_error().layer(shop());
     drop(_slot);
     handle.ready().await.unwrap();
@@ -243,7 +243,7 @@ fn is_wait_limit<E>(error: &BulkheadError<E>) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cost_and_a_deadline_are_read_off_the_same_request() {
+async fn a_cost_and_a_deadline_are_read_from_the_same_request() {
     let builder = WeightedBulkhead::builder("reports").capacity(4).waiting_room(4);
     let reports = builder.wait_limit(WAIT_LIMIT).build().unwrap();
     let _slot = reports.slot_now(2).unwrap();

@@ -1,4 +1,4 @@
-//! What partitions are for: customers that do not feel each other, and fair shares of what is behind.
+//! The purpose of partitions: customers do not affect each other, and share what is behind them fairly.
 
 use std::{collections::HashMap, convert::Infallible, rc::Rc, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::support::in_paused_time;
 
 type Customer = char;
 
-/// How requests of `b` end while so many requests of `a` are in front of them, all at once.
+/// The outcomes of 20 requests of `b` after `flood` requests of `a`, all at once, and how many of `a` succeed.
 fn outcomes_of_b(flood: usize) -> (HashMap<&'static str, usize>, usize) {
     in_paused_time(async move {
         let builder = PartitionedBulkhead::builder("customers").parallelism(3).waiting_room(10);
@@ -58,16 +58,16 @@ fn outcomes_of_b(flood: usize) -> (HashMap<&'static str, usize>, usize) {
 }
 
 #[test]
-fn a_flood_of_one_customer_changes_nothing_for_another() {
+fn a_flood_of_one_customer_does_not_affect_another() {
     let undisturbed = outcomes_of_b(0);
     assert_eq!(undisturbed, (HashMap::from([("ok", 13), ("saturated", 7)]), 0));
     let flooded = outcomes_of_b(1_000);
     assert_eq!(flooded.0, undisturbed.0);
-    assert_eq!(flooded.1, 13, "and the flood itself gets what one customer gets");
+    assert_eq!(flooded.1, 13, "and the flood gets what any one customer gets");
 }
 
-/// How many requests of each customer are served while all are always busy, with these numbers of
-/// requests at once, at one bulkhead of 4 behind the partitions.
+/// How many requests of each customer are served while all customers are always busy. Each has a partition with
+/// its own parallelism, and all share one bulkhead of 4 behind the partitions.
 fn served<const N: usize>(parallelism: [usize; N]) -> [usize; N] {
     const REQUESTS: usize = 5_000;
     in_paused_time(LocalSet::new().run_until(async move {
@@ -80,7 +80,7 @@ fn served<const N: usize>(parallelism: [usize; N]) -> [usize; N] {
         let builder = Bulkhead::builder("all").parallelism(4).waiting_room(all);
         let all = builder.build().unwrap();
 
-        // Work of changing length, so that requests do not march in step.
+        // The work varies in length, so that requests do not proceed in lockstep.
         let handler = |request: (usize, usize)| async move {
             let milliseconds = 1 + (request.0 * 31 + request.1 * 17) as u64 % 13;
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;

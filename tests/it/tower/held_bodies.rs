@@ -1,4 +1,4 @@
-//! Slots that last as long as the response's body, frame by frame.
+//! `hold_body`: a slot is held as long as the body of the response, frame by frame.
 
 use std::{
     collections::VecDeque,
@@ -19,11 +19,11 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt};
 
-/// A body of these frames, which looks at a bulkhead when it is dropped and tells what is in use.
+/// A body of these frames. When dropped, it can record the units in use at a bulkhead.
 #[derive(Default)]
 struct Frames {
     frames: VecDeque<Result<Frame<Bytes>, &'static str>>,
-    looks_at: Option<(Bulkhead, Arc<AtomicUsize>)>,
+    on_drop: Option<(Bulkhead, Arc<AtomicUsize>)>,
 }
 
 impl Body for Frames {
@@ -40,7 +40,7 @@ impl Body for Frames {
 
 impl Drop for Frames {
     fn drop(&mut self) {
-        if let Some((bulkhead, used)) = &self.looks_at {
+        if let Some((bulkhead, used)) = &self.on_drop {
             used.store(bulkhead.status().used, Ordering::SeqCst);
         }
     }
@@ -71,12 +71,12 @@ async fn response<B: Body + Default>(
     service.ready().await.unwrap().call(Request::new(())).await.unwrap()
 }
 
-/// After how many frames the slot is back.
+/// The number of polls for a frame after which the slot has been given back.
 async fn frames_with_slot(
     frames: impl Into<VecDeque<Result<Frame<Bytes>, &'static str>>>,
 ) -> usize {
     let downloads = downloads();
-    let body = Frames { frames: frames.into(), looks_at: None };
+    let body = Frames { frames: frames.into(), on_drop: None };
     let mut body = Box::pin(response(&downloads, body).await.into_body());
     let mut frames = 0;
     while downloads.status().used == 1 {
@@ -88,39 +88,39 @@ async fn frames_with_slot(
 }
 
 #[tokio::test]
-async fn the_slot_is_held_until_the_body_ends_in_whatever_way() {
+async fn the_slot_is_held_until_the_body_ends_in_any_way() {
     assert_eq!(frames_with_slot([data(), data()]).await, 3, "the end itself");
     assert_eq!(frames_with_slot([data(), trailers()]).await, 2, "trailers");
     assert_eq!(frames_with_slot([trailers()]).await, 1, "nothing but trailers");
     assert_eq!(frames_with_slot([data(), Err("broken"), data()]).await, 2, "an error");
-    assert_eq!(frames_with_slot([]).await, 1, "an end that has to be asked for");
+    assert_eq!(frames_with_slot([]).await, 1, "an end that takes one more poll");
 }
 
 #[tokio::test]
-async fn a_body_that_knows_its_end_gives_the_slot_back_with_its_last_frame() {
+async fn a_body_that_reports_its_end_gives_the_slot_back_with_its_last_frame() {
     let downloads = downloads();
     let mut body = response(&downloads, Full::new(Bytes::from_static(b"all"))).await.into_body();
     assert_eq!(downloads.status().used, 1);
     assert!(!body.is_end_stream());
     body.frame().await.unwrap().unwrap();
     assert!(body.is_end_stream());
-    assert_eq!(downloads.status().used, 0, "whoever knows the end does not ask for it");
+    assert_eq!(downloads.status().used, 0, "a reader that knows the end does not poll again");
 
     let _body = response(&downloads, Full::new(Bytes::new())).await;
-    assert_eq!(downloads.status().used, 0, "an empty body has ended before it began");
+    assert_eq!(downloads.status().used, 0, "an empty body has ended from the start");
 }
 
 #[tokio::test]
-async fn a_body_dropped_gives_the_slot_back_after_it_is_gone() {
+async fn a_dropped_body_gives_the_slot_back_after_its_own_drop() {
     let downloads = downloads();
     let frames = VecDeque::from([data(), data()]);
     let used = Arc::new(AtomicUsize::new(0));
-    let body = Frames { frames, looks_at: Some((downloads.clone(), used.clone())) };
+    let body = Frames { frames, on_drop: Some((downloads.clone(), used.clone())) };
     let mut body = Box::pin(response(&downloads, body).await.into_body());
     body.frame().await.unwrap().unwrap();
     assert_eq!(downloads.status().used, 1);
     drop(body);
-    assert_eq!(used.load(Ordering::SeqCst), 1, "the body goes before its slot does");
+    assert_eq!(used.load(Ordering::SeqCst), 1, "the body is dropped before its slot is given back");
     assert_eq!((downloads.status().used, downloads.status().totals.finished), (0, 1));
 
     drop(response(&downloads, Frames::default()).await);
@@ -128,7 +128,7 @@ async fn a_body_dropped_gives_the_slot_back_after_it_is_gone() {
 }
 
 #[tokio::test]
-async fn what_a_body_says_of_itself_passes_through() {
+async fn the_size_hint_and_the_end_of_a_body_are_passed_through() {
     #[derive(Default)]
     struct Sized;
 
@@ -169,16 +169,16 @@ async fn rejected_and_bypassed_requests_hold_nothing() {
     let rejected = get("/file").await.unwrap();
     assert_eq!(rejected.status(), 503);
     assert!(rejected.body().is_end_stream());
-    let past = get("/health").await.unwrap();
-    assert_eq!(past.status(), 200);
-    drop((rejected, past));
+    let bypassed = get("/health").await.unwrap();
+    assert_eq!(bypassed.status(), 200);
+    drop((rejected, bypassed));
     assert_eq!((downloads.status().used, downloads.status().totals.bypassed), (1, 1));
     drop(held);
     assert_eq!((downloads.status().used, downloads.status().totals.finished), (0, 1));
 }
 
 #[tokio::test]
-async fn a_response_that_fails_gives_the_slot_back() {
+async fn a_failed_response_gives_the_slot_back() {
     let downloads = downloads();
     let broken = |_: Request<()>| ready(Err::<Response<Full<Bytes>>, _>("broken"));
     let service = BulkheadLayer::new(&downloads).hold_body().layer(tower::service_fn(broken));

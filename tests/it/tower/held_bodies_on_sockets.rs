@@ -1,4 +1,4 @@
-//! Slots that last as long as the response's body, on real sockets.
+//! `hold_body` on real sockets: a slot is held as long as the body of the response.
 
 use std::{
     convert::Infallible,
@@ -22,7 +22,7 @@ use crate::support::{
 
 on_both_protocols! {
     a_slow_reader_keeps_its_slot
-    a_reader_that_vanishes_gives_its_slot_back
+    a_reader_that_disconnects_gives_its_slot_back
     without_hold_body_a_slow_reader_holds_nothing
 }
 
@@ -58,18 +58,18 @@ async fn a_slow_reader_keeps_its_slot(protocol: Protocol) {
     assert_eq!(response.status(), StatusCode::OK);
     must_come(response.body_mut().frame()).await.unwrap().unwrap();
 
-    let refused = server.connect(protocol).await.get("/file").await;
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let rejected = server.connect(protocol).await.get("/file").await;
+    assert_eq!(rejected.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(downloads.status().used, 1);
     assert!(sent.load(Ordering::SeqCst) < FRAMES, "the reader is behind");
 
     must_come(response.into_body().collect()).await.unwrap();
-    until(&downloads, |now| now.used == 0).await;
+    until(&downloads, |status| status.used == 0).await;
     assert_eq!(sent.load(Ordering::SeqCst), FRAMES);
     assert_eq!(downloads.status().totals.finished, 1);
 }
 
-async fn a_reader_that_vanishes_gives_its_slot_back(protocol: Protocol) {
+async fn a_reader_that_disconnects_gives_its_slot_back(protocol: Protocol) {
     let downloads = downloads();
     let (app, sent) = download();
     let server = Server::start(app.layer(BulkheadLayer::new(&downloads).hold_body())).await;
@@ -77,7 +77,7 @@ async fn a_reader_that_vanishes_gives_its_slot_back(protocol: Protocol) {
     let response = client.get("/file").await;
     assert_eq!(downloads.status().used, 1);
     drop((response, client));
-    until(&downloads, |now| now.used == 0).await;
+    until(&downloads, |status| status.used == 0).await;
     assert!(sent.load(Ordering::SeqCst) < FRAMES);
     assert_eq!(downloads.status().totals.finished, 1);
 }

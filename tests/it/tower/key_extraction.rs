@@ -1,4 +1,4 @@
-//! Keys read off requests: good ones, bad ones, none, and what they are never seen in.
+//! Keys read from requests: valid, malformed and missing ones. No output shows a key.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -35,7 +35,7 @@ async fn assert_missing(layer: &impl WebLayer, request: request::Builder) {
     assert_eq!(rejection.label(), "customers");
 }
 
-/// Headers without a key in them, where keys are numbers of at most 5 digits.
+/// Requests without a valid key, where keys are numbers of at most 5 digits.
 fn without_key() -> Vec<request::Builder> {
     let values: [&[u8]; 7] = [b"", b"gold", b"-1", b"1 2", b"123456", b"\xff\xfe", b"\xc3\xbc"];
     let with = |value| with_header("x-customer", HeaderValue::from_bytes(value).unwrap());
@@ -43,14 +43,19 @@ fn without_key() -> Vec<request::Builder> {
 }
 
 #[tokio::test]
-async fn a_header_is_a_key_of_any_type_that_can_be_parsed() {
+async fn a_header_is_parsed_into_a_key_of_any_type() {
     let customers = customers::<u32>();
     let layer = PartitionedBulkheadLayer::new(&customers, HeaderKey::new("X-Customer").max_len(5));
     let _one = customers.slot_now(&1).unwrap();
-    let told = async |value: &str| answer(&layer, with_header("x-customer", value)).await.status();
-    assert_eq!(told("1").await, StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(told("00001").await, StatusCode::TOO_MANY_REQUESTS, "the key counts, not its text");
-    assert_eq!(told("2").await, StatusCode::OK);
+    let status_of =
+        async |value: &str| answer(&layer, with_header("x-customer", value)).await.status();
+    assert_eq!(status_of("1").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        status_of("00001").await,
+        StatusCode::TOO_MANY_REQUESTS,
+        "the key counts, not its text"
+    );
+    assert_eq!(status_of("2").await, StatusCode::OK);
     assert_eq!(customers.status().totals.saturated, 2);
 
     let twice = with_header("x-customer", "2").header("x-customer", "1");
@@ -71,7 +76,7 @@ async fn a_request_without_a_key_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_header_that_is_empty_or_longer_than_a_key_may_be_is_a_missing_key() {
+async fn a_header_that_is_empty_or_too_long_is_a_missing_key() {
     let customers = customers::<String>();
     let layer = PartitionedBulkheadLayer::new(&customers, HeaderKey::new("x-customer"));
     let (longest, too_long) = ("k".repeat(256), "k".repeat(257));
@@ -138,7 +143,7 @@ async fn an_extension_is_a_key() {
 }
 
 #[tokio::test]
-async fn a_closure_extracts_a_key_of_a_request_that_is_no_http_request() {
+async fn a_closure_extracts_a_key_from_a_request_that_is_not_http() {
     let customers = customers::<String>();
     let key = |order: &(String, u32)| Some(order.0.clone()).filter(|name| !name.is_empty());
     let layer = PartitionedBulkheadLayer::new(&customers, key).into_error();
@@ -150,7 +155,7 @@ async fn a_closure_extracts_a_key_of_a_request_that_is_no_http_request() {
 }
 
 #[test]
-fn an_extractor_or_a_parser_that_panics_loses_nothing() {
+fn an_extractor_or_a_parser_that_panics_leaks_nothing() {
     #[derive(Clone, Hash, PartialEq, Eq)]
     struct Fragile;
 
@@ -183,7 +188,7 @@ fn an_extractor_or_a_parser_that_panics_loses_nothing() {
 }
 
 #[test]
-fn a_handle_of_a_fixed_key_keeps_its_partition_only_while_it_holds_something() {
+fn a_handle_with_a_fixed_key_keeps_its_partition_only_while_it_holds_a_slot() {
     let customers = customers::<&str>();
     let handle = |key| Spawn::new(PartitionedBulkheadLayer::fixed(&customers, key).layer(shop()));
     let (mut ann, mut bob, mut cid) = (handle("ann"), handle("bob"), handle("cid"));
@@ -191,7 +196,7 @@ fn a_handle_of_a_fixed_key_keeps_its_partition_only_while_it_holds_something() {
     assert_ready_ok!(bob.poll_ready());
     assert_eq!(customers.status().active_partitions, 2);
 
-    assert_ready_ok!(cid.poll_ready(), "there is no partition left, which its call will tell");
+    assert_ready_ok!(cid.poll_ready(), "no partition is left, which the call will report");
     let request = || request().body(()).unwrap();
     let response = assert_ready_ok!(task::spawn(cid.call(request())).poll());
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -227,7 +232,7 @@ fn a_waiter_keeps_its_partition() {
 }
 
 #[tokio::test]
-async fn a_key_appears_nowhere() {
+async fn no_output_shows_a_key() {
     const SECRET: &str = "sesame";
     let customers = customers::<String>();
     let _slot = customers.slot_now(&SECRET.to_owned()).unwrap();

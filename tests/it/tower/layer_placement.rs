@@ -1,4 +1,4 @@
-//! Where layers can be put. Most of it is shown by compiling.
+//! Where layers can be placed. Most of this is shown by compiling.
 
 use std::{convert::Infallible, rc::Rc};
 
@@ -28,7 +28,7 @@ async fn ok() -> &'static str {
     "ok"
 }
 
-/// Every way to put a layer into a router.
+/// A router with the layer in every possible place.
 macro_rules! in_every_place {
     ($layer:expr) => {{
         let method = get(ok).post(ok).layer($layer).route_layer($layer);
@@ -54,19 +54,19 @@ async fn assert_served(app: Router) {
 }
 
 #[tokio::test]
-async fn any_layer_goes_anywhere_in_axum() {
-    // Two layers of one bulkhead around each other need two slots of it.
+async fn any_layer_fits_anywhere_in_axum() {
+    // Nested layers of one bulkhead need one of its slots each.
     let payments = Bulkhead::builder("payments").parallelism(9).build().unwrap();
     let reports = Bulkhead::MAX_CAPACITY;
     let reports = WeightedBulkhead::builder("reports").capacity(reports).build().unwrap();
     let by_path = |request: &Request<Body>| request.uri().path().len();
     let health = |request: &Request<Body>| request.uri().path() == "/health";
-    let hurry = |_: &Request<Body>| None::<Deadline>;
+    let no_deadline = |_: &Request<Body>| None::<Deadline>;
 
     assert_served(in_every_place!(BulkheadLayer::new(&payments))).await;
     assert_served(in_every_place!(BulkheadLayer::new(&payments).per_request())).await;
     assert_served(in_every_place!(BulkheadLayer::new(&payments).deadline(GrpcTimeout))).await;
-    assert_served(in_every_place!(BulkheadLayer::new(&payments).deadline(hurry))).await;
+    assert_served(in_every_place!(BulkheadLayer::new(&payments).deadline(no_deadline))).await;
     assert_served(in_every_place!(BulkheadLayer::new(&payments).bypass(health))).await;
     assert_served(in_every_place!(WeightedBulkheadLayer::fixed(&reports, 4))).await;
     assert_served(in_every_place!(WeightedBulkheadLayer::new(&reports, by_path))).await;
@@ -78,7 +78,7 @@ async fn any_layer_goes_anywhere_in_axum() {
 }
 
 #[tokio::test]
-async fn every_option_goes_with_every_other_in_axum() {
+async fn all_options_can_be_combined_in_axum() {
     let payments = payments();
     let layer = BulkheadLayer::new(&payments)
         .bypass(|request: &Request<Body>| request.uri().path() == "/health")
@@ -98,7 +98,7 @@ fn shareable<T: Send + Sync + Clone + Unpin + 'static>(_: &T) {}
 fn sendable<T: Send>(_: &T) {}
 
 #[test]
-fn services_are_send_sync_and_clone_as_the_inner_one_is() {
+fn services_are_send_sync_and_clone_if_the_inner_service_is() {
     let request = || Request::new(());
     let mut plain = BulkheadLayer::new(&payments()).layer(shop());
     shareable(&plain);
@@ -176,7 +176,7 @@ fn a_service_that_is_not_send_or_clone_works_on_one_thread() {
 }
 
 #[test]
-fn a_clone_that_is_not_send_works_per_request() {
+fn a_cloneable_service_that_is_not_send_works_per_request() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let builder = Bulkhead::builder("local").parallelism(1).waiting_room(1);

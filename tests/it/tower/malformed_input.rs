@@ -1,4 +1,4 @@
-//! Headers and extractors that are wrong: the request may fail, and nothing is lost.
+//! Malformed headers and panicking extractors: the request may fail, but nothing leaks.
 
 use bulklink::{
     Bulkhead, BulkheadLayer, ContentLengthCost, CostExtractor, Deadline, DeadlineSource,
@@ -20,7 +20,7 @@ fn uploads() -> WeightedBulkhead {
 }
 
 #[tokio::test]
-async fn a_content_length_is_paid_for_by_started_units() {
+async fn the_cost_of_a_content_length_is_rounded_up() {
     let uploads = uploads();
     let layer = WeightedBulkheadLayer::new(&uploads, ContentLengthCost::per(1_000));
     for (length, units) in [("0", 1), ("1", 1), ("1000", 1), ("1001", 2), ("0004000", 4)] {
@@ -33,7 +33,7 @@ async fn a_content_length_is_paid_for_by_started_units() {
 }
 
 #[tokio::test]
-async fn an_absent_or_unreadable_content_length_costs_one_unit() {
+async fn an_absent_or_malformed_content_length_costs_one_unit() {
     let uploads = uploads();
     let layer = WeightedBulkheadLayer::new(&uploads, ContentLengthCost::per(1));
     assert_eq!(answer(&layer, request()).await.status(), StatusCode::OK);
@@ -46,7 +46,7 @@ async fn an_absent_or_unreadable_content_length_costs_one_unit() {
 }
 
 #[tokio::test]
-async fn an_absurd_content_length_is_too_large_and_costs_nothing() {
+async fn an_oversized_content_length_is_rejected_and_takes_no_units() {
     let uploads = uploads();
     let layer = WeightedBulkheadLayer::new(&uploads, ContentLengthCost::per(1));
     let long = "9".repeat(4_000);
@@ -59,19 +59,19 @@ async fn an_absurd_content_length_is_too_large_and_costs_nothing() {
 }
 
 #[test]
-fn a_unit_of_no_bytes_is_refused() {
+fn a_unit_of_no_bytes_panics() {
     assert_panics(|| ContentLengthCost::per(0));
 }
 
 #[test]
-fn a_header_source_without_a_name_is_refused() {
+fn a_header_source_with_an_invalid_name_panics() {
     for name in ["", "not a name", "ümlaut", "a:b"] {
         assert!(panics(|| HeaderTimeout::millis(name)), "{name}");
     }
 }
 
 #[test]
-fn an_extractor_that_panics_fails_its_request_and_loses_nothing() {
+fn an_extractor_that_panics_fails_its_request_and_leaks_nothing() {
     let uploads = uploads();
     let cost = |request: &Request<()>| {
         assert_eq!(request.uri().path(), "/order", "no such thing");
@@ -87,14 +87,14 @@ fn an_extractor_that_panics_fails_its_request_and_loses_nothing() {
 }
 
 #[test]
-fn a_deadline_source_a_bypass_or_a_mapping_that_panics_loses_nothing() {
+fn a_deadline_source_a_bypass_or_a_mapping_that_panics_leaks_nothing() {
     let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
     let layer = BulkheadLayer::new(&payments);
     let request = || request().body(()).unwrap();
     let source = layer.clone().deadline(|_: &Request<()>| -> Option<Deadline> { panic!("when?") });
     let mut handle = source.layer(shop());
     assert_panics(|| handle.call(request()));
-    let mut handle = layer.clone().bypass(|_: &Request<()>| panic!("past?")).layer(shop());
+    let mut handle = layer.clone().bypass(|_: &Request<()>| panic!("bypass?")).layer(shop());
     assert_panics(|| handle.call(request()));
     assert!(!payments.status().totals.has_activity());
 
@@ -105,7 +105,7 @@ fn a_deadline_source_a_bypass_or_a_mapping_that_panics_loses_nothing() {
     drop(slot);
     assert_ready_ok!(task::spawn(handle.call(request())).poll());
 
-    // Expired after readiness: the mapping runs while a slot is at hand, which goes on all the same.
+    // Expired after readiness: the mapping runs while the handle has a slot, which is given back all the same.
     let mut handle = task::spawn(handle);
     assert_ready_ok!(handle.enter(|cx, mut handle| handle.poll_ready(cx)));
     let mut expired = request();
@@ -114,7 +114,7 @@ fn a_deadline_source_a_bypass_or_a_mapping_that_panics_loses_nothing() {
     assert_eq!((payments.status().used, payments.status().totals.abandoned), (0, 1));
 }
 
-/// What `grpc-timeout` says by its specification: at most 8 digits and a unit.
+/// A `grpc-timeout` in nanoseconds, read as specified: at most 8 digits and a unit.
 fn nanoseconds(text: &[u8]) -> Option<u128> {
     let (unit, digits) = text.split_last()?;
     let is_number = (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);

@@ -1,4 +1,4 @@
-//! The tower facade: layers, their services and response futures, alone and on real sockets.
+//! The tower middleware: layers, their services and response futures, by themselves and on real sockets.
 
 mod axum_on_sockets;
 mod bypass;

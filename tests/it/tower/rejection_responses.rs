@@ -1,4 +1,4 @@
-//! The table of rejections: what HTTP and gRPC callers are told.
+//! The table of rejections: what HTTP and gRPC clients receive.
 
 use std::time::Duration;
 
@@ -12,33 +12,37 @@ use crate::support::http_service::{WebLayer, answer, request};
 
 const SATURATED: &str = "saturated: cost 1 with 1 of 1 units in use and 0 of 0 waiting";
 
-/// One row of the table: what is told over HTTP and over gRPC.
-struct Told {
+/// One row of the table: the expected response over HTTP and over gRPC.
+struct Expected {
     http: u16,
     grpc: u8,
     retry: bool,
     reason: &'static str,
 }
 
-async fn assert_told(layer: impl WebLayer, request: impl Fn() -> request::Builder, told: Told) {
+async fn assert_rejected(
+    layer: impl WebLayer,
+    request: impl Fn() -> request::Builder,
+    expected: Expected,
+) {
     let response = answer(&layer, request()).await;
-    assert_eq!(response.status(), told.http);
+    assert_eq!(response.status(), expected.http);
     let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap());
-    assert_eq!(retry_after, told.retry.then_some("1"));
-    assert_eq!(response.headers().len(), usize::from(told.retry));
+    assert_eq!(retry_after, expected.retry.then_some("1"));
+    assert_eq!(response.headers().len(), usize::from(expected.retry));
     let rejection = response.extensions().get::<Rejection>().unwrap();
-    assert_eq!(rejection.reason().to_string(), told.reason);
-    assert_eq!(rejection.retry_after(), told.retry.then_some(Duration::from_secs(1)));
+    assert_eq!(rejection.reason().to_string(), expected.reason);
+    assert_eq!(rejection.retry_after(), expected.retry.then_some(Duration::from_secs(1)));
 
     for content_type in ["application/grpc", "application/grpc+proto", "application/grpc;x=y"] {
         let response = answer(&layer, request().header("content-type", content_type)).await;
         assert_eq!(response.status(), StatusCode::OK);
         let headers = response.headers();
         assert_eq!(headers["content-type"], "application/grpc");
-        assert_eq!(headers["grpc-status"], told.grpc.to_string());
+        assert_eq!(headers["grpc-status"], expected.grpc.to_string());
         let rejection = response.extensions().get::<Rejection>().unwrap();
         assert_eq!(headers["grpc-message"], rejection.to_string());
-        assert_eq!(rejection.reason().to_string(), told.reason);
+        assert_eq!(rejection.reason().to_string(), expected.reason);
     }
 }
 
@@ -50,9 +54,9 @@ fn bulkhead() -> Bulkhead {
 async fn saturated_is_unavailable() {
     let payments = bulkhead();
     let _slot = payments.slot_now().unwrap();
-    let told = || Told { http: 503, grpc: 14, retry: true, reason: SATURATED };
-    assert_told(BulkheadLayer::new(&payments), request, told()).await;
-    assert_told(BulkheadLayer::new(&payments).per_request(), request, told()).await;
+    let expected = || Expected { http: 503, grpc: 14, retry: true, reason: SATURATED };
+    assert_rejected(BulkheadLayer::new(&payments), request, expected()).await;
+    assert_rejected(BulkheadLayer::new(&payments).per_request(), request, expected()).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,9 +65,9 @@ async fn a_wait_limit_is_unavailable() {
     let payments = builder.wait_limit(Duration::from_secs(3)).build().unwrap();
     let _slot = payments.slot_now().unwrap();
     let reason = "wait limit reached after 3s";
-    let told = || Told { http: 503, grpc: 14, retry: true, reason };
-    assert_told(BulkheadLayer::new(&payments), request, told()).await;
-    assert_told(BulkheadLayer::new(&payments).per_request(), request, told()).await;
+    let expected = || Expected { http: 503, grpc: 14, retry: true, reason };
+    assert_rejected(BulkheadLayer::new(&payments), request, expected()).await;
+    assert_rejected(BulkheadLayer::new(&payments).per_request(), request, expected()).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,38 +75,38 @@ async fn a_deadline_is_a_timeout() {
     let payments = bulkhead();
     let expired = || request().extension(Deadline::after(Duration::ZERO));
     let reason = "deadline passed after waiting 0ns";
-    let told = || Told { http: 504, grpc: 4, retry: false, reason };
-    assert_told(BulkheadLayer::new(&payments), expired, told()).await;
-    assert_told(BulkheadLayer::new(&payments).per_request(), expired, told()).await;
+    let expected = || Expected { http: 504, grpc: 4, retry: false, reason };
+    assert_rejected(BulkheadLayer::new(&payments), expired, expected()).await;
+    assert_rejected(BulkheadLayer::new(&payments).per_request(), expired, expected()).await;
 }
 
 #[tokio::test]
 async fn closed_is_unavailable_without_a_retry_hint() {
     let payments = bulkhead();
     payments.close();
-    let told = || Told { http: 503, grpc: 14, retry: false, reason: "closed" };
-    assert_told(BulkheadLayer::new(&payments), request, told()).await;
-    assert_told(BulkheadLayer::new(&payments).per_request(), request, told()).await;
+    let expected = || Expected { http: 503, grpc: 14, retry: false, reason: "closed" };
+    assert_rejected(BulkheadLayer::new(&payments), request, expected()).await;
+    assert_rejected(BulkheadLayer::new(&payments).per_request(), request, expected()).await;
 }
 
 #[tokio::test]
 async fn a_cost_above_the_capacity_is_too_large() {
     let reports = WeightedBulkhead::builder("reports").capacity(8).build().unwrap();
     let reason = "cost 9 exceeds capacity 8";
-    let told = || Told { http: 413, grpc: 8, retry: false, reason };
-    assert_told(WeightedBulkheadLayer::fixed(&reports, 9), request, told()).await;
+    let expected = || Expected { http: 413, grpc: 8, retry: false, reason };
+    assert_rejected(WeightedBulkheadLayer::fixed(&reports, 9), request, expected()).await;
     let by_request = WeightedBulkheadLayer::new(&reports, |_: &Request<()>| 9);
-    assert_told(by_request, request, told()).await;
+    assert_rejected(by_request, request, expected()).await;
 }
 
 #[tokio::test]
-async fn a_cost_of_zero_is_an_error_of_the_server() {
+async fn a_cost_of_zero_is_an_internal_error() {
     let reports = WeightedBulkhead::builder("reports").capacity(8).build().unwrap();
-    let reason = "cost 0 is not allowed, the least is 1";
-    let told = || Told { http: 500, grpc: 13, retry: false, reason };
-    assert_told(WeightedBulkheadLayer::fixed(&reports, 0), request, told()).await;
+    let reason = "cost 0 is not allowed, the minimum is 1";
+    let expected = || Expected { http: 500, grpc: 13, retry: false, reason };
+    assert_rejected(WeightedBulkheadLayer::fixed(&reports, 0), request, expected()).await;
     let by_request = WeightedBulkheadLayer::new(&reports, |_: &Request<()>| 0);
-    assert_told(by_request, request, told()).await;
+    assert_rejected(by_request, request, expected()).await;
 }
 
 fn customers(parallelism: usize, room: usize) -> PartitionedBulkhead<u64> {
@@ -111,24 +115,24 @@ fn customers(parallelism: usize, room: usize) -> PartitionedBulkhead<u64> {
     builder.max_partitions(1).build().unwrap()
 }
 
-async fn assert_told_by_both(
+async fn assert_rejected_by_both_layers(
     customers: &PartitionedBulkhead<u64>,
     request: impl Fn() -> request::Builder,
-    told: impl Fn() -> Told,
+    expected: impl Fn() -> Expected,
 ) {
-    let of_one = PartitionedBulkheadLayer::fixed(customers, 7);
-    assert_told(of_one.clone(), &request, told()).await;
-    assert_told(of_one.per_request(), &request, told()).await;
+    let fixed = PartitionedBulkheadLayer::fixed(customers, 7);
+    assert_rejected(fixed.clone(), &request, expected()).await;
+    assert_rejected(fixed.per_request(), &request, expected()).await;
     let by_header = PartitionedBulkheadLayer::new(customers, HeaderKey::new("x-customer"));
-    assert_told(by_header, || request().header("x-customer", "7"), told()).await;
+    assert_rejected(by_header, || request().header("x-customer", "7"), expected()).await;
 }
 
 #[tokio::test]
 async fn a_saturated_customer_has_made_too_many_requests() {
     let customers = customers(1, 0);
     let _slot = customers.slot_now(&7).unwrap();
-    let told = || Told { http: 429, grpc: 8, retry: true, reason: SATURATED };
-    assert_told_by_both(&customers, request, told).await;
+    let expected = || Expected { http: 429, grpc: 8, retry: true, reason: SATURATED };
+    assert_rejected_by_both_layers(&customers, request, expected).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,8 +140,8 @@ async fn a_customer_at_its_wait_limit_has_made_too_many_requests() {
     let customers = customers(1, 1);
     let _slot = customers.slot_now(&7).unwrap();
     let reason = "wait limit reached after 3s";
-    let told = || Told { http: 429, grpc: 8, retry: true, reason };
-    assert_told_by_both(&customers, request, told).await;
+    let expected = || Expected { http: 429, grpc: 8, retry: true, reason };
+    assert_rejected_by_both_layers(&customers, request, expected).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,8 +149,8 @@ async fn a_customers_deadline_is_a_timeout() {
     let customers = customers(1, 1);
     let expired = || request().extension(Deadline::after(Duration::ZERO));
     let reason = "deadline passed after waiting 0ns";
-    let told = || Told { http: 504, grpc: 4, retry: false, reason };
-    assert_told_by_both(&customers, expired, told).await;
+    let expected = || Expected { http: 504, grpc: 4, retry: false, reason };
+    assert_rejected_by_both_layers(&customers, expired, expected).await;
 }
 
 #[tokio::test]
@@ -154,24 +158,24 @@ async fn without_a_partition_the_service_is_unavailable() {
     let customers = customers(1, 0);
     let _slot = customers.slot_now(&8).unwrap();
     let reason = "no partition for a new key: 1 of 1 partitions are in use";
-    let told = || Told { http: 503, grpc: 14, retry: true, reason };
-    assert_told_by_both(&customers, request, told).await;
+    let expected = || Expected { http: 503, grpc: 14, retry: true, reason };
+    assert_rejected_by_both_layers(&customers, request, expected).await;
 }
 
 #[tokio::test]
 async fn closed_partitions_are_unavailable() {
     let customers = customers(1, 0);
     customers.close();
-    let told = || Told { http: 503, grpc: 14, retry: false, reason: "closed" };
-    assert_told_by_both(&customers, request, told).await;
+    let expected = || Expected { http: 503, grpc: 14, retry: false, reason: "closed" };
+    assert_rejected_by_both_layers(&customers, request, expected).await;
 }
 
 #[tokio::test]
 async fn a_missing_key_is_a_bad_request() {
     let layer = PartitionedBulkheadLayer::new(&customers(1, 0), HeaderKey::new("x-customer"));
     let reason = "the request has no key";
-    let told = Told { http: 400, grpc: 3, retry: false, reason };
-    assert_told(layer, request, told).await;
+    let expected = Expected { http: 400, grpc: 3, retry: false, reason };
+    assert_rejected(layer, request, expected).await;
 }
 
 #[tokio::test]
@@ -187,7 +191,7 @@ async fn a_grpc_message_is_percent_encoded() {
         "bulkhead \"b%C3%BCcher 50%25 %F0%9F%93%9A~\" rejected the operation: closed"
     );
 
-    // An HTTP header has no message, so such a label does no harm there.
+    // An HTTP response has no header with the message, so the label does no harm there.
     let response = answer(&BulkheadLayer::new(&books), request()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
@@ -205,7 +209,7 @@ async fn only_a_grpc_content_type_is_answered_as_grpc() {
 }
 
 #[tokio::test]
-async fn an_answer_of_the_inner_service_is_left_alone() {
+async fn a_response_of_the_inner_service_is_left_alone() {
     let payments = bulkhead();
     let response = answer(&BulkheadLayer::new(&payments), request()).await;
     assert_eq!(response.status(), StatusCode::OK);

@@ -1,4 +1,4 @@
-//! tonic on a real socket: what its clients are told, and how long a stream holds its slot.
+//! tonic on a real socket: what its clients receive, and how long a stream holds its slot.
 
 use bulklink::{
     Bulkhead, BulkheadLayer, GrpcTimeout, HeaderKey, HeaderTimeout, PartitionedBulkhead,
@@ -23,10 +23,10 @@ fn bulkhead() -> Bulkhead {
     Bulkhead::builder("echo").parallelism(1).build().unwrap()
 }
 
-fn assert_told(status: &Status, code: Code, reason: &str) {
+fn assert_rejected(status: &Status, code: Code, reason: &str) {
     assert_eq!(status.code(), code, "{status}");
-    let (label, told) = status.message().split_once(" rejected the operation: ").unwrap();
-    assert_eq!((label, told), ("bulkhead \"echo\"", reason));
+    let (label, text) = status.message().split_once(" rejected the operation: ").unwrap();
+    assert_eq!((label, text), ("bulkhead \"echo\"", reason));
 }
 
 const SATURATED: &str = "saturated: cost 1 with 1 of 1 units in use and 0 of 0 waiting";
@@ -42,38 +42,38 @@ async fn a_full_bulkhead_is_unavailable() {
     work.begun(1).await;
 
     let status = client.clone().say(hello()).await.unwrap_err();
-    assert_told(&status, Code::Unavailable, SATURATED);
+    assert_rejected(&status, Code::Unavailable, SATURATED);
     work.end(1);
     assert_eq!(must_come(running).await.unwrap().unwrap(), "hello");
     assert_eq!((echo.status().used, echo.status().totals.finished), (0, 1));
 
     echo.close();
     let status = client.say(hello()).await.unwrap_err();
-    assert_told(&status, Code::Unavailable, "closed");
+    assert_rejected(&status, Code::Unavailable, "closed");
 }
 
 #[tokio::test]
 async fn a_cost_above_the_capacity_is_resource_exhausted() {
     let echo = WeightedBulkhead::builder("echo").capacity(8).build().unwrap();
-    let by_bytes = |request: &http::Request<Body>| match request.headers().get("x-cost") {
+    let by_header = |request: &http::Request<Body>| match request.headers().get("x-cost") {
         Some(cost) => cost.to_str().unwrap().parse().unwrap(),
         None => 1,
     };
     let work = Work::new();
     work.end(1);
-    let layer = WeightedBulkheadLayer::new(&echo, by_bytes);
+    let layer = WeightedBulkheadLayer::new(&echo, by_header);
     let router = Tonic::builder().layer(layer).add_service(Echo(work));
     let client = GrpcServer::start(router).await;
     let client = client.connect().await;
-    let mut dear = hello();
-    dear.metadata_mut().insert("x-cost", "9".parse().unwrap());
-    let status = client.clone().say(dear).await.unwrap_err();
-    assert_told(&status, Code::ResourceExhausted, "cost 9 exceeds capacity 8");
+    let mut expensive = hello();
+    expensive.metadata_mut().insert("x-cost", "9".parse().unwrap());
+    let status = client.clone().say(expensive).await.unwrap_err();
+    assert_rejected(&status, Code::ResourceExhausted, "cost 9 exceeds capacity 8");
     assert_eq!(client.say(hello()).await.unwrap(), "hello");
 }
 
 #[tokio::test]
-async fn a_customer_over_its_share_is_resource_exhausted_and_no_other_customer() {
+async fn only_the_customer_over_its_share_is_resource_exhausted() {
     let builder = PartitionedBulkhead::<u64>::builder("echo").parallelism(1).max_partitions(9);
     let (echo, work) = (builder.build().unwrap(), Work::new());
     let layer = PartitionedBulkheadLayer::new(&echo, HeaderKey::new("x-customer"));
@@ -87,13 +87,13 @@ async fn a_customer_over_its_share_is_resource_exhausted_and_no_other_customer()
     };
     let running = tokio::spawn(of("1"));
     work.begun(1).await;
-    assert_told(&of("1").await.unwrap_err(), Code::ResourceExhausted, SATURATED);
+    assert_rejected(&of("1").await.unwrap_err(), Code::ResourceExhausted, SATURATED);
     work.end(1);
     must_come(running).await.unwrap().unwrap();
     work.end(1);
     assert_eq!(of("2").await.unwrap(), "hello");
     let status = of("no number").await.unwrap_err();
-    assert_told(&status, Code::InvalidArgument, "the request has no key");
+    assert_rejected(&status, Code::InvalidArgument, "the request has no key");
 }
 
 #[tokio::test]
@@ -105,10 +105,10 @@ async fn a_deadline_is_deadline_exceeded() {
     let mut late = hello();
     late.metadata_mut().insert("x-timeout-ms", "0".parse().unwrap());
     let status = server.connect().await.say(late).await.unwrap_err();
-    assert_told(&status, Code::DeadlineExceeded, "deadline passed after waiting 0ns");
+    assert_rejected(&status, Code::DeadlineExceeded, "deadline passed after waiting 0ns");
 }
 
-/// tonic times `grpc-timeout` itself, on both sides; so here is neither its client nor its server.
+/// tonic enforces `grpc-timeout` itself, on both sides, so this test uses neither its client nor its server.
 #[tokio::test]
 async fn a_grpc_timeout_in_line_is_answered_with_headers_only() {
     let echo = Bulkhead::builder("echo").parallelism(1).waiting_room(1).build().unwrap();
@@ -125,7 +125,7 @@ async fn a_grpc_timeout_in_line_is_answered_with_headers_only() {
     assert_eq!(response.headers()["content-type"], "application/grpc");
     let message = response.headers()["grpc-message"].to_str().unwrap();
     assert!(message.contains("deadline passed after waiting "), "{message}");
-    assert!(response.body().is_end_stream(), "there is nothing but headers");
+    assert!(response.body().is_end_stream(), "the response has headers only");
     let totals = echo.status().totals;
     assert_eq!((totals.queued, totals.expired), (1, 1));
 }
@@ -139,15 +139,15 @@ async fn one_service_of_a_server_can_be_layered_and_keeps_its_name() {
     assert_eq!(server.connect().await.say(hello()).await.unwrap(), "hello");
     assert_eq!(echo.status().totals.finished, 1);
 
-    // A raw client reaches a tonic server too, and what is not a method costs no slot for long.
+    // A raw client reaches a tonic server too. A request for an unknown method gives its slot back.
     let mut client = Client::connect(server.address, Protocol::Http2).await;
     let response = client.get("/shop.Echo/Nothing").await;
     assert_eq!(response.headers()["grpc-status"], "12");
-    until(&echo, |now| now.totals.finished == 2).await;
+    until(&echo, |status| status.totals.finished == 2).await;
 }
 
 #[tokio::test]
-async fn a_stream_holds_its_slot_to_the_end_with_hold_body() {
+async fn with_hold_body_a_stream_holds_its_slot_to_the_end() {
     let (echo, work) = (bulkhead(), Work::new());
     let layer = BulkheadLayer::new(&echo).hold_body();
     let router = Tonic::builder().layer(layer).add_service(Echo(work.clone()));
@@ -157,17 +157,17 @@ async fn a_stream_holds_its_slot_to_the_end_with_hold_body() {
     for number in ["1", "2", "3"] {
         assert_eq!(echo.status().used, 1);
         let status = client.count(1).await.unwrap_err();
-        assert_told(&status, Code::Unavailable, SATURATED);
+        assert_rejected(&status, Code::Unavailable, SATURATED);
         work.end(1);
         assert_eq!(must_come(numbers.message()).await.unwrap().unwrap(), number);
     }
     assert_eq!(must_come(numbers.message()).await.unwrap(), None);
-    until(&echo, |now| now.used == 0).await;
+    until(&echo, |status| status.used == 0).await;
 
-    let forsaken = client.count(3).await.unwrap();
+    let abandoned = client.count(3).await.unwrap();
     assert_eq!(echo.status().used, 1);
-    drop(forsaken);
-    until(&echo, |now| now.used == 0).await;
+    drop(abandoned);
+    until(&echo, |status| status.used == 0).await;
     assert_eq!(echo.status().totals.finished, 2);
 }
 

@@ -1,4 +1,4 @@
-//! Random sequences of operations with costs, against the table of admission written down plainly.
+//! Random sequences of operations with costs, compared with a simple model of the admission table.
 
 use std::collections::VecDeque;
 
@@ -25,11 +25,11 @@ fn step() -> impl Strategy<Value = Step> {
         6 => any::<usize>().prop_map(Step::Release),
         3 => any::<usize>().prop_map(Step::Cancel),
         3 => (0usize..14).prop_map(Step::Resize),
-        1 => (0u8..6).prop_map(|one| if one == 0 { Step::Close } else { Step::Slot(1) }),
+        1 => (0u8..6).prop_map(|choice| if choice == 0 { Step::Close } else { Step::Slot(1) }),
     ]
 }
 
-/// The rules, with a number for each operation instead of a future.
+/// The rules, with an id for each operation instead of a future.
 #[derive(Debug, Default)]
 struct Model {
     capacity: usize,
@@ -70,7 +70,7 @@ impl Model {
         self.peak_running = self.peak_running.max(self.running.len());
     }
 
-    /// The outcome of an arrival, in a word.
+    /// The outcome of an arrival, as one word.
     fn arrive(&mut self, id: usize, cost: usize, waits: bool) -> &'static str {
         if self.closed {
             self.closed_before += 1;
@@ -107,18 +107,18 @@ impl Model {
     }
 
     fn give_back(&mut self, id: usize, abandoned: bool) {
-        let at = self.running.iter().position(|&(own, _)| own == id).unwrap();
+        let at = self.running.iter().position(|&(other, _)| other == id).unwrap();
         let (_, cost) = self.running.remove(at);
         self.abandoned_units += if abandoned { cost as u64 } else { 0 };
         self.hand_over();
     }
 
     fn cancel(&mut self, id: usize) {
-        if let Some(at) = self.line.iter().position(|&(own, _)| own == id) {
+        if let Some(at) = self.line.iter().position(|&(other, _)| other == id) {
             self.line.remove(at);
             self.cancelled += 1;
             self.hand_over();
-        } else if self.running.iter().any(|&(own, _)| own == id) {
+        } else if self.running.iter().any(|&(other, _)| other == id) {
             self.give_back(id, true);
         }
     }
@@ -229,10 +229,10 @@ fn compare(capacity: usize, room: usize, steps: &[Step]) {
             Step::Release(_) | Step::Cancel(_) => {}
         }
         for (id, waiter) in &waiters {
-            let waits = model.line.iter().any(|(own, _)| own == id);
+            let waits = model.line.iter().any(|(other, _)| other == id);
             assert_eq!(waiter.is_woken(), !waits, "waiter {id} after {step:?}");
         }
-        // Every third step, the woken take their slots; between, they may be dropped with them.
+        // Woken waiters take their slots at every third step only. In between, they may be dropped with them.
         if id % 3 == 0 {
             for (id, mut waiter) in std::mem::take(&mut waiters) {
                 match waiter.is_woken().then(|| waiter.poll()) {
@@ -250,7 +250,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..cases(2_000) })]
 
     #[test]
-    fn weighted_bulkheads_follow_the_table_of_admission(
+    fn weighted_bulkheads_follow_the_admission_table(
         capacity in 1usize..12,
         room in 0usize..6,
         steps in proptest::collection::vec(step(), 1..60),

@@ -12,26 +12,26 @@ fn reports() -> WeightedBulkheadBuilder {
 
 #[test]
 fn a_weighted_builder_names_an_invalid_setting() {
-    let says = |builder: WeightedBulkheadBuilder| builder.build().unwrap_err().to_string();
+    let message = |builder: WeightedBulkheadBuilder| builder.build().unwrap_err().to_string();
     let bare = WeightedBulkhead::builder(" reports ");
-    assert_eq!(says(bare), "bulkhead \"reports\": capacity is not set");
+    assert_eq!(message(bare), "bulkhead \"reports\": capacity is not set");
     assert_eq!(
-        says(reports().capacity(0)),
-        "bulkhead \"reports\": capacity 0 is not allowed, it must be more"
+        message(reports().capacity(0)),
+        "bulkhead \"reports\": capacity 0 is not allowed, it must be greater than 0"
     );
     assert_eq!(
-        says(reports().capacity(TOO_LARGE)),
+        message(reports().capacity(TOO_LARGE)),
         "bulkhead \"reports\": capacity 2147483648 exceeds the maximum 2147483647"
     );
     assert_eq!(
-        says(reports().waiting_room(usize::MAX)),
+        message(reports().waiting_room(usize::MAX)),
         format!("bulkhead \"reports\": waiting_room {} exceeds the maximum 2147483647", usize::MAX)
     );
     assert_eq!(
-        says(reports().wait_limit(Duration::ZERO)),
-        "bulkhead \"reports\": wait_limit 0 is not allowed, it must be more"
+        message(reports().wait_limit(Duration::ZERO)),
+        "bulkhead \"reports\": wait_limit 0 is not allowed, it must be greater than 0"
     );
-    assert_eq!(says(WeightedBulkhead::builder(" \t").capacity(1)), "label \"\" is empty");
+    assert_eq!(message(WeightedBulkhead::builder(" \t").capacity(1)), "label \"\" is empty");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, advance};
 use crate::support::{assert_identities, rejection_of, slot_of, waiting, weighted};
 
 #[tokio::test]
-async fn a_cost_of_zero_is_invalid_with_every_method() {
+async fn a_cost_of_zero_is_invalid_for_every_method() {
     let reports = weighted(10, 5);
     let rejections = [
         reports.slot_now(0).unwrap_err(),
@@ -20,7 +20,7 @@ async fn a_cost_of_zero_is_invalid_with_every_method() {
     for rejection in rejections {
         assert_eq!(*rejection.reason(), RejectionReason::InvalidCost);
         assert_eq!(rejection.retry_after(), None);
-        assert!(rejection.to_string().ends_with("cost 0 is not allowed, the least is 1"));
+        assert!(rejection.to_string().ends_with("cost 0 is not allowed, the minimum is 1"));
     }
     let totals = reports.status().totals;
     assert_eq!((totals.oversized, totals.admitted, totals.expired_before_queue), (5, 0, 0));
@@ -36,9 +36,9 @@ async fn a_cost_above_the_capacity_is_rejected_with_the_numbers() {
             matches!(rejection.reason(), RejectionReason::CostExceedsCapacity { cost: c, capacity: 10, .. } if *c == cost)
         );
         assert_eq!(rejection.retry_after(), None);
-        let says =
+        let message =
             format!("bulkhead \"reports\" rejected the operation: cost {cost} exceeds capacity 10");
-        assert_eq!(rejection.to_string(), says);
+        assert_eq!(rejection.to_string(), message);
         assert_eq!(reports.slot_now(cost).unwrap_err(), rejection);
     }
     let status = reports.status();
@@ -60,7 +60,7 @@ fn the_current_capacity_decides_what_is_oversized() {
 }
 
 #[test]
-fn closed_comes_before_an_impossible_cost() {
+fn closed_takes_precedence_over_an_impossible_cost() {
     let reports = weighted(10, 5);
     reports.close();
     for cost in [0, 1, 11, usize::MAX] {
@@ -96,11 +96,11 @@ async fn totals_and_peaks_count_operations_and_units() {
     drop(five);
     assert!(!seven.is_woken());
     drop(first);
-    // Seven and three, both after five seconds.
+    // The waiters of cost 7 and 3 are admitted, both after five seconds.
     let seven = slot_of(&mut seven);
     drop(three);
     drop(seven);
-    three = waiting_or_ready(&reports);
+    three = completed_admission(&reports);
     drop(three);
 
     let status = reports.status();
@@ -121,15 +121,15 @@ async fn totals_and_peaks_count_operations_and_units() {
     assert_eq!((status.used, status.in_flight, status.waiting_units), (0, 0, 0));
 }
 
-/// An admission of all ten units, which is ready.
-fn waiting_or_ready(reports: &WeightedBulkhead) -> tokio_test::task::Spawn<bulklink::Admission> {
+/// An admission of all ten units that has completed.
+fn completed_admission(reports: &WeightedBulkhead) -> tokio_test::task::Spawn<bulklink::Admission> {
     let mut all = tokio_test::task::spawn(reports.slot(10));
     drop(tokio_test::assert_ready_ok!(all.poll()));
     all
 }
 
 #[test]
-fn the_peaks_of_operations_and_of_units_may_be_of_different_instants() {
+fn the_peaks_of_operations_and_of_units_may_come_from_different_instants() {
     let reports = weighted(10, 8);
     let small: Vec<_> = (0..4).map(|_| reports.slot_now(1).unwrap()).collect();
     let ten = waiting(reports.slot(10));

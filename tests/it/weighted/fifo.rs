@@ -1,4 +1,4 @@
-//! The line of a weighted bulkhead: its head first, whatever the costs.
+//! The line of a weighted bulkhead: first in, first out, whatever the costs.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn one_release_admits_from_the_head_exactly_what_fits() {
     let running = reports.slot_now(10).unwrap();
     let mut line: Vec<_> = [8, 1, 2, 1].map(|cost| waiting(reports.slot(cost))).into();
     drop(running);
-    // The last would fit, and the one before it does not: it waits behind.
+    // The last waiter would fit, but it stays behind the one before it, which does not.
     assert_eq!(
         line.iter().map(|waiter| waiter.is_woken()).collect::<Vec<_>>(),
         [true, true, false, false]
@@ -71,7 +71,7 @@ fn one_release_admits_from_the_head_exactly_what_fits() {
     assert_identities(&reports.status());
 }
 
-/// A line behind a large head: with four units free, the next three fit and the last does not.
+/// Queues waiters behind a large head. With four units free, the first three fit and the last does not.
 fn line_behind(reports: &bulklink::WeightedBulkhead) -> Vec<task::Spawn<bulklink::Admission>> {
     [2, 1, 1, 3].map(|cost| waiting(reports.slot(cost))).into()
 }
@@ -126,7 +126,7 @@ fn a_large_head_that_is_cancelled_admits_the_waiters_behind_it_at_once() {
 }
 
 #[test]
-fn an_admitted_waiter_that_is_dropped_hands_its_units_to_several_behind_it() {
+fn an_admitted_waiter_that_is_dropped_passes_its_units_to_several_waiters_behind_it() {
     let reports = weighted(10, 10);
     let running = reports.slot_now(10).unwrap();
     let large = waiting(reports.slot(8));
@@ -142,7 +142,7 @@ fn an_admitted_waiter_that_is_dropped_hands_its_units_to_several_behind_it() {
 }
 
 #[test]
-fn a_waiter_that_leaves_from_the_middle_admits_nothing_past_the_head() {
+fn a_waiter_that_leaves_from_the_middle_admits_no_waiter_past_the_head() {
     let reports = weighted(10, 10);
     let running = reports.slot_now(9).unwrap();
     let mut head = waiting(reports.slot(5));
@@ -156,7 +156,7 @@ fn a_waiter_that_leaves_from_the_middle_admits_nothing_past_the_head() {
 }
 
 #[test]
-fn close_rejects_the_line_in_its_order_whatever_the_costs() {
+fn close_rejects_the_line_in_order_whatever_the_costs() {
     let reports = weighted(10, 10);
     let running = reports.slot_now(10).unwrap();
     let mut line = [9, 1, 10].map(|cost| waiting(reports.slot(cost)));

@@ -1,5 +1,5 @@
 //! Weighted bulkheads: the waiting line with costs, what is counted in operations and in units, and resizing.
-//! Random sequences compare them with the table of admission and with plain bulkheads.
+//! Random sequences compare them with the admission table and with plain bulkheads.
 
 mod admission_model;
 mod builder;

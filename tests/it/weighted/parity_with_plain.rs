@@ -1,4 +1,4 @@
-//! A weighted bulkhead in which every operation costs 1 is a plain bulkhead.
+//! A weighted bulkhead in which every operation costs 1 behaves like a plain bulkhead.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio_test::task::{self, Spawn};
 
 use crate::support::{Log, assert_identities, cases, in_paused_time};
 
-/// One step of a sequence. Numbers choose among what there is.
+/// One step of a sequence. A `usize` selects one of the waiters or slots that exist, except in `Resize`.
 #[derive(Clone, Debug)]
 enum Step {
     Slot,
@@ -44,11 +44,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1u64..3).prop_map(Step::Advance),
         2 => Just(Step::Subscribe),
         1 => Just(Step::Unsubscribe),
-        1 => (0u8..8).prop_map(|one| if one == 0 { Step::Close } else { Step::Now }),
+        1 => (0u8..8).prop_map(|choice| if choice == 0 { Step::Close } else { Step::Now }),
     ]
 }
 
-/// What both kinds offer, with every cost 1.
+/// The interface that both kinds share, with every cost 1.
 trait Kind {
     fn slot(&self) -> Admission;
     fn now(&self) -> Result<Slot, Rejection>;
@@ -98,7 +98,7 @@ macro_rules! kind {
 kind!(Bulkhead);
 kind!(WeightedBulkhead, 1);
 
-/// One of the two, and all that came of the steps.
+/// One of the two bulkheads, and everything that the steps have created.
 struct Run<B> {
     bulkhead: B,
     waiters: Vec<Spawn<Admission>>,
@@ -113,7 +113,7 @@ impl<B: Kind> Run<B> {
         Self { bulkhead, waiters, slots, subscriptions, log: Log::default() }
     }
 
-    /// Takes a step and says what came of it.
+    /// Takes a step and describes its outcome.
     fn take(&mut self, step: &Step) -> String {
         match *step {
             Step::Slot => self.poll(task::spawn(self.bulkhead.slot())),
@@ -124,7 +124,7 @@ impl<B: Kind> Run<B> {
             }
             Step::Now => {
                 let outcome = self.bulkhead.now();
-                self.keep(outcome)
+                self.record(outcome)
             }
             Step::Execute => self.bulkhead.execute(),
             Step::Poll(_) if self.waiters.is_empty() => String::new(),
@@ -166,7 +166,7 @@ impl<B: Kind> Run<B> {
 
     fn poll(&mut self, mut waiter: Spawn<Admission>) -> String {
         match waiter.poll() {
-            std::task::Poll::Ready(outcome) => self.keep(outcome),
+            std::task::Poll::Ready(outcome) => self.record(outcome),
             std::task::Poll::Pending => {
                 self.waiters.push(waiter);
                 "waits".to_owned()
@@ -174,7 +174,7 @@ impl<B: Kind> Run<B> {
         }
     }
 
-    fn keep(&mut self, outcome: Result<Slot, Rejection>) -> String {
+    fn record(&mut self, outcome: Result<Slot, Rejection>) -> String {
         match outcome {
             Ok(slot) => {
                 self.slots.push(slot);
@@ -191,8 +191,8 @@ impl<B: Kind> Run<B> {
         self.waiters.iter().map(|waiter| waiter.is_woken()).collect()
     }
 
-    /// The status, and the events since the last, but for what each has to itself.
-    fn seen(&self) -> (BulkheadStatus, Vec<BulkheadEvent>) {
+    /// The status, and the events since the last call, without the fields in which any two bulkheads differ.
+    fn observed(&self) -> (BulkheadStatus, Vec<BulkheadEvent>) {
         let mut status = self.bulkhead.status();
         assert_identities(&status);
         status.instance = 0;
@@ -205,27 +205,27 @@ impl<B: Kind> Run<B> {
 }
 
 async fn compare(parallelism: usize, room: usize, limit: Option<u64>, steps: &[Step]) {
-    let mut one = Bulkhead::builder("one").parallelism(parallelism).waiting_room(room);
-    let mut other = WeightedBulkhead::builder("one").capacity(parallelism).waiting_room(room);
+    let mut plain = Bulkhead::builder("one").parallelism(parallelism).waiting_room(room);
+    let mut weighted = WeightedBulkhead::builder("one").capacity(parallelism).waiting_room(room);
     if let Some(limit) = limit.map(Duration::from_secs) {
-        (one, other) = (one.wait_limit(limit), other.wait_limit(limit));
+        (plain, weighted) = (plain.wait_limit(limit), weighted.wait_limit(limit));
     }
-    let mut one = Run::new(one.build().unwrap());
-    let mut other = Run::new(other.build().unwrap());
+    let mut plain = Run::new(plain.build().unwrap());
+    let mut weighted = Run::new(weighted.build().unwrap());
     for step in steps {
         if let Step::Advance(seconds) = step {
             advance(Duration::from_secs(*seconds)).await;
         }
-        assert_eq!(one.take(step), other.take(step), "{step:?}");
-        assert_eq!(one.woken(), other.woken(), "after {step:?}");
-        assert_eq!(one.seen(), other.seen(), "after {step:?}");
+        assert_eq!(plain.take(step), weighted.take(step), "{step:?}");
+        assert_eq!(plain.woken(), weighted.woken(), "after {step:?}");
+        assert_eq!(plain.observed(), weighted.observed(), "after {step:?}");
     }
-    one.waiters.clear();
-    other.waiters.clear();
-    assert_eq!(one.seen(), other.seen(), "after the waiters have left");
-    one.slots.clear();
-    other.slots.clear();
-    assert_eq!(one.seen(), other.seen(), "at the end");
+    plain.waiters.clear();
+    weighted.waiters.clear();
+    assert_eq!(plain.observed(), weighted.observed(), "after the waiters have left");
+    plain.slots.clear();
+    weighted.slots.clear();
+    assert_eq!(plain.observed(), weighted.observed(), "at the end");
 }
 
 proptest! {

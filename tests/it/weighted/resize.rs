@@ -1,11 +1,11 @@
-//! Resizing a weighted bulkhead: never below a cost in line, and in the order of the line.
+//! Resizing a weighted bulkhead: never below the cost of a waiter, and with admissions in line order.
 
 use bulklink::{Bulkhead, BulkheadStatus, ResizeError};
 
 use crate::support::{Log, assert_identities, slot_of, waiting, weighted};
 
-/// Everything but the number of the snapshot.
-fn unnumbered(mut status: BulkheadStatus) -> BulkheadStatus {
+/// The status without its sequence number, in which any two statuses differ.
+fn without_sequence(mut status: BulkheadStatus) -> BulkheadStatus {
     status.sequence = 0;
     status
 }
@@ -19,7 +19,7 @@ fn a_capacity_below_the_largest_cost_in_line_is_refused_and_changes_nothing() {
     let mut line = [3, 7, 5].map(|cost| waiting(reports.slot(cost)));
     log.take();
 
-    let before = unnumbered(reports.status());
+    let before = without_sequence(reports.status());
     for capacity in [6, 1] {
         let error = reports.resize(capacity).unwrap_err();
         assert!(
@@ -29,19 +29,19 @@ fn a_capacity_below_the_largest_cost_in_line_is_refused_and_changes_nothing() {
         assert_eq!(
             error.to_string(),
             format!(
-                "bulkhead \"reports\": capacity {capacity} is below the cost 7 of an operation in line"
+                "bulkhead \"reports\": capacity {capacity} is below the cost 7 of a waiting operation"
             )
         );
     }
-    assert_eq!(unnumbered(reports.status()), before);
-    assert!(log.take().is_empty(), "a refused resize is no event");
+    assert_eq!(without_sequence(reports.status()), before);
+    assert!(log.take().is_empty(), "a refused resize causes no event");
     assert!(line.iter().all(|waiter| !waiter.is_woken()));
 
     reports.resize(7).unwrap();
     let status = reports.status();
     assert_eq!((status.capacity, status.excess(), status.waiting), (7, 3, 3));
     drop(running);
-    // 3 fits and 7 does not fit beside it.
+    // 3 fits, and 7 does not fit next to it.
     let three = slot_of(&mut line[0]);
     assert!(!line[1].is_woken());
     drop(three);
@@ -49,7 +49,7 @@ fn a_capacity_below_the_largest_cost_in_line_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn the_largest_cost_in_line_is_that_of_current_waiters() {
+fn a_waiter_that_has_left_does_not_limit_a_shrink() {
     let reports = weighted(10, 5);
     let _running = reports.slot_now(10).unwrap();
     let largest = waiting(reports.slot(9));
@@ -107,14 +107,14 @@ fn after_a_shrink_nothing_is_admitted_until_use_falls_below_the_new_capacity() {
 }
 
 #[test]
-fn an_invalid_capacity_is_refused_and_the_same_capacity_is_no_event() {
+fn an_invalid_capacity_is_refused_and_the_same_capacity_causes_no_event() {
     let reports = weighted(10, 5);
     let log = Log::default();
     let _subscription = reports.subscribe(log.handler());
     let error = reports.resize(0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "bulkhead \"reports\": capacity 0 is not allowed, the least is 1"
+        "bulkhead \"reports\": capacity 0 is not allowed, the minimum is 1"
     );
     let error = reports.resize(Bulkhead::MAX_CAPACITY + 1).unwrap_err();
     assert_eq!(

@@ -15,7 +15,7 @@ use tower::{Layer, Service, service_fn};
 use super::Switch;
 use crate::support::{assert_nothing_left, bulkhead, checked_status, panics};
 
-/// A body without an end that fails where it is told to.
+/// An endless body that panics in the places whose switch is on.
 #[derive(Clone, Default)]
 struct Stream {
     frame: Switch,
@@ -48,7 +48,7 @@ impl Drop for Stream {
 }
 
 #[test]
-fn a_body_that_panics_gives_its_slot_to_the_line_at_the_latest_when_it_is_dropped() {
+fn a_body_that_panics_releases_its_slot_once_it_is_dropped() {
     for place in 0..4 {
         let payments = bulkhead(1, 1);
         let body = Stream::default();
@@ -63,7 +63,7 @@ fn a_body_that_panics_gives_its_slot_to_the_line_at_the_latest_when_it_is_droppe
         let mut response = task::spawn(Box::pin(service.call(Request::new(()))));
         let mut waiter = task::spawn(payments.slot());
         assert_pending!(waiter.poll());
-        // The last of them fails before there is a response.
+        // The last switch fails before there is a response.
         switch.set(place == 3);
         let mut body = None;
         let panicked = panics(|| body = Some(response.poll().map(Result::unwrap)));
@@ -76,7 +76,7 @@ fn a_body_that_panics_gives_its_slot_to_the_line_at_the_latest_when_it_is_droppe
                 body.as_mut().poll_frame(&mut cx).is_ready()
             });
             assert_eq!(polled, place < 2);
-            assert!(!waiter.is_woken(), "the body goes on");
+            assert!(!waiter.is_woken(), "the body still holds the slot");
             assert_eq!(panics(move || drop(body)), place == 2);
         }
         drop(response);

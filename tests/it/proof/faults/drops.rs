@@ -1,4 +1,4 @@
-//! Drops of others' code that panic as an operation is admitted: of its waker, of a handler, of a key.
+//! Panics in the drop of a waker, a handler or a key while an operation is admitted.
 
 use std::{
     sync::{Arc, Barrier, Mutex},
@@ -10,14 +10,14 @@ use tokio_test::{assert_pending, task};
 
 use super::{
     Switch,
-    keys::{Key, assert_whole, customers},
+    keys::{Key, assert_all_idle, customers},
 };
 use crate::support::{
     Hook, assert_nothing_left, bulkhead, checked_status, full, panics, poll_with,
 };
 
-/// Lets a slot go when it is cloned, and panics when it is dropped.
-fn releasing(slot: Arc<Mutex<Option<Slot>>>, armed: Switch) -> std::task::Waker {
+/// Returns a waker that releases `slot` when it is cloned, and panics when it is dropped.
+fn releasing_waker(slot: Arc<Mutex<Option<Slot>>>, armed: Switch) -> std::task::Waker {
     let release = move || drop(slot.lock().unwrap().take());
     Hook::new().on_clone(release).on_drop(move || armed.pass_once()).waker()
 }
@@ -26,14 +26,14 @@ fn releasing(slot: Arc<Mutex<Option<Slot>>>, armed: Switch) -> std::task::Waker 
 fn an_operation_whose_waker_drops_a_slot_and_panics_loses_no_unit() {
     let (payments, slot) = full(1);
     let armed = Switch::default();
-    let waker = releasing(Arc::new(Mutex::new(Some(slot))), armed.clone());
+    let waker = releasing_waker(Arc::new(Mutex::new(Some(slot))), armed.clone());
     let mut arriving = Box::pin(payments.slot());
     armed.set(true);
-    // Its waker is cloned because it seems to have to wait; then it is admitted, and the clone dropped.
-    let outcome = panics(|| drop(poll_with(&mut arriving, &waker)));
+    // Its waker is cloned because it seems to have to wait. Then it is admitted, and the clone is dropped.
+    let panicked = panics(|| drop(poll_with(&mut arriving, &waker)));
     armed.set(false);
     drop(arriving);
-    assert_eq!(checked_status(&payments).in_flight, 0, "a unit is lost (panicked: {outcome})");
+    assert_eq!(checked_status(&payments).in_flight, 0, "a unit is lost (panicked: {panicked})");
     assert_nothing_left(&payments);
 }
 
@@ -43,20 +43,20 @@ fn a_waiter_whose_new_waker_drops_a_slot_and_panics_loses_no_unit() {
     let armed = Switch::default();
     let mut waiter = Box::pin(payments.slot());
     assert_pending!(poll_with(&mut waiter, std::task::Waker::noop()));
-    let waker = releasing(Arc::new(Mutex::new(Some(slot))), armed.clone());
+    let waker = releasing_waker(Arc::new(Mutex::new(Some(slot))), armed.clone());
     armed.set(true);
-    let outcome = panics(|| drop(poll_with(&mut waiter, &waker)));
+    let panicked = panics(|| drop(poll_with(&mut waiter, &waker)));
     armed.set(false);
     let drop_panicked = panics(move || drop(waiter));
-    assert!(!drop_panicked, "dropping the waiter panics (its poll: {outcome})");
+    assert!(!drop_panicked, "dropping the waiter panics (its poll panicked: {panicked})");
     assert_eq!(checked_status(&payments).in_flight, 0, "a unit is lost");
     assert_nothing_left(&payments);
 }
 
 /// Panics when it is dropped.
-pub(super) struct Bomb(pub(super) Switch);
+pub(super) struct PanicsOnDrop(pub(super) Switch);
 
-impl Drop for Bomb {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         self.0.pass_once();
     }
@@ -68,13 +68,13 @@ fn a_handler_that_unsubscribes_itself_and_whose_drop_panics_loses_no_unit() {
         let payments = bulkhead(1, 1);
         let armed = Switch::default();
         let own = Arc::new(Mutex::new(None::<Subscription>));
-        let bomb = Bomb(armed.clone());
+        let captured = PanicsOnDrop(armed.clone());
         let subscription = payments.subscribe({
             let own = own.clone();
             move |event| {
-                let _ = &bomb;
+                let _ = &captured;
                 if event.kind == kind {
-                    // The event under way is the last to hold the handler.
+                    // The event being delivered is the last to hold the handler.
                     drop(own.lock().unwrap().take());
                 }
             }
@@ -105,13 +105,13 @@ fn an_evicted_key_whose_drop_panics_pins_no_partition() {
     panics(|| slot = customers.slot_now(&newcomer).ok());
     failing.drop.set(false);
     drop(slot);
-    assert_whole(&customers);
+    assert_all_idle(&customers);
 }
 
 #[test]
 fn a_spare_copy_of_a_key_whose_drop_panics_loses_no_slot() {
-    // Two first users of a key choose its limits at once; the one that comes second has a copy of the
-    // key too many.
+    // Two operations that are the first to use a key choose its limits at the same time. The second one
+    // has cloned the key in vain.
     let choosing = Barrier::new(2);
     let customers = PartitionedBulkhead::<Key>::builder("customers")
         .parallelism(1)
@@ -134,9 +134,9 @@ fn a_spare_copy_of_a_key_whose_drop_panics_loses_no_slot() {
     keys.iter().for_each(|key| key.drop.set(false));
     assert_eq!(has_failed.iter().filter(|&&failed| failed).count(), 1, "one copy was dropped");
     let slots: Vec<_> =
-        users.into_iter().map(|user| user.expect("the panic is nobody's").unwrap()).collect();
+        users.into_iter().map(|user| user.expect("the panic reached a caller").unwrap()).collect();
     let status = customers.status();
     assert_eq!((status.created, status.in_flight, status.active_partitions), (1, 2, 1));
     drop(slots);
-    assert_whole(&customers);
+    assert_all_idle(&customers);
 }

@@ -1,4 +1,4 @@
-//! Keys whose `Hash`, `Eq`, `Clone` or `Drop` panics, and limits that do.
+//! Panics in the `Hash`, `Eq`, `Clone` or `Drop` of a key, and in the function that returns its limits.
 
 use std::hash::{Hash, Hasher};
 
@@ -8,7 +8,7 @@ use tokio_test::{assert_pending, task};
 use super::{Switch, fault};
 use crate::support::panics;
 
-/// A key that fails in one place.
+/// A key that panics in the places whose switch is on.
 #[derive(Default)]
 pub(super) struct Key {
     number: u64,
@@ -25,7 +25,7 @@ impl Key {
         key
     }
 
-    /// Where it fails, place by place.
+    /// Returns the switch of every place.
     pub(super) fn switches(&self) -> [Switch; 4] {
         [&self.hash, &self.eq, &self.clone, &self.drop].map(Clone::clone)
     }
@@ -76,9 +76,10 @@ pub(super) fn customers(max: usize) -> PartitionedBulkhead<Key> {
         .unwrap()
 }
 
-/// Nothing is in use, every place can be taken by a new key, and the books add up.
+/// Asserts that nothing is in use, that every partition can be evicted for a new key, and that the totals add
+/// up.
 #[track_caller]
-pub(super) fn assert_whole(customers: &PartitionedBulkhead<Key>) {
+pub(super) fn assert_all_idle(customers: &PartitionedBulkhead<Key>) {
     let status = customers.status();
     assert_eq!((status.in_flight, status.waiting, status.active_partitions), (0, 0, 0));
     let new = 1_000..1_000 + status.max_partitions as u64;
@@ -88,13 +89,13 @@ pub(super) fn assert_whole(customers: &PartitionedBulkhead<Key>) {
     drop(slots);
     let status = customers.status();
     assert_eq!(status.totals.admitted, status.totals.finished + status.totals.abandoned);
-    let gone = status.evicted + status.discarded;
-    assert_eq!(status.created, status.partitions as u64 + gone);
+    let removed = status.evicted + status.discarded;
+    assert_eq!(status.created, status.partitions as u64 + removed);
     assert_eq!(status.active_partitions, 0);
 }
 
 #[test]
-fn a_hash_an_eq_or_a_clone_that_panics_holds_no_partition() {
+fn a_key_whose_hash_eq_or_clone_panics_holds_no_partition() {
     for place in 0..3 {
         let customers = customers(2);
         drop(customers.slot_now(&Key::new(1)).unwrap());
@@ -102,7 +103,7 @@ fn a_hash_an_eq_or_a_clone_that_panics_holds_no_partition() {
             let key = Key::new(number);
             [&key.hash, &key.eq, &key.clone][place].set(true);
             let panicked = panics(|| customers.slot_now(&key).map(drop).ok());
-            // A key that is there is not cloned; one that is not need not be compared.
+            // A key with a partition is not cloned. One without a partition need not be compared.
             assert!(panicked || (place, number) == (2, 1) || (place, number) == (1, 2));
             let key = Key::new(number);
             [&key.hash, &key.eq, &key.clone][place].set(true);
@@ -110,7 +111,7 @@ fn a_hash_an_eq_or_a_clone_that_panics_holds_no_partition() {
             panics(|| customers.partition_status(&key).is_some());
             panics(|| customers.resize_partition(&key, 3).is_ok());
         }
-        assert_whole(&customers);
+        assert_all_idle(&customers);
     }
 }
 
@@ -123,11 +124,11 @@ fn a_discarded_key_whose_drop_panics_leaves_the_counts_right() {
     assert!(panics(|| customers.discard(&failing)));
     failing.drop.set(false);
     assert_eq!(customers.status().discarded, 1);
-    assert_whole(&customers);
+    assert_all_idle(&customers);
 }
 
 #[test]
-fn a_waiter_of_a_key_survives_the_faults_of_another() {
+fn a_waiter_of_one_key_survives_the_faults_of_other_keys() {
     let customers = customers(2);
     let own = Key::new(1);
     let slot = customers.slot_now(&own).unwrap();
@@ -144,7 +145,7 @@ fn a_waiter_of_a_key_survives_the_faults_of_another() {
     assert!(waiter.is_woken());
     assert!(matches!(waiter.poll(), std::task::Poll::Ready(Ok(_))));
     drop(waiter);
-    assert_whole(&customers);
+    assert_all_idle(&customers);
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! Faults in the code of others, in every place where a bulkhead runs it: no unit is lost and no line
-//! is wedged.
+//! Faults in user code, in every place where a bulkhead runs it. No unit may be lost and no line may hang.
 
 use std::{
     panic::resume_unwind,
@@ -17,12 +16,12 @@ mod runtimes;
 mod services;
 mod wakers;
 
-/// A panic without its message, which would only be noise here.
+/// Panics without printing a message, which would be noise here.
 fn fault() -> ! {
     resume_unwind(Box::new("fault"))
 }
 
-/// Whether there is a fault now.
+/// Whether user code fails.
 #[derive(Clone, Default)]
 struct Switch(Arc<AtomicBool>);
 
@@ -35,14 +34,14 @@ impl Switch {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Fails if it is on.
+    /// Fails if the switch is on.
     fn pass(&self) {
         if self.is_set() {
             fault();
         }
     }
 
-    /// Fails once if it is on.
+    /// Fails if the switch is on, and turns it off.
     fn pass_once(&self) {
         if self.0.swap(false, Ordering::Relaxed) {
             fault();

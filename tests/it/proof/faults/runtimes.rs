@@ -1,4 +1,4 @@
-//! Runtimes that go away, have no timer, or on which time stands still.
+//! Runtimes that are shut down, have no timer, or whose time is paused.
 
 use std::{convert::Infallible, future::pending, time::Duration};
 
@@ -14,11 +14,11 @@ fn threads() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
 }
 
-/// Waits until `done`, giving way to other threads.
+/// Waits until `done` returns true, and yields to other threads meanwhile.
 fn wait_until(mut done: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "never comes");
+        assert!(start.elapsed() < Duration::from_secs(60), "not done within 60 seconds");
         std::thread::yield_now();
     }
 }
@@ -55,7 +55,7 @@ fn shutting_down_a_runtime_releases_its_slots_and_waiters() {
             && two.in_flight + two.waiting == 50
             && three.in_flight + three.waiting == 50
     });
-    // Somebody from elsewhere waits behind all of them.
+    // An operation outside the runtime waits behind all of them.
     let mut outsider = task::spawn(reports.slot(5));
     assert_pending!(outsider.poll());
     drop(runtime);
@@ -72,7 +72,7 @@ fn shutting_down_a_runtime_releases_its_slots_and_waiters() {
 }
 
 #[test]
-fn a_bulkhead_outlives_the_runtime_that_it_was_used_on() {
+fn a_bulkhead_outlives_the_runtime_it_was_used_on() {
     let payments = bulkhead(1, 2);
     let first = threads();
     let slot = first.block_on(payments.slot()).unwrap();
@@ -92,7 +92,7 @@ fn a_runtime_without_a_timer_fails_a_limited_wait_and_nothing_else() {
     let payments = bulkhead(1, 3);
     runtime.block_on(async {
         let slot = payments.slot().await.unwrap();
-        // What need not wait needs no timer, what has no limit neither.
+        // Neither an operation that need not wait nor one without a limit needs a timer.
         assert!(payments.slot_within(Duration::ZERO).await.is_err());
         let mut unlimited = task::spawn(payments.slot());
         assert_pending!(unlimited.poll());
@@ -107,14 +107,14 @@ fn a_runtime_without_a_timer_fails_a_limited_wait_and_nothing_else() {
 }
 
 #[test]
-fn a_handle_of_a_limited_service_fails_without_a_timer_and_holds_nothing() {
+fn a_service_with_a_wait_limit_fails_without_a_timer_and_holds_nothing() {
     let payments = bulklink::Bulkhead::builder("payments").parallelism(1).waiting_room(3);
     let payments = payments.wait_limit(Duration::from_secs(1)).build().unwrap();
     let inner = service_fn(|_: Request<()>| async { Ok::<_, ()>(Response::new(())) });
     let slot = payments.slot_now().unwrap();
     let mut ready = BulkheadLayer::new(&payments).layer(inner);
     assert!(panics(|| task::spawn(()).enter(|cx, _| ready.poll_ready(cx).is_pending())));
-    assert_eq!(payments.status().waiting, 0, "the handle holds no place");
+    assert_eq!(payments.status().waiting, 0, "the handle still waits");
     let mut service = BulkheadLayer::new(&payments).per_request().layer(inner);
     let mut response = task::spawn(Box::pin(service.call(Request::new(()))));
     assert!(panics(|| response.poll().is_pending()));
@@ -144,17 +144,19 @@ async fn paused_time_expires_no_waiter_and_prevents_no_admission() {
 }
 
 #[test]
-fn shutting_down_a_runtime_with_queued_requests_releases_their_places() {
+fn shutting_down_a_runtime_cancels_its_queued_requests() {
     let payments = bulkhead(2, 100);
     let inner = service_fn(|_: Request<()>| pending::<Result<Response<String>, Infallible>>());
-    let ready = BulkheadLayer::new(&payments).layer(inner);
-    let until = |_: &Request<()>| Some(Deadline::after(Duration::from_secs(600)));
-    let seen = BulkheadLayer::new(&payments).deadline(until).layer(inner);
+    let in_readiness = BulkheadLayer::new(&payments).layer(inner);
+    let deadline = |_: &Request<()>| Some(Deadline::after(Duration::from_secs(600)));
+    let per_request = BulkheadLayer::new(&payments).deadline(deadline).layer(inner);
     let runtime = threads();
     for _ in 0..20 {
-        let (mut ready, mut seen) = (ready.clone(), seen.clone());
-        runtime.spawn(async move { ready.ready().await.unwrap().call(Request::new(())).await });
-        runtime.spawn(async move { seen.ready().await.unwrap().call(Request::new(())).await });
+        let (mut in_readiness, mut per_request) = (in_readiness.clone(), per_request.clone());
+        runtime
+            .spawn(async move { in_readiness.ready().await.unwrap().call(Request::new(())).await });
+        runtime
+            .spawn(async move { per_request.ready().await.unwrap().call(Request::new(())).await });
     }
     wait_until(|| payments.status().waiting == 38);
     let mut outsider = task::spawn(payments.slot());

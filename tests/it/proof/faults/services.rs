@@ -1,4 +1,4 @@
-//! Services, extractors and closures that panic, in both places where a request may wait.
+//! Panics in services, extractors and closures, for requests that wait in readiness and per request.
 
 use std::{
     future::Future,
@@ -16,11 +16,11 @@ use tower::{Layer, Service};
 
 use super::{
     Switch,
-    keys::{self, Key, assert_whole},
+    keys::{self, Key, assert_all_idle},
 };
 use crate::support::{assert_nothing_left, bulkhead, checked_status, panics};
 
-/// Fails where it is told to.
+/// A service that panics in the places whose switch is on.
 #[derive(Default)]
 struct Inner {
     clone: Switch,
@@ -35,7 +35,7 @@ impl Inner {
         [&self.ready, &self.call, &self.poll, &self.drop, &self.clone][place].clone()
     }
 
-    fn same(&self) -> Self {
+    fn clone_unchecked(&self) -> Self {
         let Self { clone, ready, call, poll, drop } = self;
         let (clone, ready, call) = (clone.clone(), ready.clone(), call.clone());
         Self { clone, ready, call, poll: poll.clone(), drop: drop.clone() }
@@ -45,7 +45,7 @@ impl Inner {
 impl Clone for Inner {
     fn clone(&self) -> Self {
         self.clone.pass();
-        self.same()
+        self.clone_unchecked()
     }
 }
 
@@ -85,20 +85,20 @@ impl Drop for Running {
     }
 }
 
-/// One request from readiness to response, and whether anything panicked on the way.
+/// Runs one request from readiness to response, and returns whether anything panicked.
 fn serve<S: Service<Request<()>>>(service: &mut S) -> bool {
     let ready = panics(|| task::spawn(()).enter(|cx, _| service.poll_ready(cx).is_ready()));
-    // What failed to become ready is called all the same.
+    // A service that failed to become ready is called all the same.
     let called = panics(|| {
         let mut response = task::spawn(Box::pin(service.call(Request::new(()))));
         let polled = panics(|| response.poll().is_ready());
         let dropped = panics(move || drop(response));
-        assert!(!(polled || dropped), "passed on");
+        assert!(!(polled || dropped), "the response panicked");
     });
     ready || called
 }
 
-/// Has a service fail in each place, with somebody in line who is served all the same.
+/// Makes a service fail in each place, and checks that a waiter is admitted all the same.
 fn fails_everywhere<S, L>(payments: &Bulkhead, layer: L, places: usize)
 where
     L: Layer<Inner, Service = S>,
@@ -109,16 +109,16 @@ where
         let switch = inner.switch(place);
         let mut service = layer.layer(inner);
         switch.set(true);
-        assert!(serve(&mut service), "place {place} was passed");
+        assert!(serve(&mut service), "nothing failed in place {place}");
         switch.set(false);
         assert_eq!(checked_status(payments).used, 0, "place {place}");
-        assert!(!serve(&mut service), "the service works again");
-        // Now with a line.
+        assert!(!serve(&mut service), "the service still fails");
+        // Now with a waiter.
         let slot = payments.slot_now().unwrap();
         let mut waiter = task::spawn(payments.slot());
         assert_pending!(waiter.poll());
         switch.set(true);
-        let mut third = service.same_or_clone(&switch);
+        let mut third = service.clone_safely(&switch);
         panics(|| task::spawn(()).enter(|cx, _| third.poll_ready(cx).is_ready()));
         drop(slot);
         assert!(waiter.is_woken());
@@ -130,9 +130,9 @@ where
     }
 }
 
-/// A clone, made while nothing fails.
-trait SameOrClone: Clone {
-    fn same_or_clone(&self, switch: &Switch) -> Self {
+/// Clones while nothing fails.
+trait CloneSafely: Clone {
+    fn clone_safely(&self, switch: &Switch) -> Self {
         switch.set(false);
         let clone = self.clone();
         switch.set(true);
@@ -140,10 +140,10 @@ trait SameOrClone: Clone {
     }
 }
 
-impl<S: Clone> SameOrClone for S {}
+impl<S: Clone> CloneSafely for S {}
 
 #[test]
-fn a_service_that_panics_anywhere_behind_readiness_loses_no_unit() {
+fn a_service_that_panics_anywhere_loses_no_unit_in_readiness() {
     let payments = bulkhead(1, 2);
     fails_everywhere(&payments, BulkheadLayer::new(&payments), 4);
     fails_everywhere(&payments, BulkheadLayer::new(&payments).hold_body(), 4);
@@ -151,7 +151,7 @@ fn a_service_that_panics_anywhere_behind_readiness_loses_no_unit() {
 }
 
 #[test]
-fn a_service_that_panics_anywhere_per_request_loses_no_unit() {
+fn a_service_that_panics_anywhere_loses_no_unit_per_request() {
     let payments = bulkhead(1, 2);
     fails_everywhere(&payments, BulkheadLayer::new(&payments).per_request(), 5);
     fails_everywhere(&payments, BulkheadLayer::new(&payments).per_request().hold_body(), 5);
@@ -163,21 +163,23 @@ fn deadline_sources_and_bypasses_that_panic_lose_no_unit() {
     let payments = bulkhead(1, 2);
     let switch = Switch::default();
     let (source, bypass) = (switch.clone(), switch.clone());
-    let late = BulkheadLayer::new(&payments).deadline(move |_: &Request<()>| -> Option<Deadline> {
-        source.pass();
-        None
-    });
-    let past = BulkheadLayer::new(&payments).bypass(move |_: &Request<()>| {
+    let with_deadline =
+        BulkheadLayer::new(&payments).deadline(move |_: &Request<()>| -> Option<Deadline> {
+            source.pass();
+            None
+        });
+    let bypassing = BulkheadLayer::new(&payments).bypass(move |_: &Request<()>| {
         bypass.pass();
         false
     });
-    let (mut late, mut past) = (late.layer(Inner::default()), past.layer(Inner::default()));
+    let (mut with_deadline, mut bypassing) =
+        (with_deadline.layer(Inner::default()), bypassing.layer(Inner::default()));
     for _ in 0..3 {
         switch.set(true);
-        assert!(serve(&mut late) && serve(&mut past));
+        assert!(serve(&mut with_deadline) && serve(&mut bypassing));
         assert_nothing_left(&payments);
         switch.set(false);
-        assert!(!serve(&mut late) && !serve(&mut past));
+        assert!(!serve(&mut with_deadline) && !serve(&mut bypassing));
         assert_nothing_left(&payments);
     }
 }
@@ -209,7 +211,7 @@ fn extractors_that_panic_lose_no_unit_and_pin_no_partition() {
         PartitionedBulkhead::<u8>::builder("customers").parallelism(1).max_partitions(1);
     let customers = customers.build().unwrap();
     let switch = Switch::default();
-    let (cost, key, late) = (switch.clone(), switch.clone(), switch.clone());
+    let (cost, key, source) = (switch.clone(), switch.clone(), switch.clone());
     let costly = WeightedBulkheadLayer::new(&reports, move |_: &Request<()>| {
         cost.pass();
         2
@@ -219,10 +221,10 @@ fn extractors_that_panic_lose_no_unit_and_pin_no_partition() {
         None
     });
     let keyed = keyed.missing_key(MissingKey::Use(7));
-    // A source runs with the partition of its request in hand.
+    // A deadline source runs while the request holds its partition.
     let fixed = PartitionedBulkheadLayer::fixed(&customers, 8);
     let fixed = fixed.deadline(move |_: &Request<()>| -> Option<Deadline> {
-        late.pass();
+        source.pass();
         None
     });
     let mut costly = costly.layer(Inner::default());
@@ -250,9 +252,9 @@ fn a_key_that_panics_behind_a_layer_holds_no_partition() {
         for on in [true, false, true, false] {
             switches.iter().for_each(|switch| switch.set(on));
             let failed = [serve(&mut fixed), serve(&mut keyed)];
-            assert!(on || failed == [false; 2], "place {place}: the services work again");
+            assert!(on || failed == [false; 2], "place {place}: the services still fail");
             switches.iter().for_each(|switch| switch.set(false));
-            assert_whole(&customers);
+            assert_all_idle(&customers);
         }
     }
 }

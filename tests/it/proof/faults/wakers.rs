@@ -1,4 +1,4 @@
-//! Wakers that panic when they are cloned, woken or dropped, also after letting a slot go.
+//! Wakers that panic when they are cloned, woken or dropped.
 
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_clone_that_panics_as_its_operation_joins_leaves_nothing_in_line() {
+fn a_waker_clone_that_panics_on_joining_leaves_nothing_in_the_line() {
     let (payments, slot) = full(2);
     let waker = Hook::new().on_clone(|| fault()).waker();
     let mut failing = Box::pin(payments.slot());
@@ -20,7 +20,7 @@ fn a_clone_that_panics_as_its_operation_joins_leaves_nothing_in_line() {
 }
 
 #[test]
-fn a_clone_that_panics_in_a_later_poll_keeps_the_place() {
+fn a_waker_clone_that_panics_in_a_later_poll_keeps_the_waiter_in_the_line() {
     let (payments, slot) = full(2);
     let wakes = Wakes::default();
     let mut waiter = Box::pin(payments.slot());
@@ -29,7 +29,7 @@ fn a_clone_that_panics_in_a_later_poll_keeps_the_place() {
     assert!(panics(|| poll_with(&mut waiter, &failing).is_pending()));
     assert_eq!(checked_status(&payments).waiting, 1);
     drop(slot);
-    assert_eq!(wakes.order(), [1], "the waker that was in place is woken");
+    assert_eq!(wakes.order(), [1], "the previous waker must be woken");
     drop(assert_ready_ok!(poll_with(&mut waiter, &wakes.waker(2))));
     assert_nothing_left(&payments);
 }
@@ -63,17 +63,17 @@ fn a_replaced_waker_that_panics_when_dropped_changes_nothing() {
         move || armed.pass_once()
     });
     let failing = failing.waker();
-    let mut waiter = task::spawn(payments.slot());
-    let mut place = Box::pin(payments.slot());
-    assert_pending!(poll_with(&mut place, &failing));
-    assert!(assert_ready_err(waiter.poll()));
+    let mut rejected = task::spawn(payments.slot());
+    let mut waiting = Box::pin(payments.slot());
+    assert_pending!(poll_with(&mut waiting, &failing));
+    assert!(is_ready_err(rejected.poll()));
     armed.set(true);
-    assert_pending!(poll_with(&mut place, std::task::Waker::noop()));
+    assert_pending!(poll_with(&mut waiting, std::task::Waker::noop()));
     drop(slot);
-    drop(assert_ready_ok!(poll_with(&mut place, std::task::Waker::noop())));
+    drop(assert_ready_ok!(poll_with(&mut waiting, std::task::Waker::noop())));
     assert_nothing_left(&payments);
 }
 
-fn assert_ready_err<T, E>(poll: std::task::Poll<Result<T, E>>) -> bool {
+fn is_ready_err<T, E>(poll: std::task::Poll<Result<T, E>>) -> bool {
     matches!(poll, std::task::Poll::Ready(Err(_)))
 }

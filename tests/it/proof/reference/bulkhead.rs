@@ -1,8 +1,8 @@
-//! The reference: admission as the contract describes it, one bulkhead at a time.
+//! The reference for one bulkhead: admission as the contract describes it.
 //!
-//! Written to be read next to the contract and for nothing else. A queue, a map and plain integers; no
-//! lock, no waker, nothing derived that could be counted, and nothing shared with the crate but the
-//! names of the numbers it shows.
+//! It is written to be read next to the contract, and consists of a queue, a map and plain integers. It has
+//! no lock and no waker, counts everything instead of deriving it, and shares nothing with the crate except
+//! the types of the numbers that a status shows.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,16 +13,16 @@ use bulklink::{EventKind, Peaks, Totals};
 
 use super::observed::{ObservedEvent, Reason};
 
-/// An operation. Times are counted from the start of a case.
+/// The identity of an operation.
 pub(crate) type Id = usize;
 
-/// How an operation asks.
+/// The terms on which an operation arrives. Times are counted from the start of the case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
     pub(crate) cost: usize,
-    /// Whether it waits if it must.
+    /// Whether it may wait.
     pub(crate) waits: bool,
-    /// The longest it waits.
+    /// The longest time it may wait.
     pub(crate) limit: Option<Duration>,
     /// The time before which it must be admitted.
     pub(crate) deadline: Option<Duration>,
@@ -40,7 +40,7 @@ struct Waiter {
     id: Id,
     cost: usize,
     since: Duration,
-    /// When it gives up, and what it says then.
+    /// When it expires, and the reason it then reports.
     end: Option<(Duration, fn(Duration) -> Reason)>,
 }
 
@@ -52,15 +52,15 @@ pub(crate) struct Model {
     pub(crate) is_closed: bool,
     is_drained: bool,
     line: VecDeque<Waiter>,
-    /// What was admitted and has not given its units back: its cost.
+    /// The admitted operations that have not released their units, with their costs.
     running: BTreeMap<Id, usize>,
-    /// Waiters whom the close has rejected and who have not looked yet.
+    /// Waiters that the close has rejected and that have not been polled since.
     rejected: Vec<Id>,
     pub(crate) totals: Totals,
     pub(crate) peaks: Peaks,
-    /// Everything that has happened.
+    /// All events that the driver has not compared yet, in order.
     pub(crate) events: Vec<ObservedEvent>,
-    /// Waiters in the order in which they were called out of the line.
+    /// Waiters that were admitted or rejected by the close and that the driver has not compared yet, in order.
     pub(crate) called: Vec<Id>,
 }
 
@@ -98,7 +98,7 @@ impl Model {
         self.line.iter().map(|waiter| waiter.cost).sum()
     }
 
-    /// Whether any operation holds on to it.
+    /// Whether any operation uses the bulkhead.
     pub(crate) fn is_in_use(&self) -> bool {
         !(self.running.is_empty() && self.line.is_empty() && self.rejected.is_empty())
     }
@@ -107,7 +107,7 @@ impl Model {
         self.is_closed && self.running.is_empty()
     }
 
-    fn tell(&mut self, kind: EventKind, detail: impl FnOnce(&mut ObservedEvent)) {
+    fn record(&mut self, kind: EventKind, detail: impl FnOnce(&mut ObservedEvent)) {
         let mut event = ObservedEvent {
             kind,
             capacity: self.capacity,
@@ -126,13 +126,13 @@ impl Model {
         self.events.push(event);
     }
 
-    /// The table of section 3, row by row.
+    /// Decides an arrival by the table of section 3 of the contract, row by row.
     pub(crate) fn arrive(&mut self, id: Id, terms: Terms) -> Outcome {
         let Terms { cost, waits, limit, deadline } = terms;
         let capacity = self.capacity;
         if self.is_closed {
             self.totals.closed_before_queue += 1;
-            self.tell(EventKind::ClosedRejection, |event| event.cost = Some(cost));
+            self.record(EventKind::ClosedRejection, |event| event.cost = Some(cost));
             return Outcome::Rejected(Reason::Closed);
         }
         if cost == 0 {
@@ -146,7 +146,7 @@ impl Model {
         let is_late = deadline.is_some_and(|deadline| self.now >= deadline);
         if is_late || limit == Some(Duration::ZERO) {
             self.totals.expired_before_queue += 1;
-            self.tell(EventKind::Expired, |event| {
+            self.record(EventKind::Expired, |event| {
                 event.cost = Some(cost);
                 event.waited = Some(Duration::ZERO);
             });
@@ -159,7 +159,7 @@ impl Model {
         }
         if !waits || self.line.len() >= self.room {
             self.totals.saturated += 1;
-            self.tell(EventKind::Saturated, |event| event.cost = Some(cost));
+            self.record(EventKind::Saturated, |event| event.cost = Some(cost));
             let (used, waiting, room) = (self.used(), self.waiting(), self.room);
             return Outcome::Rejected(Reason::Saturated { cost, used, capacity, waiting, room });
         }
@@ -168,7 +168,7 @@ impl Model {
             (None, None) => None,
             (Some(at), None) => Some((at, Reason::WaitLimit)),
             (None, Some(at)) => Some((at, Reason::Deadline)),
-            // Of two that come at once either would do; the crate names the limit.
+            // If both end at the same instant, either reason is right. The crate reports the limit.
             (Some(limit), Some(deadline)) if limit <= deadline => Some((limit, Reason::WaitLimit)),
             (Some(_), Some(deadline)) => Some((deadline, Reason::Deadline)),
         };
@@ -177,7 +177,7 @@ impl Model {
         self.totals.queued_units += cost as u64;
         self.peaks.waiting = self.peaks.waiting.max(self.waiting());
         self.peaks.waiting_units = self.peaks.waiting_units.max(self.waiting_units());
-        self.tell(EventKind::Queued, |event| event.cost = Some(cost));
+        self.record(EventKind::Queued, |event| event.cost = Some(cost));
         Outcome::Waits
     }
 
@@ -193,14 +193,14 @@ impl Model {
         }
         self.peaks.used = self.peaks.used.max(self.used());
         self.peaks.in_flight = self.peaks.in_flight.max(self.in_flight());
-        self.tell(EventKind::Admitted, |event| {
+        self.record(EventKind::Admitted, |event| {
             event.cost = Some(cost);
             event.from_queue = waited.is_some();
             event.waited = waited;
         });
     }
 
-    /// Whatever has changed: the head of the line takes what fits, and a closed bulkhead drains.
+    /// Called after every change: admits the head of the line while it fits, and drains a closed bulkhead.
     fn settle(&mut self) {
         while let Some(&head) = self.line.front() {
             if self.used() + head.cost > self.capacity {
@@ -212,12 +212,12 @@ impl Model {
         }
         if self.is_drained() && !self.is_drained {
             self.is_drained = true;
-            self.tell(EventKind::Drained, |_| {});
+            self.record(EventKind::Drained, |_| {});
         }
     }
 
-    /// A waiter looks what has become of it.
-    pub(crate) fn look(&mut self, id: Id) -> Outcome {
+    /// Returns the outcome of a waiter that is polled.
+    pub(crate) fn poll_waiter(&mut self, id: Id) -> Outcome {
         if self.running.contains_key(&id) {
             return Outcome::Admitted;
         }
@@ -232,7 +232,7 @@ impl Model {
                 let waited = self.now - waiter.since;
                 self.line.remove(at);
                 self.totals.expired += 1;
-                self.tell(EventKind::Expired, |event| {
+                self.record(EventKind::Expired, |event| {
                     event.cost = Some(waiter.cost);
                     event.from_queue = true;
                     event.waited = Some(waited);
@@ -244,22 +244,22 @@ impl Model {
         }
     }
 
-    /// Admitted work has ended.
+    /// Ends an admitted operation.
     pub(crate) fn release(&mut self, id: Id) {
         let cost = self.running.remove(&id).unwrap();
         self.totals.finished += 1;
         self.totals.finished_units += cost as u64;
-        self.tell(EventKind::Released, |event| event.cost = Some(cost));
+        self.record(EventKind::Released, |event| event.cost = Some(cost));
         self.settle();
     }
 
-    /// An operation is dropped before it started: out of the line, or after its admission.
+    /// Drops an operation that has not started: from the line, or after its admission.
     pub(crate) fn leave(&mut self, id: Id) {
         if let Some(at) = self.line.iter().position(|waiter| waiter.id == id) {
             let waiter = self.line.remove(at).unwrap();
             self.totals.cancelled += 1;
             let waited = self.now - waiter.since;
-            self.tell(EventKind::Cancelled, |event| {
+            self.record(EventKind::Cancelled, |event| {
                 event.cost = Some(waiter.cost);
                 event.from_queue = true;
                 event.waited = Some(waited);
@@ -267,14 +267,14 @@ impl Model {
         } else if let Some(cost) = self.running.remove(&id) {
             self.totals.abandoned += 1;
             self.totals.abandoned_units += cost as u64;
-            self.tell(EventKind::Abandoned, |event| event.cost = Some(cost));
+            self.record(EventKind::Abandoned, |event| event.cost = Some(cost));
         } else {
             self.rejected.retain(|&rejected| rejected != id);
         }
         self.settle();
     }
 
-    /// Whether the resize is done.
+    /// Resizes, and returns whether that was possible.
     pub(crate) fn resize(&mut self, capacity: usize, weighted: bool) -> bool {
         let largest = self.line.iter().map(|waiter| waiter.cost).max().unwrap_or(0);
         if capacity == 0 || self.is_closed || (weighted && capacity < largest) {
@@ -283,7 +283,7 @@ impl Model {
         if capacity != self.capacity {
             let previous = self.capacity;
             self.capacity = capacity;
-            self.tell(EventKind::Resized, |event| event.previous_capacity = Some(previous));
+            self.record(EventKind::Resized, |event| event.previous_capacity = Some(previous));
             self.settle();
         }
         true
@@ -295,13 +295,13 @@ impl Model {
         }
         self.is_closed = true;
         let affected = self.waiting();
-        self.tell(EventKind::Closed, |event| event.affected = affected);
+        self.record(EventKind::Closed, |event| event.affected = affected);
         while let Some(waiter) = self.line.pop_front() {
             self.totals.closed_while_waiting += 1;
             self.rejected.push(waiter.id);
             self.called.push(waiter.id);
             let waited = self.now - waiter.since;
-            self.tell(EventKind::ClosedRejection, |event| {
+            self.record(EventKind::ClosedRejection, |event| {
                 event.cost = Some(waiter.cost);
                 event.from_queue = true;
                 event.waited = Some(waited);
@@ -310,7 +310,7 @@ impl Model {
         self.settle();
     }
 
-    /// Who waits and whose time has come between two moments.
+    /// Returns the waiters whose limit or deadline has passed since `after`.
     pub(crate) fn due(&self, after: Duration) -> Vec<Id> {
         let is_due =
             |waiter: &&Waiter| waiter.end.is_some_and(|(end, _)| after < end && end <= self.now);

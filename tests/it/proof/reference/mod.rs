@@ -1,4 +1,4 @@
-//! The reference of a bulkhead of any kind, and its comparison with what a bulkhead shows.
+//! The reference for a bulkhead of any kind, and its comparison with the real one.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ pub(crate) mod partitioned;
 pub(crate) enum Reference {
     Plain(Model),
     Weighted(Model),
-    Many(PartitionedModel),
+    Partitioned(PartitionedModel),
 }
 
-/// Does the same to either kind.
+/// Runs `$act` on the reference of any kind.
 macro_rules! either {
     ($self:expr, $reference:ident => $act:expr) => {
         match $self {
             Reference::Plain($reference) | Reference::Weighted($reference) => $act,
-            Reference::Many($reference) => $act,
+            Reference::Partitioned($reference) => $act,
         }
     };
 }
@@ -34,12 +34,12 @@ impl Reference {
     pub(crate) fn arrive(&mut self, id: Id, key: Key, terms: Terms) -> Outcome {
         match self {
             Self::Plain(model) | Self::Weighted(model) => model.arrive(id, terms),
-            Self::Many(partitioned) => partitioned.arrive(id, key, terms),
+            Self::Partitioned(partitioned) => partitioned.arrive(id, key, terms),
         }
     }
 
-    pub(crate) fn look(&mut self, id: Id) -> Outcome {
-        either!(self, reference => reference.look(id))
+    pub(crate) fn poll_waiter(&mut self, id: Id) -> Outcome {
+        either!(self, reference => reference.poll_waiter(id))
     }
 
     pub(crate) fn release(&mut self, id: Id) {
@@ -54,7 +54,7 @@ impl Reference {
         match self {
             Self::Plain(model) => model.resize(capacity, false),
             Self::Weighted(model) => model.resize(capacity, true),
-            Self::Many(partitioned) => partitioned.resize(key, capacity),
+            Self::Partitioned(partitioned) => partitioned.resize(key, capacity),
         }
     }
 
@@ -65,7 +65,7 @@ impl Reference {
     pub(crate) fn bypass(&mut self) {
         match self {
             Self::Plain(model) | Self::Weighted(model) => model.totals.bypassed += 1,
-            Self::Many(partitioned) => partitioned.bypassed += 1,
+            Self::Partitioned(partitioned) => partitioned.bypassed += 1,
         }
     }
 
@@ -73,13 +73,13 @@ impl Reference {
         either!(self, reference => reference.now)
     }
 
-    /// Lets time pass, and says whose has come.
+    /// Advances time, and returns the waiters whose limit or deadline has passed meanwhile.
     pub(crate) fn advance(&mut self, time: Duration) -> Vec<Id> {
         let before = self.now();
         either!(self, reference => reference.now += time);
         match self {
             Self::Plain(model) | Self::Weighted(model) => model.due(before),
-            Self::Many(partitioned) => {
+            Self::Partitioned(partitioned) => {
                 let now = partitioned.now;
                 let due = |partition: &mut Model| {
                     partition.now = now;
@@ -90,8 +90,8 @@ impl Reference {
         }
     }
 
-    /// Who was called out of the line since this was asked last, in order.
-    pub(crate) fn called(&mut self) -> Vec<Id> {
+    /// Returns the waiters that were admitted or rejected by the close since the last call, in order.
+    pub(crate) fn take_called(&mut self) -> Vec<Id> {
         either!(self, reference => std::mem::take(&mut reference.called))
     }
 
@@ -100,12 +100,12 @@ impl Reference {
     }
 }
 
-/// The real thing.
+/// The bulkhead under test.
 #[derive(Clone)]
 pub(crate) enum Real {
     Plain(Bulkhead),
     Weighted(WeightedBulkhead),
-    Many(PartitionedBulkhead<Key>),
+    Partitioned(PartitionedBulkhead<Key>),
 }
 
 impl Real {
@@ -113,30 +113,30 @@ impl Real {
         match self {
             Self::Plain(bulkhead) => bulkhead.close(),
             Self::Weighted(bulkhead) => bulkhead.close(),
-            Self::Many(bulkhead) => bulkhead.close(),
+            Self::Partitioned(bulkhead) => bulkhead.close(),
         }
     }
 
-    /// Whether the resize is done.
+    /// Resizes, and returns whether that was possible.
     pub(crate) fn resize(&self, key: Key, capacity: usize) -> bool {
         match self {
             Self::Plain(bulkhead) => bulkhead.resize(capacity).is_ok(),
             Self::Weighted(bulkhead) => bulkhead.resize(capacity).is_ok(),
-            Self::Many(bulkhead) => bulkhead.resize_partition(&key, capacity).is_ok(),
+            Self::Partitioned(bulkhead) => bulkhead.resize_partition(&key, capacity).is_ok(),
         }
     }
 
-    /// Waits until it is closed and drained.
+    /// Waits until the bulkhead is closed and drained.
     pub(crate) async fn wait_closed(self) {
         match self {
             Self::Plain(bulkhead) => bulkhead.wait_closed().await,
             Self::Weighted(bulkhead) => bulkhead.wait_closed().await,
-            Self::Many(bulkhead) => bulkhead.wait_closed().await,
+            Self::Partitioned(bulkhead) => bulkhead.wait_closed().await,
         }
     }
 }
 
-/// Compares everything that a bulkhead shows, and returns the number of its status.
+/// Compares everything that a status shows, and returns the sequence number of the status.
 #[track_caller]
 pub(crate) fn compare(real: &Real, reference: &Reference) -> u64 {
     match (real, reference) {
@@ -151,8 +151,10 @@ pub(crate) fn compare(real: &Real, reference: &Reference) -> u64 {
             compare_one(&status, model);
             status.sequence
         }
-        (Real::Many(bulkhead), Reference::Many(partitioned)) => compare_many(bulkhead, partitioned),
-        _ => unreachable!("of one kind"),
+        (Real::Partitioned(bulkhead), Reference::Partitioned(partitioned)) => {
+            compare_partitioned(bulkhead, partitioned)
+        }
+        _ => unreachable!("the kinds differ"),
     }
 }
 
@@ -172,7 +174,7 @@ fn compare_one(status: &BulkheadStatus, model: &Model) {
 }
 
 #[track_caller]
-fn compare_many(bulkhead: &PartitionedBulkhead<Key>, partitioned: &PartitionedModel) -> u64 {
+fn compare_partitioned(bulkhead: &PartitionedBulkhead<Key>, partitioned: &PartitionedModel) -> u64 {
     let status = bulkhead.status();
     assert_eq!(status.partitions, partitioned.partitions.len(), "partitions");
     assert_eq!(status.active_partitions, partitioned.active(), "active partitions");
@@ -182,11 +184,8 @@ fn compare_many(bulkhead: &PartitionedBulkhead<Key>, partitioned: &PartitionedMo
     assert_eq!(status.created, partitioned.created, "created");
     assert_eq!(status.evicted, partitioned.evicted, "evicted");
     assert_eq!(status.discarded, partitioned.discarded, "discarded");
-    assert_eq!(
-        status.limit_rejected, partitioned.limit_rejected,
-        "rejected for want of a partition"
-    );
-    assert_eq!(status.peak_partitions, partitioned.peak, "most partitions");
+    assert_eq!(status.limit_rejected, partitioned.limit_rejected, "rejected without a partition");
+    assert_eq!(status.peak_partitions, partitioned.peak, "peak partitions");
     assert_eq!(status.totals, partitioned.totals(), "totals");
     for key in 0..6 {
         let partition = bulkhead.partition_status(&key);

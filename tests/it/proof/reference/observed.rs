@@ -1,10 +1,10 @@
-//! What the crate says, as values that the reference can make too.
+//! Rejection reasons and events of the crate, as values that the reference can create too.
 
 use std::time::Duration;
 
 use bulklink::{BulkheadEvent, EventKind, RejectionReason};
 
-/// `RejectionReason`, which only the crate can make.
+/// A `RejectionReason`, which only the crate can create.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     Closed,
@@ -38,12 +38,12 @@ impl From<&RejectionReason> for Reason {
             RejectionReason::MissingKey => Self::MissingKey,
             RejectionReason::InvalidLimits { .. } => Self::InvalidLimits,
             RejectionReason::LimitsPanicked => Self::LimitsPanicked,
-            ref other => panic!("{other:?} is unknown to the reference"),
+            ref other => panic!("the reference does not know {other:?}"),
         }
     }
 }
 
-/// `BulkheadEvent`, without what no reference can know: its number and its time.
+/// A `BulkheadEvent` without its sequence number and its time, which no reference can predict.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ObservedEvent {
     pub(crate) kind: EventKind,

@@ -1,4 +1,4 @@
-//! The reference for section 5 of the contract: a bulkhead for each key, made on first use.
+//! The reference for section 5 of the contract: a bulkhead for each key, created on first use.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,8 +14,9 @@ use super::{
 
 pub(crate) type Key = u8;
 
-/// The key whose limits cannot be, and the one whose limits panic.
-pub(crate) const IMPOSSIBLE: Key = 4;
+/// The key whose limits are invalid.
+pub(crate) const INVALID: Key = 4;
+/// The key whose limits panic.
 pub(crate) const PANICKING: Key = 5;
 
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct PartitionedModel {
     capacity: usize,
     room: usize,
     pub(crate) partitions: BTreeMap<Key, Model>,
-    /// Partitions that nobody uses, the one that has been idle longest first, and since when.
+    /// Idle partitions and since when they are idle, the longest idle first.
     idle: VecDeque<(Key, Duration)>,
     keys: BTreeMap<Id, Key>,
     pub(crate) is_closed: bool,
@@ -37,14 +38,14 @@ pub(crate) struct PartitionedModel {
     pub(crate) peak: usize,
     pub(crate) closed_before_queue: u64,
     pub(crate) bypassed: u64,
-    /// Expired on arrival, with a key that had no partition.
+    /// Operations that expired on arrival while their key had no partition.
     late: u64,
-    /// Partitions that are gone.
-    past: Vec<Totals>,
+    /// The totals of removed partitions.
+    removed: Vec<Totals>,
     pub(crate) called: Vec<Id>,
 }
 
-/// The limits of a key, where it can have any.
+/// Returns the capacity and the waiting room of a key with valid limits.
 pub(crate) fn limits(key: Key, capacity: usize, room: usize) -> (usize, usize) {
     if key == 3 { (capacity + 1, 0) } else { (capacity, room) }
 }
@@ -69,31 +70,31 @@ impl PartitionedModel {
             closed_before_queue: 0,
             bypassed: 0,
             late: 0,
-            past: Vec::new(),
+            removed: Vec::new(),
             called: Vec::new(),
         }
     }
 
-    /// Does something to one partition, which is in use meanwhile.
-    fn using<T>(&mut self, key: Key, act: impl FnOnce(&mut Model) -> T) -> T {
+    /// Runs `act` on the partition of `key`, and updates whether the partition is idle.
+    fn with_partition<T>(&mut self, key: Key, act: impl FnOnce(&mut Model) -> T) -> T {
         self.idle.retain(|&(idle, _)| idle != key);
         let partition = self.partitions.get_mut(&key).unwrap();
         partition.now = self.now;
-        let answer = act(partition);
+        let output = act(partition);
         self.called.append(&mut partition.called);
         if !partition.is_in_use() {
             self.idle.push_back((key, self.now));
         }
-        answer
+        output
     }
 
     fn remove(&mut self, key: Key) {
-        self.past.push(self.partitions.remove(&key).unwrap().totals);
+        self.removed.push(self.partitions.remove(&key).unwrap().totals);
     }
 
-    /// Removes the partitions idle for the timeout, and says how many.
+    /// Removes the partitions that have been idle for the timeout, and returns how many.
     pub(crate) fn clean_up(&mut self) -> usize {
-        let mut removed = 0;
+        let mut count = 0;
         while let Some(&(key, since)) = self.idle.front() {
             if self.now - since < self.idle_timeout {
                 break;
@@ -101,25 +102,25 @@ impl PartitionedModel {
             self.idle.pop_front();
             self.remove(key);
             self.evicted += 1;
-            removed += 1;
+            count += 1;
         }
-        removed
+        count
     }
 
-    /// Makes the partition of a new key, if there may be one more.
+    /// Creates the partition of a new key, if the limit on partitions allows it.
     fn create(&mut self, key: Key, terms: &Terms) -> Result<(), Reason> {
         if self.is_closed {
             self.closed_before_queue += 1;
             return Err(Reason::Closed);
         }
-        // Who comes too late needs no partition.
+        // An operation that has already expired needs no partition.
         let is_late = terms.deadline.is_some_and(|deadline| self.now >= deadline);
         if is_late || terms.limit == Some(Duration::ZERO) {
             self.late += 1;
             let reason = if is_late { Reason::Deadline } else { Reason::WaitLimit };
             return Err(reason(Duration::ZERO));
         }
-        if key == IMPOSSIBLE || key == PANICKING {
+        if key == INVALID || key == PANICKING {
             self.limit_rejected += 1;
             let panics = key == PANICKING;
             return Err(if panics { Reason::LimitsPanicked } else { Reason::InvalidLimits });
@@ -148,24 +149,24 @@ impl PartitionedModel {
             }
         }
         self.keys.insert(id, key);
-        self.using(key, |partition| partition.arrive(id, terms))
+        self.with_partition(key, |partition| partition.arrive(id, terms))
     }
 
-    pub(crate) fn look(&mut self, id: Id) -> Outcome {
-        self.using(self.keys[&id], |partition| partition.look(id))
+    pub(crate) fn poll_waiter(&mut self, id: Id) -> Outcome {
+        self.with_partition(self.keys[&id], |partition| partition.poll_waiter(id))
     }
 
     pub(crate) fn release(&mut self, id: Id) {
-        self.using(self.keys[&id], |partition| partition.release(id));
+        self.with_partition(self.keys[&id], |partition| partition.release(id));
     }
 
     pub(crate) fn leave(&mut self, id: Id) {
-        self.using(self.keys[&id], |partition| partition.leave(id));
+        self.with_partition(self.keys[&id], |partition| partition.leave(id));
     }
 
     pub(crate) fn resize(&mut self, key: Key, capacity: usize) -> bool {
         self.partitions.contains_key(&key)
-            && self.using(key, |partition| partition.resize(capacity, false))
+            && self.with_partition(key, |partition| partition.resize(capacity, false))
     }
 
     pub(crate) fn discard(&mut self, key: Key) -> bool {
@@ -199,14 +200,14 @@ impl PartitionedModel {
         self.is_closed && self.sum(Model::in_flight) == 0
     }
 
-    /// Every total, added up over all partitions there have ever been.
+    /// Returns the totals, summed over all present and removed partitions.
     pub(crate) fn totals(&self) -> Totals {
         let mut sum = Totals::default();
         sum.closed_before_queue = self.closed_before_queue;
         sum.bypassed = self.bypassed;
         sum.expired_before_queue = self.late;
         let present = self.partitions.values().map(|partition| &partition.totals);
-        for totals in present.chain(&self.past) {
+        for totals in present.chain(&self.removed) {
             sum.admitted += totals.admitted;
             sum.admitted_units += totals.admitted_units;
             sum.admitted_from_queue += totals.admitted_from_queue;

@@ -1,7 +1,8 @@
-//! What bytes off a request must come to, by what they plainly say. Run by the properties beside this, by
-//! the kept inputs of the fuzzer, and by the fuzzer itself: see fuzz/ and .ci/fuzz.
+//! Checks of everything that is parsed from a request, against an independent reading of the same bytes. Run
+//! by the property tests in this module, on the saved inputs of the fuzzer, and by the fuzzer itself: see
+//! fuzz/ and .ci/fuzz.
 //!
-//! Time must stand still while they run.
+//! Time must be paused while they run.
 
 use std::{
     convert::Infallible,
@@ -19,21 +20,21 @@ use http::{HeaderValue, Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-/// Fails if something is wrong with this input.
+/// Panics if the crate handles this input wrongly.
 pub(crate) type Check = fn(&[u8]);
 
-/// Every check with the name of its fuzz target, on input as the fuzzer makes it: the value, after the
-/// numbers that the check needs besides.
+/// Every check with the name of its fuzz target. The input is that of the fuzzer: the numbers that the check
+/// needs, followed by the value.
 pub(crate) const TARGETS: [(&str, Check); 5] = [
     ("grpc_timeout", grpc_timeout),
     ("header_timeout", header_timeout),
     ("content_length", |input| {
-        let Some((per, value)) = input.split_first_chunk() else { return };
-        content_length(value, u64::from_le_bytes(*per).max(1));
+        let Some((unit, value)) = input.split_first_chunk() else { return };
+        content_length(value, u64::from_le_bytes(*unit).max(1));
     }),
     ("header_key", |input| {
-        let Some((&longest, value)) = input.split_first() else { return };
-        header_key(value, longest.into());
+        let Some((&max_len, value)) = input.split_first() else { return };
+        header_key(value, max_len.into());
     }),
     ("rejection", |input| {
         let Some((hint, texts)) = input.split_first_chunk() else { return };
@@ -48,12 +49,12 @@ fn request(name: &'static str, value: &[u8]) -> Option<Request<()>> {
     Request::get("/").header(name, value).body(()).ok()
 }
 
-/// The number that these digits are, however many.
+/// Returns the value of a decimal number of any length.
 fn number(digits: &[u8]) -> Option<u128> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    // Zeros before a number do not change it; beyond thirty digits all are too large alike.
+    // Leading zeros do not change the value. All numbers of more than thirty digits are too large.
     let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
     let digits = &digits[zeros..];
     if digits.len() > 30 {
@@ -62,7 +63,7 @@ fn number(digits: &[u8]) -> Option<u128> {
     Some(digits.iter().fold(0, |number, digit| number * 10 + u128::from(digit - b'0')))
 }
 
-/// What the specification of gRPC says of a timeout.
+/// Returns the nanoseconds of a timeout according to the gRPC specification.
 fn grpc_nanos(value: &[u8]) -> Option<u128> {
     let (unit, digits) = value.split_last()?;
     let number = number(digits).filter(|_| digits.len() <= 8)?;
@@ -82,7 +83,7 @@ pub(crate) fn grpc_timeout(value: &[u8]) {
     let Some(request) = request("grpc-timeout", value) else { return };
     let deadline = GrpcTimeout.deadline(&request);
     let left = deadline.map(|deadline| deadline.remaining().as_nanos());
-    // Thirty years away is as good as never.
+    // Deadlines more than thirty years away are treated as infinite.
     let far = Duration::from_secs(30 * 365 * 24 * 60 * 60).as_nanos();
     match (left, grpc_nanos(value)) {
         (Some(left), Some(nanos)) => assert!(left == nanos || (left >= far && nanos > far)),
@@ -93,7 +94,7 @@ pub(crate) fn grpc_timeout(value: &[u8]) {
 pub(crate) fn header_timeout(value: &[u8]) {
     let Some(request) = request("x-timeout-ms", value) else { return };
     let deadline = HeaderTimeout::millis("x-timeout-ms").deadline(&request);
-    // A number of milliseconds is one of 64 bits.
+    // Milliseconds must fit in 64 bits.
     let millis = number(value).filter(|&millis| millis <= u128::from(u64::MAX));
     assert_eq!(deadline.is_some(), millis.is_some(), "{value:?}");
     if let (Some(deadline), Some(millis)) = (deadline, millis) {
@@ -103,36 +104,36 @@ pub(crate) fn header_timeout(value: &[u8]) {
     }
 }
 
-pub(crate) fn content_length(value: &[u8], per: u64) {
+pub(crate) fn content_length(value: &[u8], unit: u64) {
     let Some(request) = request("content-length", value) else { return };
-    let cost = ContentLengthCost::per(per).cost(&request);
+    let cost = ContentLengthCost::per(unit).cost(&request);
     match number(value) {
         None => assert_eq!(cost, 1, "no length: {value:?}"),
         Some(length) if length <= u128::from(u64::MAX) => {
-            let started = length.div_ceil(u128::from(per)).max(1);
-            assert_eq!(cost as u128, started, "{value:?} by {per}");
+            let units = length.div_ceil(u128::from(unit)).max(1);
+            assert_eq!(cost as u128, units, "{value:?} in units of {unit}");
         }
         Some(_) => assert_eq!(cost, usize::MAX, "more than any capacity: {value:?}"),
     }
 }
 
-pub(crate) fn header_key(value: &[u8], longest: usize) {
+pub(crate) fn header_key(value: &[u8], max_len: usize) {
     let Some(request) = request("x-key", value) else { return };
-    let extractor = HeaderKey::new("x-key").max_len(longest);
+    let extractor = HeaderKey::new("x-key").max_len(max_len);
     let is_text = value.iter().all(|&byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
-    let is_key = is_text && !value.is_empty() && value.len() <= longest;
+    let is_key = is_text && !value.is_empty() && value.len() <= max_len;
     let key: Option<String> = extractor.key(&request);
     assert_eq!(key.as_deref().map(str::as_bytes), is_key.then_some(value));
     let key: Option<u64> = extractor.key(&request);
-    let plain = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    assert_eq!(key, plain.filter(|_| is_key));
+    let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    assert_eq!(key, parsed.filter(|_| is_key));
 }
 
-/// A request of any content type is answered in its protocol by a bulkhead of any name.
+/// Checks that a rejection is answered in the protocol of the request, for any content type and any label.
 pub(crate) fn rejection(content_type: &[u8], label: &str, hint: u64) {
     let Some(request) = request("content-type", content_type) else { return };
     let Ok(bulkhead) = Bulkhead::builder(label).parallelism(1).build() else {
-        assert!(label.trim().is_empty(), "{label:?} is a name");
+        assert!(label.trim().is_empty(), "{label:?} is a valid label");
         return;
     };
     let _slot = bulkhead.slot_now();
@@ -140,35 +141,35 @@ pub(crate) fn rejection(content_type: &[u8], label: &str, hint: u64) {
     let mut service = BulkheadLayer::new(&bulkhead).retry_after(hint).layer(Never);
     let response = pin!(service.call(request));
     let answer = response.poll(&mut Context::from_waker(Waker::noop()));
-    let Poll::Ready(Ok(response)) = answer else { panic!("a rejection is answered at once") };
-    let rejection = response.extensions().get::<Rejection>().expect("what was rejected, and why");
+    let Poll::Ready(Ok(response)) = answer else { panic!("a rejection must be answered at once") };
+    let rejection = response.extensions().get::<Rejection>().expect("no rejection in the response");
     assert_eq!((rejection.label(), rejection.retry_after()), (label.trim(), Some(hint)));
     let header = |name: &str| response.headers().get(name).map(HeaderValue::as_bytes);
     if content_type.starts_with(b"application/grpc") {
         assert_eq!(response.status(), 200);
         assert_eq!(header("content-type"), Some(&b"application/grpc"[..]));
         assert_eq!(header("grpc-status"), Some(&b"14"[..]));
-        let message = percent_decoded(header("grpc-message").expect("a message"));
+        let message = percent_decoded(header("grpc-message").expect("no message"));
         assert_eq!(message, rejection.to_string().into_bytes(), "{label:?}");
     } else {
         assert_eq!(response.status(), 503);
-        // Whole seconds, none too early.
+        // Whole seconds, rounded up.
         let seconds = hint.as_nanos().div_ceil(1_000_000_000).to_string();
         assert_eq!(header("retry-after"), Some(seconds.as_bytes()), "{hint:?}");
         assert_eq!(header("grpc-status"), None);
     }
 }
 
-/// The text that this is sent as.
+/// Decodes a percent-encoded text.
 fn percent_decoded(mut text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::new();
     while let Some((&byte, rest)) = text.split_first() {
-        assert!((b' '..=b'~').contains(&byte), "byte {byte} is not sent as it is");
+        assert!((b' '..=b'~').contains(&byte), "byte {byte} is not encoded");
         text = rest;
         if byte == b'%' {
-            let (digits, rest) = text.split_first_chunk::<2>().expect("two digits");
-            let digits = std::str::from_utf8(digits).expect("digits");
-            decoded.push(u8::from_str_radix(digits, 16).expect("digits of base 16"));
+            let (digits, rest) = text.split_first_chunk::<2>().expect("fewer than two digits");
+            let digits = std::str::from_utf8(digits).expect("not text");
+            decoded.push(u8::from_str_radix(digits, 16).expect("not hexadecimal digits"));
             text = rest;
         } else {
             decoded.push(byte);
@@ -177,7 +178,7 @@ fn percent_decoded(mut text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// A service that no request gets to.
+/// A service that must not be called.
 #[derive(Clone, Copy, Debug)]
 struct Never;
 

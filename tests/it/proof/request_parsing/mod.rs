@@ -1,4 +1,4 @@
-//! Everything that reads bytes or numbers off a request, against what the bytes plainly say.
+//! Random inputs for everything that parses bytes or numbers of a request.
 
 use std::{fs, path::Path};
 
@@ -10,8 +10,8 @@ use crate::support::cases;
 
 mod checks;
 
-/// Bytes that are nearly a number, with a unit or without.
-fn nearly() -> impl Strategy<Value = Vec<u8>> {
+/// Bytes that are or resemble a number, with or without a unit.
+fn number_like() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         "[0-9]{0,9}[HMSmun]?".prop_map(String::into_bytes),
         "[+ -]?[0-9]{1,25}[a-zA-Z]{0,2}".prop_map(String::into_bytes),
@@ -21,7 +21,7 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Content types of gRPC, nearly so and not at all.
+/// Content types that are, resemble or are unlike those of gRPC.
 fn content_type() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         "application/grpc([+;].{0,8})?".prop_map(String::into_bytes),
@@ -30,7 +30,7 @@ fn content_type() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Nanoseconds about whole seconds, and any others.
+/// Nanoseconds close to whole seconds, and any others.
 fn hint() -> impl Strategy<Value = u64> {
     prop_oneof![
         (0u64..100, 0u64..3)
@@ -49,7 +49,7 @@ fn every_saved_input_of_the_fuzzer_passes() {
             on_paused_time(async { check(&input) });
             inputs += 1;
         }
-        assert!(inputs > 0, "nothing is kept for {target}");
+        assert!(inputs > 0, "no saved input for {target}");
     }
 }
 
@@ -57,27 +57,27 @@ proptest! {
     #![proptest_config(cases(4_000))]
 
     #[test]
-    fn every_value_of_grpc_timeout_means_what_the_specification_says(value in nearly()) {
+    fn every_value_of_grpc_timeout_means_what_the_specification_says(value in number_like()) {
         on_paused_time(async { checks::grpc_timeout(&value) });
     }
 
     #[test]
-    fn every_value_of_a_header_timeout_is_its_number_or_none(value in nearly()) {
+    fn every_value_of_a_header_timeout_is_its_number_or_none(value in number_like()) {
         on_paused_time(async { checks::header_timeout(&value) });
     }
 
     #[test]
-    fn every_content_length_costs_its_started_chunks(
-        value in nearly(), per in prop_oneof![1u64..1_000, any::<u64>().prop_map(|n| n.max(1))]
+    fn every_content_length_costs_its_units_rounded_up(
+        value in number_like(), unit in prop_oneof![1u64..1_000, any::<u64>().prop_map(|n| n.max(1))]
     ) {
-        checks::content_length(&value, per);
+        checks::content_length(&value, unit);
     }
 
     #[test]
     fn every_header_key_is_the_text_of_the_header_or_missing(
-        value in nearly(), longest in 0usize..40
+        value in number_like(), max_len in 0usize..40
     ) {
-        checks::header_key(&value, longest);
+        checks::header_key(&value, max_len);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the situations are played with: a mock behind a row, and services that panic.
+//! Helpers for the situations: a mock behind a layer, and services that panic.
 
 use std::{
     pin::Pin,
@@ -13,30 +13,31 @@ use crate::tower::contracts::layer_kinds::{Guarded, LayerKind, Request, Response
 
 pub(super) type Mock = Handle<Request, Response>;
 
-/// A row for so many operations at once and in line, a handle of its layer over a mock, and the mock.
-pub(super) fn set_up<R: LayerKind>(
+/// A bulkhead for `running` operations at once and `waiting` in line, a handle of its layer over a mock, and
+/// the mock.
+pub(super) fn set_up<K: LayerKind>(
     running: usize,
     waiting: usize,
-) -> (R, Spawn<Guarded<BoxError>>, Mock) {
-    let row = R::new(running, waiting);
+) -> (K, Spawn<Guarded<BoxError>>, Mock) {
+    let kind = K::new(running, waiting);
     let (inner, mock) = pair();
-    let handle = Spawn::new(row.over(inner));
-    (row, handle, mock)
+    let handle = Spawn::new(kind.over(inner));
+    (kind, handle, mock)
 }
 
-/// Answers the request that has reached the mock, and says which it was.
+/// Answers the request that has reached the mock, and returns it.
 pub(super) fn answer(mock: &mut Mock) -> Request {
     let (request, response) = assert_ready!(mock.poll_request()).unwrap();
     response.send_response(request);
     request
 }
 
-/// No request has reached the mock.
+/// Asserts that no request has reached the mock.
 pub(super) fn assert_untouched(mock: &mut Mock) {
     assert!(!matches!(mock.poll_request(), Poll::Ready(Some(_))), "a request reached the mock");
 }
 
-/// Lets the other tasks of this thread run until `reached` says so.
+/// Yields to the other tasks of this thread until `reached` returns true.
 pub(super) async fn until(mut reached: impl FnMut() -> bool) {
     for _ in 0..1_000 {
         if reached() {
@@ -55,7 +56,7 @@ pub(super) enum Panics {
     Future,
 }
 
-/// A service that panics there.
+/// A service that panics at that point.
 #[derive(Clone)]
 pub(super) struct Panicking(pub(super) Panics);
 

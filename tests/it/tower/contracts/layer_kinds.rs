@@ -1,5 +1,4 @@
-//! The rows of the table of contracts: every kind of layer over any inner service, and a probe for
-//! what its bulkhead counts.
+//! The kinds of layers in the contract tables: each over any inner service, with the counts of its bulkhead.
 
 use std::{any::Any, convert::Infallible};
 
@@ -9,14 +8,14 @@ use bulklink::{
 };
 use tower::{Layer, Service, util::BoxCloneService};
 
-/// A request, which is no HTTP request.
+/// A request that is not an HTTP request.
 pub(super) type Request = &'static str;
 pub(super) type Response = &'static str;
 
-/// Units of one operation where operations have a cost: not 1, so that units and operations differ.
+/// The cost of an operation in a weighted bulkhead. Not 1, so that units and operations differ.
 const COST: usize = 3;
 
-/// An inner service of any row.
+/// An inner service for any kind of layer.
 pub(super) trait Inner:
     Service<Request, Response = Response, Future: Send, Error: Send> + Clone + Send + 'static
 {
@@ -27,15 +26,15 @@ impl<S> Inner for S where
 {
 }
 
-/// What a row makes of it.
+/// An inner service with a layer of any kind around it.
 pub(super) type Guarded<E> = BoxCloneService<Request, Response, BulkheadError<E>>;
 
 /// One kind of layer and its bulkhead.
 pub(super) trait LayerKind {
-    /// A bulkhead for so many operations at once and so many in line.
+    /// A bulkhead for `running` operations at once and `waiting` in line.
     fn new(running: usize, waiting: usize) -> Self;
 
-    /// The layer over this service.
+    /// The layer over `inner`.
     fn over<S: Inner>(&self, inner: S) -> Guarded<S::Error>;
 
     /// Takes the slot of one operation.
@@ -43,12 +42,12 @@ pub(super) trait LayerKind {
 
     fn close(&self);
 
-    /// One instant: operations running, units, operations waiting, totals.
-    fn look(&self) -> (usize, Option<usize>, usize, Totals);
+    /// A single instant: operations running, units in use, operations waiting, totals.
+    fn read(&self) -> (usize, Option<usize>, usize, Totals);
 
-    /// One instant, in which every identity holds.
-    fn seen(&self) -> Seen {
-        let (running, used, waiting, totals) = self.look();
+    /// The counts at a single instant, after asserting every identity.
+    fn counts(&self) -> Counts {
+        let (running, used, waiting, totals) = self.read();
         let ended = totals.finished + totals.abandoned;
         assert_eq!(totals.admitted, running as u64 + ended, "{totals:?}");
         assert_eq!(totals.queued, waiting as u64 + totals.settled_waiting(), "{totals:?}");
@@ -58,19 +57,19 @@ pub(super) trait LayerKind {
             used.checked_div(running).unwrap_or(0)
         });
         assert!(cost <= COST, "{cost} units in use by one operation");
-        Seen { running, waiting, totals }
+        Counts { running, waiting, totals }
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct Counts {
     pub(super) running: usize,
     pub(super) waiting: usize,
     pub(super) totals: Totals,
 }
 
-impl Seen {
-    /// Operations running and waiting.
+impl Counts {
+    /// The numbers of operations running and waiting.
     pub(super) fn now(&self) -> (usize, usize) {
         (self.running, self.waiting)
     }
@@ -80,7 +79,7 @@ pub(super) struct Plain(Bulkhead);
 
 impl LayerKind for Plain {
     fn new(running: usize, waiting: usize) -> Self {
-        let builder = Bulkhead::builder("row").parallelism(running).waiting_room(waiting);
+        let builder = Bulkhead::builder("contract").parallelism(running).waiting_room(waiting);
         Self(builder.build().unwrap())
     }
 
@@ -96,22 +95,22 @@ impl LayerKind for Plain {
         self.0.close();
     }
 
-    fn look(&self) -> (usize, Option<usize>, usize, Totals) {
+    fn read(&self) -> (usize, Option<usize>, usize, Totals) {
         let status = self.0.status();
         (status.in_flight, Some(status.used), status.waiting, status.totals)
     }
 }
 
 fn weighted(running: usize, waiting: usize) -> WeightedBulkhead {
-    let builder = WeightedBulkhead::builder("row").capacity(running * COST);
+    let builder = WeightedBulkhead::builder("contract").capacity(running * COST);
     builder.waiting_room(waiting).build().unwrap()
 }
 
-macro_rules! weighted_row {
-    ($row:ident, $layer:expr) => {
-        pub(super) struct $row(WeightedBulkhead);
+macro_rules! weighted_kind {
+    ($kind:ident, $layer:expr) => {
+        pub(super) struct $kind(WeightedBulkhead);
 
-        impl LayerKind for $row {
+        impl LayerKind for $kind {
             fn new(running: usize, waiting: usize) -> Self {
                 Self(weighted(running, waiting))
             }
@@ -128,7 +127,7 @@ macro_rules! weighted_row {
                 self.0.close();
             }
 
-            fn look(&self) -> (usize, Option<usize>, usize, Totals) {
+            fn read(&self) -> (usize, Option<usize>, usize, Totals) {
                 let status = self.0.status();
                 (status.in_flight, Some(status.used), status.waiting, status.totals)
             }
@@ -136,10 +135,10 @@ macro_rules! weighted_row {
     };
 }
 
-weighted_row!(WeightedFixed, |bulkhead| WeightedBulkheadLayer::fixed(bulkhead, COST));
-weighted_row!(WeightedByRequest, |bulkhead| WeightedBulkheadLayer::new(bulkhead, cost));
+weighted_kind!(WeightedFixed, |bulkhead| WeightedBulkheadLayer::fixed(bulkhead, COST));
+weighted_kind!(WeightedByRequest, |bulkhead| WeightedBulkheadLayer::new(bulkhead, cost));
 
-/// The same bulkhead with the request in hand.
+/// A plain bulkhead whose layer waits per request.
 pub(super) struct PlainPerRequest(Plain);
 
 impl LayerKind for PlainPerRequest {
@@ -159,8 +158,8 @@ impl LayerKind for PlainPerRequest {
         self.0.close();
     }
 
-    fn look(&self) -> (usize, Option<usize>, usize, Totals) {
-        self.0.look()
+    fn read(&self) -> (usize, Option<usize>, usize, Totals) {
+        self.0.read()
     }
 }
 
@@ -168,16 +167,16 @@ fn cost(_: &Request) -> usize {
     COST
 }
 
-/// Whose the operations are where they are somebody's.
+/// The key of every operation in a partitioned bulkhead.
 const CUSTOMER: &str = "a customer";
 
-macro_rules! partitioned_row {
-    ($row:ident, $layer:expr) => {
-        pub(super) struct $row(PartitionedBulkhead<&'static str>);
+macro_rules! partitioned_kind {
+    ($kind:ident, $layer:expr) => {
+        pub(super) struct $kind(PartitionedBulkhead<&'static str>);
 
-        impl LayerKind for $row {
+        impl LayerKind for $kind {
             fn new(running: usize, waiting: usize) -> Self {
-                let builder = PartitionedBulkhead::builder("row").parallelism(running);
+                let builder = PartitionedBulkhead::builder("contract").parallelism(running);
                 Self(builder.waiting_room(waiting).max_partitions(2).build().unwrap())
             }
 
@@ -193,7 +192,7 @@ macro_rules! partitioned_row {
                 self.0.close();
             }
 
-            fn look(&self) -> (usize, Option<usize>, usize, Totals) {
+            fn read(&self) -> (usize, Option<usize>, usize, Totals) {
                 let status = self.0.status();
                 (status.in_flight, None, status.waiting, status.totals)
             }
@@ -201,8 +200,8 @@ macro_rules! partitioned_row {
     };
 }
 
-partitioned_row!(PartitionedFixed, |bulkhead| PartitionedBulkheadLayer::fixed(bulkhead, CUSTOMER));
-partitioned_row!(PartitionedByRequest, |bulkhead| PartitionedBulkheadLayer::new(bulkhead, key));
+partitioned_kind!(PartitionedFixed, |bulkhead| PartitionedBulkheadLayer::fixed(bulkhead, CUSTOMER));
+partitioned_kind!(PartitionedByRequest, |bulkhead| PartitionedBulkheadLayer::new(bulkhead, key));
 
 fn key(_: &Request) -> Option<&'static str> {
     Some(CUSTOMER)

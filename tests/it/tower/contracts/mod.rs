@@ -1,8 +1,8 @@
-//! The table of tower contracts: what every kind of layer does in every situation of a service's
-//! life, one test per cell. `docs/tower-contract.md` is the table to read.
+//! The contract with tower: what every kind of layer does in every situation of a service's life. Every cell of
+//! the tables in `docs/tower-contract.md` has one test.
 //!
-//! Three rows wait in readiness and three per request; a situation is written once for each of the
-//! two ways.
+//! Three kinds of layers wait in readiness and three per request. Each situation is written once for each of
+//! the two ways to wait.
 
 mod harness;
 mod layer_kinds;
@@ -11,30 +11,30 @@ mod readiness;
 mod tower_middleware;
 
 macro_rules! cells {
-    ($place:ident, $row:ident) => {
-        cells! { $place, $row:
+    ($wait:ident, $kind:ident) => {
+        cells! { $wait, $kind:
             ready_then_call ready_then_drop clone_of_a_ready_handle call_without_ready inner_pending
             inner_readiness_error inner_call_error inner_panic drop_while_queued
             rejection_then_reuse buffer_outside load_shed_outside timeout_outside
             steer_and_balance
         }
     };
-    ($place:ident, $row:ident: $($cell:ident)*) => {
+    ($wait:ident, $kind:ident: $($cell:ident)*) => {
         pub(super) const CELLS: &[&str] = &[$(stringify!($cell)),*];
         $(
             #[test]
             fn $cell() {
-                crate::tower::contracts::$place::$cell::<crate::tower::contracts::layer_kinds::$row>();
+                crate::tower::contracts::$wait::$cell::<crate::tower::contracts::layer_kinds::$kind>();
             }
         )*
     };
 }
 
 macro_rules! table {
-    ($($name:ident: $row:ident waits in $place:ident;)*) => {
+    ($($name:ident: $kind:ident waits in $wait:ident;)*) => {
         $(
             mod $name {
-                cells!($place, $row);
+                cells!($wait, $kind);
             }
         )*
 
@@ -52,12 +52,12 @@ table! {
 }
 
 #[test]
-fn every_cell_of_the_written_table_names_its_test_and_no_other() {
-    let written = include_str!("../../../../docs/tower-contract.md");
-    let mut named: Vec<_> = written.split('`').filter(|text| text.contains("::")).collect();
+fn every_cell_of_the_documented_tables_names_its_test_and_no_other() {
+    let document = include_str!("../../../../docs/tower-contract.md");
+    let mut named: Vec<_> = document.split('`').filter(|text| text.contains("::")).collect();
     let mut tests: Vec<_> = TABLE
         .iter()
-        .flat_map(|(row, cells)| cells.iter().map(move |cell| format!("{row}::{cell}")))
+        .flat_map(|(kind, cells)| cells.iter().map(move |cell| format!("{kind}::{cell}")))
         .collect();
     named.sort_unstable();
     tests.sort_unstable();

@@ -1,5 +1,5 @@
-//! The situations of layers that wait with the request in hand: a handle holds nothing, and a
-//! request takes its place in `call`.
+//! The situations of layers that wait per request: a handle holds nothing, and a request is admitted or
+//! queued in `call`.
 
 use bulklink::RejectionReason;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
@@ -12,14 +12,14 @@ use crate::{
     tower::contracts::layer_kinds::{LayerKind, echo},
 };
 
-pub(super) fn ready_then_call<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
+pub(super) fn ready_then_call<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 1);
     assert_ready_ok!(handle.poll_ready());
-    assert_eq!(row.seen().now(), (0, 0), "a ready handle holds nothing");
+    assert_eq!(kind.counts().now(), (0, 0), "a ready handle holds nothing");
 
     let mut first = task::spawn(handle.call("first"));
     let mut second = task::spawn(handle.call("second"));
-    assert_eq!(row.seen().now(), (1, 1), "each call has taken its place, before any poll");
+    assert_eq!(kind.counts().now(), (1, 1), "each call is admitted or queued before any poll");
     assert_pending!(second.poll());
     assert_pending!(first.poll());
     assert_eq!(answer(&mut mock), "first", "the order of the calls counts, not that of the polls");
@@ -30,60 +30,60 @@ pub(super) fn ready_then_call<R: LayerKind>() {
     assert_pending!(second.poll());
     assert_eq!(answer(&mut mock), "second");
     assert_eq!(assert_ready_ok!(second.poll()), "second");
-    let totals = row.seen().totals;
-    assert_eq!(row.seen().now(), (0, 0));
+    let totals = kind.counts().totals;
+    assert_eq!(kind.counts().now(), (0, 0));
     assert_eq!((totals.admitted, totals.finished, totals.abandoned), (2, 2, 0));
 }
 
-pub(super) fn ready_then_drop<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
+pub(super) fn ready_then_drop<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     drop(handle.clone());
-    assert!(!row.seen().totals.has_activity(), "there was nothing to give back");
+    assert!(!kind.counts().totals.has_activity(), "there was nothing to give back");
 
-    // What is dropped between call and first poll is a request.
+    // A future dropped between its call and its first poll is a request that was admitted.
     drop(handle.call("never polled"));
-    assert_eq!((row.seen().now(), row.seen().totals.abandoned), ((0, 0), 1));
+    assert_eq!((kind.counts().now(), kind.counts().totals.abandoned), ((0, 0), 1));
     assert_untouched(&mut mock);
 }
 
-pub(super) fn clone_of_a_ready_handle<R: LayerKind>() {
-    let (row, mut handle, _mock) = set_up::<R>(1, 1);
+pub(super) fn clone_of_a_ready_handle<K: LayerKind>() {
+    let (kind, mut handle, _mock) = set_up::<K>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     let mut clone = handle.clone();
     let running = handle.call("of the original");
     let queued = clone.call("of the clone");
-    assert_eq!(row.seen().now(), (1, 1), "both stand at the same bulkhead");
+    assert_eq!(kind.counts().now(), (1, 1), "both handles share one bulkhead");
     drop((handle, clone));
-    assert_eq!(row.seen().now(), (1, 1), "requests do not depend on their handles");
+    assert_eq!(kind.counts().now(), (1, 1), "requests do not depend on their handles");
     drop((running, queued));
 }
 
-pub(super) fn call_without_ready<R: LayerKind>() {
-    let row = R::new(1, 1);
-    let mut handle = row.over(echo());
+pub(super) fn call_without_ready<K: LayerKind>() {
+    let kind = K::new(1, 1);
+    let mut handle = kind.over(echo());
     let mut first = task::spawn(tower::Service::call(&mut handle, "first"));
     let mut second = task::spawn(tower::Service::call(&mut handle, "second"));
-    assert_eq!(row.seen().now(), (1, 1), "readiness says nothing here, so nothing is different");
+    assert_eq!(kind.counts().now(), (1, 1), "a call does not depend on readiness");
     let error = assert_ready_err!(task::spawn(tower::Service::call(&mut handle, "third")).poll());
     assert!(matches!(error.rejection().unwrap().reason(), RejectionReason::Saturated { .. }));
     assert_ready_ok!(first.poll());
     assert_ready_ok!(second.poll());
 }
 
-pub(super) fn inner_pending<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
+pub(super) fn inner_pending<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 1);
     mock.allow(0);
-    assert_ready_ok!(handle.poll_ready(), "the inner service is not asked before admission");
+    assert_ready_ok!(handle.poll_ready(), "the inner service is not polled before admission");
     let mut response = task::spawn(handle.call("first"));
     let mut queued = task::spawn(handle.call("second"));
     assert_pending!(response.poll());
     assert_pending!(queued.poll());
-    assert_eq!(row.seen().now(), (1, 1), "it keeps its slot while the inner service gets ready");
+    assert_eq!(kind.counts().now(), (1, 1), "it keeps its slot while the inner service gets ready");
 
     mock.allow(1);
     assert!(response.is_woken());
-    assert!(!queued.is_woken(), "who is in line does not wait for the inner service");
+    assert!(!queued.is_woken(), "a queued request does not wait for the inner service");
     assert_pending!(response.poll());
     assert_eq!(answer(&mut mock), "first");
     assert_ready_ok!(response.poll());
@@ -91,75 +91,79 @@ pub(super) fn inner_pending<R: LayerKind>() {
     assert!(queued.is_woken());
     assert_pending!(queued.poll());
     drop(queued);
-    let totals = row.seen().totals;
-    assert_eq!((row.seen().now(), totals.finished, totals.abandoned), ((0, 0), 1, 1));
+    let totals = kind.counts().totals;
+    assert_eq!((kind.counts().now(), totals.finished, totals.abandoned), ((0, 0), 1, 1));
 }
 
-pub(super) fn inner_readiness_error<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
+pub(super) fn inner_readiness_error<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 1);
     mock.send_error("out of order");
-    assert_ready_ok!(handle.poll_ready(), "the inner service is not asked before admission");
+    assert_ready_ok!(handle.poll_ready(), "the inner service is not polled before admission");
     let mut response = task::spawn(handle.call("first"));
     let mut next = task::spawn(handle.call("second"));
     let error = assert_ready_err!(response.poll());
     assert_eq!(error.into_boxed().to_string(), "out of order");
-    assert_eq!((row.seen().now(), row.seen().totals.abandoned), ((1, 0), 1), "its slot goes on");
+    assert_eq!(
+        (kind.counts().now(), kind.counts().totals.abandoned),
+        ((1, 0), 1),
+        "its slot goes to the next request"
+    );
 
     assert_pending!(next.poll());
-    assert_eq!(answer(&mut mock), "second", "the handle goes on as well");
+    assert_eq!(answer(&mut mock), "second", "the handle still works");
     assert_ready_ok!(next.poll());
 }
 
-pub(super) fn inner_call_error<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 0);
+pub(super) fn inner_call_error<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 0);
     let mut response = task::spawn(handle.call("order"));
     assert_pending!(response.poll());
     assert_ready!(mock.poll_request()).unwrap().1.send_error("sold out");
     let error = assert_ready_err!(response.poll());
     assert_eq!(error.into_boxed().to_string(), "sold out");
-    assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 1));
+    assert_eq!((kind.counts().now(), kind.counts().totals.finished), ((0, 0), 1));
 }
 
-pub(super) fn inner_panic<R: LayerKind>() {
-    let row = R::new(1, 1);
+pub(super) fn inner_panic<K: LayerKind>() {
+    let kind = K::new(1, 1);
     for (count, at) in [Panics::Readiness, Panics::Call, Panics::Future].iter().enumerate() {
-        let mut handle = Spawn::new(row.over(Panicking(*at)));
+        let mut handle = Spawn::new(kind.over(Panicking(*at)));
         let mut response = task::spawn(handle.call("order"));
         assert_panics(|| response.poll());
         drop(response);
-        assert_eq!(row.seen().now(), (0, 0), "the handle is alive, its request is not");
-        let totals = row.seen().totals;
+        assert_eq!(kind.counts().now(), (0, 0), "the request is gone although the handle is alive");
+        let totals = kind.counts().totals;
         assert_eq!((totals.abandoned, totals.finished), (1, count as u64));
     }
-    let mut next = Spawn::new(row.over(echo()));
+    let mut next = Spawn::new(kind.over(echo()));
     assert_ready_ok!(task::spawn(next.call("the next one")).poll());
 }
 
-pub(super) fn drop_while_queued<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 3);
-    let slot = row.occupy();
+pub(super) fn drop_while_queued<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 3);
+    let slot = kind.occupy();
     let [mut first, mut second, mut third] = ["1", "2", "3"].map(|it| task::spawn(handle.call(it)));
     assert_pending!(first.poll());
     assert_pending!(second.poll());
     drop(second);
-    assert_eq!(row.seen().now(), (1, 2), "it leaves the line at once");
-    assert_eq!(row.seen().totals.cancelled, 1);
+    assert_eq!(kind.counts().now(), (1, 2), "it leaves the line at once");
+    assert_eq!(kind.counts().totals.cancelled, 1);
 
     drop(slot);
     assert!(first.is_woken());
     drop(first);
-    assert_eq!(row.seen().totals.abandoned, 1, "it was admitted before it was dropped");
+    assert_eq!(kind.counts().totals.abandoned, 1, "it was admitted before it was dropped");
     assert_pending!(third.poll());
-    assert_eq!(answer(&mut mock), "3", "its slot went on to the next, polled or not");
+    assert_eq!(answer(&mut mock), "3", "its slot went to the next request, polled or not");
     assert_ready_ok!(third.poll());
 }
 
-pub(super) fn rejection_then_reuse<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 0);
-    let slot = row.occupy();
+pub(super) fn rejection_then_reuse<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 0);
+    let slot = kind.occupy();
     let mut rejected = task::spawn(handle.call("rejected"));
     drop(slot);
-    let error = assert_ready_err!(rejected.poll(), "what was decided in the call stands");
+    let error = assert_ready_err!(rejected.poll(), "the decision made in the call stands");
     assert!(matches!(error.rejection().unwrap().reason(), RejectionReason::Saturated { .. }));
 
     let mut response = task::spawn(handle.call("served"));
@@ -167,7 +171,7 @@ pub(super) fn rejection_then_reuse<R: LayerKind>() {
     assert_eq!(answer(&mut mock), "served");
     assert_ready_ok!(response.poll());
 
-    row.close();
+    kind.close();
     assert_ready_ok!(handle.poll_ready());
     let error = assert_ready_err!(task::spawn(handle.call("too late")).poll());
     assert_eq!(error.rejection().unwrap().reason(), &RejectionReason::Closed);

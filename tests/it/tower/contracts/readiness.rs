@@ -11,91 +11,95 @@ use crate::{
     tower::contracts::layer_kinds::{LayerKind, echo},
 };
 
-pub(super) fn ready_then_call<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
+pub(super) fn ready_then_call<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     assert_ready_ok!(handle.poll_ready());
-    assert_eq!(row.seen().now(), (1, 0), "a ready handle holds one slot");
+    assert_eq!(kind.counts().now(), (1, 0), "a ready handle holds one slot");
 
     let mut response = task::spawn(handle.call("order"));
     assert_pending!(response.poll());
-    assert_eq!(row.seen().now(), (1, 0), "a running request holds the slot of its handle");
+    assert_eq!(kind.counts().now(), (1, 0), "a running request holds the slot of its handle");
 
     assert_eq!(answer(&mut mock), "order");
     assert!(response.is_woken());
     assert_eq!(assert_ready_ok!(response.poll()), "order");
-    assert_eq!(row.seen().now(), (0, 0), "the slot is back before the response future is dropped");
-    let totals = row.seen().totals;
+    assert_eq!(
+        kind.counts().now(),
+        (0, 0),
+        "the slot is back before the response future is dropped"
+    );
+    let totals = kind.counts().totals;
     assert_eq!((totals.admitted, totals.finished, totals.abandoned), (1, 1, 0));
 }
 
-pub(super) fn ready_then_drop<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
+pub(super) fn ready_then_drop<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 1);
     assert_ready_ok!(handle.poll_ready());
     let mut next = handle.clone();
     assert_pending!(next.poll_ready());
 
     drop(handle);
-    assert!(next.is_woken(), "the slot goes to the line at once");
-    assert_eq!(row.seen().now(), (1, 0));
-    assert_eq!(row.seen().totals.abandoned, 1);
+    assert!(next.is_woken(), "the slot goes to the next in line at once");
+    assert_eq!(kind.counts().now(), (1, 0));
+    assert_eq!(kind.counts().totals.abandoned, 1);
     assert_ready_ok!(next.poll_ready());
     drop(next);
-    assert_eq!((row.seen().now(), row.seen().totals.abandoned), ((0, 0), 2));
+    assert_eq!((kind.counts().now(), kind.counts().totals.abandoned), ((0, 0), 2));
     assert_untouched(&mut mock);
 }
 
-pub(super) fn clone_of_a_ready_handle<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 2);
+pub(super) fn clone_of_a_ready_handle<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 2);
     assert_ready_ok!(handle.poll_ready());
     let mut queued = handle.clone();
-    assert_eq!(row.seen().now(), (1, 0), "a clone starts without a slot");
+    assert_eq!(kind.counts().now(), (1, 0), "a clone starts without a slot");
     assert_pending!(queued.poll_ready());
 
     let second_queued = queued.clone();
-    assert_eq!(row.seen().now(), (1, 1), "a clone starts without a place in line");
+    assert_eq!(kind.counts().now(), (1, 1), "a clone starts without a place in line");
     drop((queued, second_queued));
-    assert_eq!((row.seen().now(), row.seen().totals.cancelled), ((1, 0), 1));
+    assert_eq!((kind.counts().now(), kind.counts().totals.cancelled), ((1, 0), 1));
 
     let mut response = task::spawn(handle.call("order"));
     answer(&mut mock);
     assert_ready_ok!(response.poll());
-    assert_eq!(row.seen().now(), (0, 0), "the original kept its slot");
+    assert_eq!(kind.counts().now(), (0, 0), "the original kept its slot");
 }
 
-pub(super) fn call_without_ready<R: LayerKind>() {
-    let row = R::new(1, 1);
-    let mut handle = Spawn::new(row.over(echo()));
+pub(super) fn call_without_ready<K: LayerKind>() {
+    let kind = K::new(1, 1);
+    let mut handle = Spawn::new(kind.over(echo()));
     let running = handle.call("admitted now");
-    assert_eq!(row.seen().now(), (1, 0), "it is admitted in the call itself");
+    assert_eq!(kind.counts().now(), (1, 0), "it is admitted in the call itself");
 
     let error = assert_ready_err!(task::spawn(handle.call("no slot")).poll());
     let reason = error.rejection().unwrap().reason();
     assert!(matches!(reason, RejectionReason::Saturated { waiting: 0, .. }), "{reason:?}");
-    assert_eq!(row.seen().now(), (1, 0), "it does not wait, although there is room");
+    assert_eq!(kind.counts().now(), (1, 0), "it does not wait, although there is room");
     assert_eq!(assert_ready_ok!(task::spawn(running).poll()), "admitted now");
 
-    // A handle that is still in line gives its place up for an answer now.
-    let slot = row.occupy();
+    // A handle that is still in line gives up its place for an immediate answer.
+    let slot = kind.occupy();
     assert_pending!(handle.poll_ready());
     assert_ready_err!(task::spawn(handle.call("not its turn")).poll());
-    assert_eq!((row.seen().now(), row.seen().totals.cancelled), ((1, 0), 1));
+    assert_eq!((kind.counts().now(), kind.counts().totals.cancelled), ((1, 0), 1));
 
-    // One whose turn has come, seen or not, is admitted.
+    // A handle that has been admitted, polled since or not, keeps its slot for the call.
     assert_pending!(handle.poll_ready());
     drop(slot);
     assert_ready_ok!(task::spawn(handle.call("its turn")).poll());
-    assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 3));
-    assert_eq!(row.seen().totals.abandoned, 0);
+    assert_eq!((kind.counts().now(), kind.counts().totals.finished), ((0, 0), 3));
+    assert_eq!(kind.counts().totals.abandoned, 0);
 }
 
-pub(super) fn inner_pending<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
+pub(super) fn inner_pending<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 1);
     mock.allow(0);
     assert_pending!(handle.poll_ready());
     assert_pending!(handle.poll_ready());
     assert_eq!(
-        row.seen().now(),
+        kind.counts().now(),
         (1, 0),
         "it keeps its one slot while the inner service gets ready"
     );
@@ -103,104 +107,108 @@ pub(super) fn inner_pending<R: LayerKind>() {
     mock.allow(1);
     assert!(handle.is_woken());
     assert_ready_ok!(handle.poll_ready());
-    assert_eq!((row.seen().now(), row.seen().totals.admitted), ((1, 0), 1));
+    assert_eq!((kind.counts().now(), kind.counts().totals.admitted), ((1, 0), 1));
 
     mock.allow(0);
     let mut second = handle.clone();
     drop(handle);
     assert_pending!(second.poll_ready());
     drop(second);
-    assert_eq!((row.seen().now(), row.seen().totals.abandoned), ((0, 0), 2));
+    assert_eq!((kind.counts().now(), kind.counts().totals.abandoned), ((0, 0), 2));
 }
 
-pub(super) fn inner_readiness_error<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 1);
+pub(super) fn inner_readiness_error<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 1);
     mock.send_error("out of order");
     let error = assert_ready_err!(handle.poll_ready());
     assert!(error.rejection().is_none());
     assert_eq!(error.into_boxed().to_string(), "out of order");
-    assert_eq!(row.seen().now(), (0, 0), "a failed handle holds nothing");
-    assert_eq!(row.seen().totals.abandoned, 1);
+    assert_eq!(kind.counts().now(), (0, 0), "a failed handle holds nothing");
+    assert_eq!(kind.counts().totals.abandoned, 1);
 }
 
-pub(super) fn inner_call_error<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 0);
+pub(super) fn inner_call_error<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 0);
     assert_ready_ok!(handle.poll_ready());
     let mut response = task::spawn(handle.call("order"));
     assert_ready!(mock.poll_request()).unwrap().1.send_error("sold out");
     let error = assert_ready_err!(response.poll());
     assert_eq!(error.into_boxed().to_string(), "sold out");
-    assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 1));
+    assert_eq!((kind.counts().now(), kind.counts().totals.finished), ((0, 0), 1));
 }
 
-pub(super) fn inner_panic<R: LayerKind>() {
-    let row = R::new(1, 1);
-    let handle = |at| Spawn::new(row.over(Panicking(at)));
+pub(super) fn inner_panic<K: LayerKind>() {
+    let kind = K::new(1, 1);
+    let handle = |at| Spawn::new(kind.over(Panicking(at)));
 
     let mut ready = handle(Panics::Readiness);
     assert_panics(|| ready.poll_ready());
     drop(ready);
-    assert_eq!((row.seen().now(), row.seen().totals.abandoned), ((0, 0), 1));
+    assert_eq!((kind.counts().now(), kind.counts().totals.abandoned), ((0, 0), 1));
 
     let mut called = handle(Panics::Call);
     assert_ready_ok!(called.poll_ready());
     assert_panics(|| called.call("order"));
-    assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 1), "the handle is alive");
+    assert_eq!(
+        (kind.counts().now(), kind.counts().totals.finished),
+        ((0, 0), 1),
+        "although the handle is alive"
+    );
 
     let mut running = handle(Panics::Future);
     assert_ready_ok!(running.poll_ready());
     let mut response = task::spawn(running.call("order"));
     assert_panics(|| response.poll());
     drop(response);
-    assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 2));
+    assert_eq!((kind.counts().now(), kind.counts().totals.finished), ((0, 0), 2));
 
-    let mut next = Spawn::new(row.over(echo()));
+    let mut next = Spawn::new(kind.over(echo()));
     assert_ready_ok!(next.poll_ready());
     assert_ready_ok!(task::spawn(next.call("the next one")).poll());
 }
 
-pub(super) fn drop_while_queued<R: LayerKind>() {
-    let (row, handle, _mock) = set_up::<R>(1, 3);
-    let slot = row.occupy();
+pub(super) fn drop_while_queued<K: LayerKind>() {
+    let (kind, handle, _mock) = set_up::<K>(1, 3);
+    let slot = kind.occupy();
     let [mut first, mut second, mut third] = [handle.clone(), handle.clone(), handle];
     for waiter in [&mut first, &mut second, &mut third] {
         assert_pending!(waiter.poll_ready());
     }
     drop(second);
-    assert_eq!(row.seen().now(), (1, 2), "it leaves the line at once");
-    assert_eq!(row.seen().totals.cancelled, 1);
+    assert_eq!(kind.counts().now(), (1, 2), "it leaves the line at once");
+    assert_eq!(kind.counts().totals.cancelled, 1);
 
     drop(slot);
     assert!(first.is_woken() && !third.is_woken());
     drop(first);
-    assert_eq!(row.seen().totals.abandoned, 1, "it was admitted before it was dropped");
-    assert!(third.is_woken(), "its slot goes on to the next");
+    assert_eq!(kind.counts().totals.abandoned, 1, "it was admitted before it was dropped");
+    assert!(third.is_woken(), "its slot goes to the next in line");
     assert_ready_ok!(third.poll_ready());
 }
 
-pub(super) fn rejection_then_reuse<R: LayerKind>() {
-    let (row, mut handle, mut mock) = set_up::<R>(1, 0);
-    let slot = row.occupy();
-    assert_ready_ok!(handle.poll_ready(), "a rejection is no failure of readiness");
+pub(super) fn rejection_then_reuse<K: LayerKind>() {
+    let (kind, mut handle, mut mock) = set_up::<K>(1, 0);
+    let slot = kind.occupy();
+    assert_ready_ok!(handle.poll_ready(), "a rejection does not fail readiness");
     let error = assert_ready_err!(task::spawn(handle.call("rejected")).poll());
     assert!(matches!(error.rejection().unwrap().reason(), RejectionReason::Saturated { .. }));
 
     assert_ready_ok!(handle.poll_ready());
-    let unaware = handle.clone();
+    let clone = handle.clone();
     drop(slot);
-    assert_ready_ok!(handle.poll_ready(), "polled again before the call, it tries anew");
+    assert_ready_ok!(handle.poll_ready(), "polled again before the call, it tries again");
     assert_eq!(
-        row.seen().now(),
+        kind.counts().now(),
         (1, 0),
         "and is admitted; its clone has neither slot nor rejection"
     );
-    drop(unaware);
+    drop(clone);
 
     let mut response = task::spawn(handle.call("served"));
     assert_eq!(answer(&mut mock), "served");
     assert_ready_ok!(response.poll());
 
-    row.close();
+    kind.close();
     assert_ready_ok!(handle.poll_ready());
     let error = assert_ready_err!(task::spawn(handle.call("too late")).poll());
     assert_eq!(error.rejection().unwrap().reason(), &RejectionReason::Closed);

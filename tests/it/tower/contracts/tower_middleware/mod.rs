@@ -1,4 +1,4 @@
-//! The situations of layers with tower's own middleware around them.
+//! The situations of layers inside tower's own middleware.
 
 pub(super) mod per_request;
 pub(super) mod readiness;
@@ -12,17 +12,17 @@ use tower_test::mock::Spawn;
 use super::harness::{Mock, set_up};
 use crate::tower::contracts::layer_kinds::{Guarded, LayerKind, Request, Response};
 
-/// A handle whose errors tower's own middleware takes.
+/// A handle with boxed errors, as tower's own middleware requires them.
 type Boxed = BoxCloneService<Request, Response, BoxError>;
 
 fn boxed(handle: Guarded<BoxError>) -> Boxed {
     BoxCloneService::new(handle.map_err(bulklink::BulkheadError::into_boxed))
 }
 
-/// A stage whose handle is not to be polled by itself.
-fn inside<R: LayerKind>(running: usize, waiting: usize) -> (R, Boxed, Mock) {
-    let (row, handle, mock) = set_up::<R>(running, waiting);
-    (row, boxed(handle.into_inner()), mock)
+/// A bulkhead, a handle to be placed inside middleware, and the mock behind it.
+fn inside<K: LayerKind>(running: usize, waiting: usize) -> (K, Boxed, Mock) {
+    let (kind, handle, mock) = set_up::<K>(running, waiting);
+    (kind, boxed(handle.into_inner()), mock)
 }
 
 /// A balancer that prefers the first handle to the second as long as both are ready.

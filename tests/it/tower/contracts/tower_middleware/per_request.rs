@@ -1,5 +1,5 @@
-//! With the request in hand these see a service that is always ready, and the wait as part of the
-//! call.
+//! Around layers that wait per request, middleware sees a service that is always ready, and the wait as part of
+//! the call.
 
 use std::time::Duration;
 
@@ -18,18 +18,18 @@ use crate::{
     },
 };
 
-pub(in crate::tower::contracts) fn buffer_outside<R: LayerKind>() {
+pub(in crate::tower::contracts) fn buffer_outside<K: LayerKind>() {
     in_paused_time(async {
-        let (row, handle, mut mock) = inside::<R>(1, 4);
-        let slot = row.occupy();
+        let (kind, handle, mut mock) = inside::<K>(1, 4);
+        let slot = kind.occupy();
         let mut buffer = Buffer::new(handle, 4);
         let mut first = task::spawn(buffer.ready().await.unwrap().call("first"));
         let mut second = task::spawn(buffer.ready().await.unwrap().call("second"));
-        until(|| row.seen().now() == (1, 2)).await;
+        until(|| kind.counts().now() == (1, 2)).await;
         assert_pending!(first.poll());
         assert_pending!(second.poll());
         drop(buffer);
-        assert_eq!(row.seen().now(), (1, 2), "every request stands in line for itself");
+        assert_eq!(kind.counts().now(), (1, 2), "every request waits in line for itself");
 
         drop(slot);
         for (request, response) in [("first", &mut first), ("second", &mut second)] {
@@ -37,21 +37,24 @@ pub(in crate::tower::contracts) fn buffer_outside<R: LayerKind>() {
             assert_eq!(answer(&mut mock), request);
             until(|| response.is_woken() && response.poll().is_ready()).await;
         }
-        assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 3));
+        assert_eq!((kind.counts().now(), kind.counts().totals.finished), ((0, 0), 3));
     });
 }
 
-pub(in crate::tower::contracts) fn load_shed_outside<R: LayerKind>() {
-    let (row, handle, mut mock) = inside::<R>(1, 1);
-    let slot = row.occupy();
+pub(in crate::tower::contracts) fn load_shed_outside<K: LayerKind>() {
+    let (kind, handle, mut mock) = inside::<K>(1, 1);
+    let slot = kind.occupy();
     let mut shed = Spawn::new(LoadShed::new(handle));
     assert_ready_ok!(shed.poll_ready());
     let mut response = task::spawn(shed.call("waits"));
     assert_pending!(response.poll());
     assert_ready_ok!(shed.poll_ready());
     let error = assert_ready_err!(task::spawn(shed.call("rejected")).poll());
-    assert!(error.is::<bulklink::Rejection>(), "it sheds nothing, the bulkhead does: {error}");
-    assert_eq!(row.seen().now(), (1, 1));
+    assert!(
+        error.is::<bulklink::Rejection>(),
+        "the bulkhead rejects, the middleware sheds nothing: {error}"
+    );
+    assert_eq!(kind.counts().now(), (1, 1));
 
     drop(slot);
     assert_pending!(response.poll());
@@ -59,10 +62,10 @@ pub(in crate::tower::contracts) fn load_shed_outside<R: LayerKind>() {
     assert_ready_ok!(response.poll());
 }
 
-pub(in crate::tower::contracts) fn timeout_outside<R: LayerKind>() {
+pub(in crate::tower::contracts) fn timeout_outside<K: LayerKind>() {
     in_paused_time(async {
-        let (row, handle, mut mock) = inside::<R>(1, 1);
-        let slot = row.occupy();
+        let (kind, handle, mut mock) = inside::<K>(1, 1);
+        let slot = kind.occupy();
         let mut handle = Spawn::new(Timeout::new(handle, Duration::from_millis(50)));
         let mut response = task::spawn(handle.call("waits too long"));
         assert_pending!(response.poll());
@@ -70,9 +73,9 @@ pub(in crate::tower::contracts) fn timeout_outside<R: LayerKind>() {
         assert!(assert_ready_err!(response.poll()).is::<tower::timeout::error::Elapsed>());
         drop(response);
         assert_eq!(
-            (row.seen().now(), row.seen().totals.cancelled),
+            (kind.counts().now(), kind.counts().totals.cancelled),
             ((1, 0), 1),
-            "it times the wait"
+            "the timeout covers the wait"
         );
         assert_untouched(&mut mock);
 
@@ -82,36 +85,40 @@ pub(in crate::tower::contracts) fn timeout_outside<R: LayerKind>() {
         tokio::time::advance(Duration::from_millis(51)).await;
         assert_ready_err!(response.poll());
         drop(response);
-        assert_eq!((row.seen().now(), row.seen().totals.finished), ((0, 0), 2), "and the call");
+        assert_eq!(
+            (kind.counts().now(), kind.counts().totals.finished),
+            ((0, 0), 2),
+            "and the call as well"
+        );
     });
 }
 
-pub(in crate::tower::contracts) fn steer_and_balance<R: LayerKind>() {
+pub(in crate::tower::contracts) fn steer_and_balance<K: LayerKind>() {
     // A steer over any number of handles holds nothing.
-    let (row, handle, mut mock) = inside::<R>(1, 1);
+    let (kind, handle, mut mock) = inside::<K>(1, 1);
     let pick = |request: &Request, _: &[_]| usize::from(*request == "second");
     let mut steer = Spawn::new(Steer::new([handle.clone(), handle.clone(), handle], pick));
     assert_ready_ok!(steer.poll_ready());
-    assert_eq!(row.seen().now(), (0, 0));
+    assert_eq!(kind.counts().now(), (0, 0));
     let mut first = task::spawn(steer.call("first"));
     assert_ready_ok!(steer.poll_ready());
     let mut second = task::spawn(steer.call("second"));
-    assert_eq!(row.seen().now(), (1, 1));
+    assert_eq!(kind.counts().now(), (1, 1));
     for response in [&mut first, &mut second] {
         assert_pending!(response.poll());
         answer(&mut mock);
         assert_ready_ok!(response.poll());
     }
 
-    // A balancer sees two ready handles and takes the one that it likes better, full or not.
-    let (full, preferred, _mock) = inside::<R>(1, 1);
-    let (free, other, mut untouched) = inside::<R>(1, 1);
+    // A balancer sees two ready handles and takes the one it prefers, full or not.
+    let (full, preferred, _mock) = inside::<K>(1, 1);
+    let (free, other, mut untouched) = inside::<K>(1, 1);
     let _slot = full.occupy();
     let mut balance = balance(preferred, other);
     assert_ready_ok!(balance.poll_ready());
-    assert_eq!((full.seen().now(), free.seen().now()), ((1, 0), (0, 0)));
+    assert_eq!((full.counts().now(), free.counts().now()), ((1, 0), (0, 0)));
     let mut response = task::spawn(balance.call("order"));
     assert_pending!(response.poll());
-    assert_eq!((full.seen().now(), free.seen().now()), ((1, 1), (0, 0)));
+    assert_eq!((full.counts().now(), free.counts().now()), ((1, 1), (0, 0)));
     assert_untouched(&mut untouched);
 }
