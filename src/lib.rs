@@ -147,7 +147,7 @@ pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, 
 /// }
 /// ```
 pub mod layer {
-    pub use crate::core::operation::handle::WaitPolicy;
+    pub use crate::core::operation::wait_policy::WaitPolicy;
     pub use crate::middleware::{
         admit::{
             Admit, AdmitByRequest, AdmitWithoutRequest, ExtractedKey, FixedCost, FixedKey,

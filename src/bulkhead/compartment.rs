@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     error::ResizeError,
-    partitioned::{limits::Limits, parent::PartitionLink},
+    partitioned::{parent::PartitionLink, partition_limits::Limits},
     slot::{Admission, Slot},
 };
 use crate::{
@@ -22,9 +22,10 @@ use crate::{
         operation::{
             arrive::admit_now,
             drain::Drain,
-            handle::{GateHandle, IntoOwnedHandle, WaitPolicy},
+            handle::{GateHandle, IntoOwnedHandle},
             run::Run,
             wait::Wait,
+            wait_policy::WaitPolicy,
         },
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },

@@ -4,7 +4,7 @@
 //! thin wrappers around one compartment.
 
 pub(crate) mod builder;
-mod common;
+mod common_methods;
 pub(crate) mod compartment;
 pub(crate) mod deadline;
 pub(crate) mod error;

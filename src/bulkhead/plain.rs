@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::BulkheadBuilder,
-    common::common_methods,
+    common_methods::common_methods,
     compartment::Compartment,
     deadline::Deadline,
     error::ResizeError,
@@ -12,7 +12,7 @@ use super::{
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{MAX_UNITS, operation::handle::WaitPolicy, rejection::Rejection},
+    core::{MAX_UNITS, operation::wait_policy::WaitPolicy, rejection::Rejection},
     sync::Arc,
 };
 

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::WeightedBulkheadBuilder,
-    common::common_methods,
+    common_methods::common_methods,
     compartment::Compartment,
     deadline::Deadline,
     error::ResizeError,
@@ -12,7 +12,7 @@ use super::{
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{operation::handle::WaitPolicy, rejection::Rejection},
+    core::{operation::wait_policy::WaitPolicy, rejection::Rejection},
     sync::Arc,
 };
 

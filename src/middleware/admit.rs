@@ -17,7 +17,7 @@ use crate::{
         weighted::WeightedBulkhead,
     },
     core::{
-        operation::handle::WaitPolicy,
+        operation::wait_policy::WaitPolicy,
         rejection::{Rejection, reason::RejectionReason},
     },
     sync::Arc,

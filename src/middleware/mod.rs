@@ -17,7 +17,7 @@ pub(crate) mod extract;
 pub(crate) mod future;
 pub(crate) mod hold;
 pub(crate) mod layer;
-pub(crate) mod registry;
+pub(crate) mod registry_layers;
 pub(crate) mod reject;
 mod reservation;
 pub(crate) mod service;

@@ -21,9 +21,9 @@ use crate::{
     core::{
         operation::{
             arrive::{Entered, Undecided, admit_fast, admit_now},
-            handle::WaitPolicy,
             permit::Permit,
             queued::Queued,
+            wait_policy::WaitPolicy,
         },
         rejection::{Rejection, reason::RejectionReason},
     },

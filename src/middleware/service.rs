@@ -25,7 +25,7 @@ use crate::{
     core::{
         operation::{
             arrive::{Entered, Undecided, admit_fast},
-            handle::WaitPolicy,
+            wait_policy::WaitPolicy,
         },
         rejection::Rejection,
     },

@@ -4,8 +4,8 @@ use std::{fmt, hash::Hash, time::Duration};
 
 use super::{
     PartitionedBulkhead,
-    limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
     map::{MapSettings, PartitionMap},
+    partition_limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
 };
 use crate::{
     bulkhead::{

@@ -19,8 +19,8 @@ use std::{
 #[cfg(all(test, bulklink_loom))]
 use super::models::NoRandomState as RandomState;
 use super::{
-    limits::{Limits, LimitsSource},
     parent::{PartitionLink, PartitionParent},
+    partition_limits::{Limits, LimitsSource},
     shard::{Entry, Sum},
     shards::Shards,
 };
@@ -29,7 +29,7 @@ use crate::{
     core::{
         gate::{Gate, GateKind},
         limits::Expiry,
-        operation::handle::WaitPolicy,
+        operation::wait_policy::WaitPolicy,
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},

@@ -2,30 +2,30 @@
 //!
 //! This file owns the public API. `map` finds, creates and evicts partitions. `shards` determines which
 //! partition has been idle longest, `shard` holds some of the partitions, `index` finds them by key and
-//! `idle_order` orders the idle ones. `parent` is what all partitions of one bulkhead share, and `limits`
+//! `idle_order` orders the idle ones. `parent` is what all partitions of one bulkhead share, and `partition_limits`
 //! determines the limits of a key.
 
 mod builder;
 mod idle_order;
 mod index;
-pub(crate) mod limits;
 mod map;
 #[cfg(all(test, bulklink_loom))]
 mod models;
 pub(crate) mod parent;
+pub(crate) mod partition_limits;
 mod shard;
 mod shards;
 
 use std::{fmt, future::Future, hash::Hash, time::Duration};
 
 pub use builder::PartitionedBulkheadBuilder;
-pub use limits::PartitionLimits;
+pub use partition_limits::PartitionLimits;
 
 use self::{map::PartitionMap, parent::PartitionParent};
 use super::{compartment::OwnedHandle, deadline::Deadline, error::ResizeError, slot::Slot};
 use crate::{
     core::{
-        operation::{arrive::admit_now, handle::WaitPolicy, run::Run, wait::Wait},
+        operation::{arrive::admit_now, run::Run, wait::Wait, wait_policy::WaitPolicy},
         rejection::Rejection,
     },
     observe::{partitions::PartitionedStatus, status::BulkheadStatus},

@@ -5,7 +5,7 @@
 
 pub(in crate::core) mod alarm;
 pub(in crate::core) mod alarm_state;
-#[cfg_attr(all(test, bulklink_loom), path = "../models/timer.rs")]
+#[cfg_attr(all(test, bulklink_loom), path = "../models/model_timer.rs")]
 pub(in crate::core) mod timer;
 
 use std::time::Duration;

@@ -39,9 +39,10 @@ use crate::{
         line::Ticket,
         operation::{
             arrive::admit_now,
-            handle::{GateHandle, IntoOwnedHandle, WaitPolicy},
+            handle::{GateHandle, IntoOwnedHandle},
             permit::Permit,
             wait::Wait,
+            wait_policy::WaitPolicy,
         },
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },

@@ -8,9 +8,10 @@ use crate::core::{
     gate::arrival::{Arrival, ArrivalOutcome, WhenFull},
     limits::{Expiry, current_runtime},
     operation::{
-        handle::{GateHandle, IntoOwnedHandle, WaitPolicy},
+        handle::{GateHandle, IntoOwnedHandle},
         permit::Permit,
         queued::{NewlyQueued, QueueEntry},
+        wait_policy::WaitPolicy,
     },
     rejection::Rejection,
 };

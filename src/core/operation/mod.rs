@@ -10,3 +10,4 @@ pub(crate) mod permit;
 pub(crate) mod queued;
 pub(crate) mod run;
 pub(crate) mod wait;
+pub(crate) mod wait_policy;

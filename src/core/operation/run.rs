@@ -12,9 +12,10 @@ use pin_project_lite::pin_project;
 
 use crate::core::{
     operation::{
-        handle::{GateHandle, IntoOwnedHandle, WaitPolicy},
+        handle::{GateHandle, IntoOwnedHandle},
         permit::Permit,
         wait::Wait,
+        wait_policy::WaitPolicy,
     },
     rejection::Rejection,
 };

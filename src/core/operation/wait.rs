@@ -14,9 +14,10 @@ use crate::core::{
     limits::Expiry,
     operation::{
         arrive::{Entered, Undecided, take_fast},
-        handle::{GateHandle, IntoOwnedHandle, WaitPolicy},
+        handle::{GateHandle, IntoOwnedHandle},
         permit::Permit,
         queued::Queued,
+        wait_policy::WaitPolicy,
     },
     rejection::Rejection,
 };

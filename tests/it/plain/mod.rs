@@ -2,11 +2,11 @@
 //! user code.
 
 mod admission;
+mod alarm;
 mod builder;
 mod close;
 mod dropping;
 mod execute;
-mod expiry_timer;
 mod fifo;
 mod panics;
 mod resize;

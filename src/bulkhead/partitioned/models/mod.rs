@@ -15,13 +15,13 @@ use std::{
 };
 
 use super::{
-    limits::{Limits, LimitsSource},
     map::{MapSettings, PartitionMap},
+    partition_limits::{Limits, LimitsSource},
 };
 use crate::{
     bulkhead::{compartment::OwnedHandle, slot::Slot},
     core::{
-        operation::{arrive::admit_now, handle::WaitPolicy},
+        operation::{arrive::admit_now, wait_policy::WaitPolicy},
         rejection::{Rejection, reason::RejectionReason},
     },
     observe::partitions::PartitionedStatus,
