@@ -83,8 +83,12 @@ mod registry;
 mod sync;
 
 pub use crate::core::{
-    gate::counts::{Peaks, Totals},
-    gate::effects::EventKind,
+    gate::{
+        counts::{Peaks, Totals},
+        effects::EventKind,
+        histogram::{Bucket, Histogram},
+        times::HoldTimes,
+    },
     rejection::{Rejection, reason::RejectionReason},
 };
 pub use bulkhead::{

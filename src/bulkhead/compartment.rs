@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::{
     error::ResizeError,
     partitioned::{parent::PartitionLink, partition_limits::Limits},
@@ -18,7 +20,9 @@ use super::{
 use crate::{
     core::{
         MAX_UNITS,
-        gate::{Gate, GateKind, arrival::ResizeRefusal, snapshot::Snapshot},
+        gate::{
+            Gate, GateKind, arrival::ResizeRefusal, records::SharedRecords, snapshot::Snapshot,
+        },
         operation::{
             arrive::admit_now,
             drain::Drain,
@@ -33,7 +37,7 @@ use crate::{
         event::{BulkheadEvent, CountPanics, EventSource, Subscribers, Subscription},
         status::BulkheadStatus,
     },
-    sync::{Arc, Mutex, Weak, did_panic, unique_number},
+    sync::{Arc, Weak, did_panic, unique_number},
 };
 
 /// A gate, shared by all of its handles, and its owner. The field order matters: see [`Gate`].
@@ -60,6 +64,7 @@ enum Owner {
 struct Standalone {
     label: Arc<str>,
     instance: u64,
+    created_at: Instant,
     wait_limit: Option<Duration>,
     subscribers: Subscribers,
 }
@@ -101,8 +106,13 @@ impl Compartment {
         let kind = if weighted { GateKind::Weighted } else { GateKind::Plain };
         let instance = unique_number();
         let rejections = RejectionCache::new(label.clone(), false);
-        let standalone =
-            Standalone { label, instance, wait_limit, subscribers: Subscribers::default() };
+        let standalone = Standalone {
+            label,
+            instance,
+            created_at: Instant::now(),
+            wait_limit,
+            subscribers: Subscribers::default(),
+        };
         Self {
             gate: Gate::new(capacity, waiting_room, kind, Some(rejections)),
             owner: Owner::Standalone(Box::new(standalone)),
@@ -136,6 +146,13 @@ impl Compartment {
         }
     }
 
+    fn created_at(&self) -> Instant {
+        match &self.owner {
+            Owner::Standalone(standalone) => standalone.created_at,
+            Owner::Partition(link) => link.created_at,
+        }
+    }
+
     pub(crate) fn waiting_room(&self) -> usize {
         self.gate.room() as usize
     }
@@ -148,10 +165,10 @@ impl Compartment {
         }
     }
 
-    /// Returns the rejection cache, if it is not the gate's own.
+    /// Returns what the gate shares with others, if it is a partition.
     #[inline]
-    fn rejections(&self) -> Option<&Mutex<RejectionCache>> {
-        self.link().map(|link| link.parent.rejections())
+    fn shared(&self) -> Option<&SharedRecords> {
+        self.link().map(|link| link.parent.records())
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -195,8 +212,11 @@ impl Compartment {
     }
 
     pub(crate) fn status(&self) -> BulkheadStatus {
+        let (snapshot, times) = self.gate.snapshot_with_times();
         BulkheadStatus::new(
-            self.gate.snapshot(),
+            snapshot,
+            times,
+            self.created_at(),
             self.label().clone(),
             self.instance(),
             self.waiting_room(),
@@ -214,7 +234,7 @@ impl Compartment {
         if value > maximum {
             return Err(ResizeError::TooLarge { label: label(), setting, value, maximum });
         }
-        self.gate.resize(value as u32).map_err(|refusal| match refusal {
+        self.gate.resize(value as u32, self.shared()).map_err(|refusal| match refusal {
             ResizeRefusal::Closed => ResizeError::Closed { label: label() },
             ResizeRefusal::BelowQueuedCost(cost) => ResizeError::BelowQueuedCost {
                 label: label(),
@@ -222,6 +242,10 @@ impl Compartment {
                 cost: cost as usize,
             },
         })
+    }
+
+    pub(crate) fn count_body_ended_early(&self) {
+        self.gate.count_body_ended_early();
     }
 
     pub(crate) fn count_bypass(&self) {
@@ -334,8 +358,8 @@ impl<T: CompartmentHandle> GateHandle for T {
     }
 
     #[inline]
-    fn rejections(&self) -> Option<&Mutex<RejectionCache>> {
-        self.compartment().rejections()
+    fn shared(&self) -> Option<&SharedRecords> {
+        self.compartment().shared()
     }
 
     #[inline]

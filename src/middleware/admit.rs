@@ -242,7 +242,7 @@ where
             }
             (None, MissingKey::Bypass) => Ok(Route::Bypass),
             (None, MissingKey::Reject) => {
-                Err(self.bulkhead.parent().reject(RejectionReason::MissingKey))
+                Err(self.bulkhead.parent().count_rejected(RejectionReason::MissingKey))
             }
         }
     }

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -12,12 +13,12 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    hold::{HeldSlot, Hold},
+    hold::{HeldSlot, Hold, UnusedSlot},
     reject::{Reject, RejectionResponder},
 };
 use crate::{
     bulkhead::compartment::OwnedHandle,
-    core::operation::{arrive::Entered, queued::Queued},
+    core::operation::{arrive::Entered, permit::Permit, queued::Queued},
 };
 
 pin_project! {
@@ -42,6 +43,8 @@ pin_project! {
     {
         #[pin]
         state: ResponseState<S::Future, W, Result<S::Response, R::Error>>,
+        // Whether the request is a HEAD request, as far as it matters.
+        to_head: bool,
         hold: PhantomData<fn() -> H>,
     }
 }
@@ -71,18 +74,19 @@ where
     R: Reject<Req, S::Response, S::Error>,
 {
     #[inline]
-    pub(super) fn running(future: S::Future, held: HeldSlot) -> Self {
-        Self { state: ResponseState::Running { future, held }, hold: PhantomData }
+    pub(super) fn running(future: S::Future, held: HeldSlot, to_head: bool) -> Self {
+        Self { state: ResponseState::Running { future, held }, to_head, hold: PhantomData }
     }
 
     #[inline]
     pub(super) fn answered(answer: Result<S::Response, R::Error>) -> Self {
-        Self { state: ResponseState::Answered { answer: Some(answer) }, hold: PhantomData }
+        let state = ResponseState::Answered { answer: Some(answer) };
+        Self { state, to_head: false, hold: PhantomData }
     }
 
     #[inline]
-    pub(super) fn waiting(wait: W) -> Self {
-        Self { state: ResponseState::Waiting { wait }, hold: PhantomData }
+    pub(super) fn waiting(wait: W, to_head: bool) -> Self {
+        Self { state: ResponseState::Waiting { wait }, to_head, hold: PhantomData }
     }
 }
 
@@ -97,7 +101,8 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+        let this = self.project();
+        let (mut state, to_head) = (this.state, *this.to_head);
         loop {
             let answer = match state.as_mut().project() {
                 ResponseStateProj::Waiting { wait } => match ready!(wait.poll_wait(cx)) {
@@ -109,17 +114,24 @@ where
                 },
                 ResponseStateProj::Running { future, held } => {
                     let answer = ready!(future.poll(cx)).map_err(R::map_inner_error);
-                    let held = HeldSlot(held.0.take());
+                    let mut held = HeldSlot(held.complete());
                     // Drop the inner future before its slot is given back.
                     state.set(ResponseState::Answered { answer: None });
-                    return Poll::Ready(answer.map(|response| H::hold(response, held)));
+                    return Poll::Ready(match answer {
+                        Ok(response) => Ok(H::hold(response, held, to_head)),
+                        // An error is an answer too.
+                        Err(error) => {
+                            drop(held.complete());
+                            Err(error)
+                        }
+                    });
                 }
                 ResponseStateProj::Answered { answer } => {
                     answer.take().expect("`ResponseFuture` polled after completion")
                 }
             };
             state.set(ResponseState::Answered { answer: None });
-            return Poll::Ready(answer.map(|response| H::hold(response, HeldSlot::EMPTY)));
+            return Poll::Ready(answer.map(|response| H::hold(response, HeldSlot::EMPTY, to_head)));
         }
     }
 }
@@ -183,8 +195,28 @@ pin_project! {
         inner: S,
         request: Option<Req>,
         // Declared after `inner` and `request`: both are dropped before the slot is given back.
-        held: HeldSlot,
+        slot: PendingSlot,
         reject: RejectionResponder<R>,
+    }
+}
+
+/// What a pending request holds while the inner service becomes ready.
+enum PendingSlot {
+    /// Nothing: it waits in line, bypasses the bulkhead, or has been called.
+    None,
+    /// The slot that was free on arrival.
+    Direct(Permit<OwnedHandle>),
+    /// The slot that it has waited for.
+    Waited(UnusedSlot),
+}
+
+impl PendingSlot {
+    fn take(&mut self) -> Option<Permit<OwnedHandle>> {
+        match mem::replace(self, Self::None) {
+            Self::None => None,
+            Self::Direct(permit) => Some(permit),
+            Self::Waited(slot) => slot.take(),
+        }
     }
 }
 
@@ -196,12 +228,12 @@ impl<S, Req, R> PendingRequest<S, Req, R> {
         reject: RejectionResponder<R>,
         entry: Option<Entered<OwnedHandle>>,
     ) -> Self {
-        let (queued, permit) = match entry {
-            Some(Entered::Queued(newly_queued)) => (Some(newly_queued.into()), None),
-            Some(Entered::Admitted(permit)) => (None, Some(permit)),
-            None => (None, None),
+        let (queued, slot) = match entry {
+            Some(Entered::Queued(newly_queued)) => (Some(newly_queued.into()), PendingSlot::None),
+            Some(Entered::Admitted(permit)) => (None, PendingSlot::Direct(permit)),
+            None => (None, PendingSlot::None),
         };
-        Self { queued, held: HeldSlot(permit), inner, request: Some(request), reject }
+        Self { queued, slot, inner, request: Some(request), reject }
     }
 }
 
@@ -214,10 +246,11 @@ where
         const TAKEN: &str = "`ResponseFuture` polled after completion";
         let mut this = self.project();
         if let Some(queued) = this.queued.as_mut().as_pin_mut() {
+            let since = queued.since();
             let outcome = ready!(queued.poll(cx));
             this.queued.set(None);
             match outcome {
-                Ok(permit) => *this.held = HeldSlot(Some(permit)),
+                Ok(permit) => *this.slot = PendingSlot::Waited(UnusedSlot::new(permit, since)),
                 Err(rejection) => {
                     let request = this.request.take().expect(TAKEN);
                     return Poll::Ready(WaitOutcome::Answer(
@@ -230,7 +263,7 @@ where
             return Poll::Ready(WaitOutcome::Answer(Err(R::map_inner_error(error))));
         }
         let request = this.request.take().expect(TAKEN);
-        let held = HeldSlot(this.held.0.take().map(|permit| permit.start()));
+        let held = HeldSlot(this.slot.take().map(|permit| permit.start()));
         Poll::Ready(WaitOutcome::Run(this.inner.call(request), held))
     }
 }

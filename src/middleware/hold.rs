@@ -7,19 +7,69 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Buf;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
-use crate::{bulkhead::compartment::OwnedHandle, core::operation::permit::Permit};
+use crate::{
+    bulkhead::compartment::OwnedHandle,
+    core::{gate::ending::Abandonment, operation::permit::Permit},
+};
 
-/// The slot of a request; empty if the request bypassed the bulkhead or was not admitted.
+/// The slot of a running request; empty if the request bypassed the bulkhead or was not admitted.
 ///
-/// Dropping it gives the slot back.
+/// Dropping it counts the request as cut short: its future was dropped, or has panicked, before there was a response.
 #[derive(Debug, Default)]
 pub struct HeldSlot(pub(super) Option<Permit<OwnedHandle>>);
 
 impl HeldSlot {
     pub(super) const EMPTY: Self = Self(None);
+
+    /// The request has completed: takes the slot out, to be held further or dropped.
+    #[inline]
+    pub(super) fn complete(&mut self) -> Option<Permit<OwnedHandle>> {
+        self.0.take()
+    }
+}
+
+impl Drop for HeldSlot {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(permit) = self.0.take() {
+            permit.cut_short();
+        }
+    }
+}
+
+/// The slot of a request that has waited for it and has not been called yet.
+///
+/// Dropping it counts the admission as abandoned.
+#[derive(Debug)]
+pub(super) struct UnusedSlot {
+    permit: Option<Permit<OwnedHandle>>,
+    /// When the request joined the waiting line.
+    queued_at: Instant,
+}
+
+impl UnusedSlot {
+    pub(super) fn new(permit: Permit<OwnedHandle>, queued_at: Instant) -> Self {
+        Self { permit: Some(permit), queued_at }
+    }
+
+    pub(super) fn take(mut self) -> Option<Permit<OwnedHandle>> {
+        self.permit.take()
+    }
+}
+
+impl Drop for UnusedSlot {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            let waited = Some(self.queued_at.elapsed());
+            permit.abandon(Abandonment { waited, by_deadline: false });
+        }
+    }
 }
 
 /// Decides how long the slot is held once the response is ready.
@@ -31,8 +81,12 @@ pub trait Hold<Response> {
     /// The response type of the layer's service.
     type Response;
 
-    /// Converts a response of the inner service, and stores the slot in it or gives the slot back.
-    fn hold(response: Response, held: HeldSlot) -> Self::Response;
+    /// Whether it matters if a request has a response without a body: a HEAD request.
+    const HOLDS_BODY: bool;
+
+    /// Converts a response of the inner service, and stores the slot in it or gives the slot back. `to_head` says that it
+    /// is the response to a HEAD request.
+    fn hold(response: Response, held: HeldSlot, to_head: bool) -> Self::Response;
 }
 
 /// Gives the slot back as soon as the response is ready.
@@ -42,9 +96,11 @@ pub struct UntilResponse;
 impl<Response> Hold<Response> for UntilResponse {
     type Response = Response;
 
+    const HOLDS_BODY: bool = false;
+
     #[inline]
-    fn hold(response: Response, held: HeldSlot) -> Response {
-        drop(held);
+    fn hold(response: Response, mut held: HeldSlot, _: bool) -> Response {
+        drop(held.complete());
         response
     }
 }
@@ -56,10 +112,16 @@ pub struct UntilBodyEnd;
 impl<B: Body> Hold<http::Response<B>> for UntilBodyEnd {
     type Response = http::Response<HeldBody<B>>;
 
-    fn hold(response: http::Response<B>, held: HeldSlot) -> Self::Response {
+    const HOLDS_BODY: bool = true;
+
+    fn hold(response: http::Response<B>, mut held: HeldSlot, to_head: bool) -> Self::Response {
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let length = length.and_then(|length| length.parse().ok());
         response.map(|body| {
-            let held = if body.is_end_stream() { HeldSlot::EMPTY } else { held };
-            HeldBody { body, held }
+            let permit = held.complete().filter(|_| !body.is_end_stream());
+            // A client that asks for no body reads none.
+            let remaining = if to_head { Some(0) } else { length.or(body.size_hint().exact()) };
+            HeldBody { body, held: permit, remaining }
         })
     }
 }
@@ -73,7 +135,19 @@ pin_project! {
         // Declared first: the body is dropped before the slot is given back.
         #[pin]
         body: B,
-        held: HeldSlot,
+        held: Option<Permit<OwnedHandle>>,
+        // Bytes that are still to be delivered, if the length of the body is known.
+        remaining: Option<u64>,
+    }
+
+    impl<B> PinnedDrop for HeldBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            // Whoever knows the length need not ask for the end.
+            if let (Some(permit), None | Some(1..)) = (this.held.as_ref(), *this.remaining) {
+                permit.handle().compartment().count_body_ended_early();
+            }
+        }
     }
 }
 
@@ -99,8 +173,12 @@ impl<B: Body> Body for HeldBody<B> {
             Some(Ok(frame)) => frame.is_trailers() || this.body.is_end_stream(),
             Some(Err(_)) | None => true,
         };
+        if let (Some(remaining), Some(Ok(frame))) = (&mut *this.remaining, &frame) {
+            let delivered = frame.data_ref().map_or(0, |data| data.remaining());
+            *remaining = remaining.saturating_sub(delivered as u64);
+        }
         if has_ended {
-            drop(this.held.0.take());
+            drop(this.held.take());
         }
         Poll::Ready(frame)
     }

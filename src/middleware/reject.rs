@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::{
-    HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
@@ -31,6 +31,9 @@ pub trait Reject<Req, Res, E> {
     /// Returns the deadline in the request's extensions, or `None` if there is none or requests may be of any
     /// type.
     fn deadline(&self, request: &Req) -> Option<Deadline>;
+
+    /// Returns whether this is an HTTP HEAD request, whose response has no body.
+    fn is_head(&self, request: &Req) -> bool;
 
     /// Answers a rejected request with a response or an error.
     ///
@@ -58,6 +61,15 @@ impl<R> RejectionResponder<R> {
         R: Reject<Req, Res, E>,
     {
         self.mapping.deadline(request)
+    }
+
+    /// Returns whether this is an HTTP HEAD request.
+    #[inline]
+    pub(super) fn is_head<Req, Res, E>(&self, request: &Req) -> bool
+    where
+        R: Reject<Req, Res, E>,
+    {
+        self.mapping.is_head(request)
     }
 
     /// Answers a rejected request.
@@ -93,6 +105,10 @@ impl<B, T: Default, E> Reject<Request<B>, Response<T>, E> for IntoResponse {
         request.extensions().get().copied()
     }
 
+    fn is_head(&self, request: &Request<B>) -> bool {
+        request.method() == Method::HEAD
+    }
+
     fn reject(&self, rejection: Rejection, request: Request<B>) -> Result<Response<T>, E> {
         let mut response = Response::new(T::default());
         if is_grpc(&request) {
@@ -126,6 +142,10 @@ where
         request.extensions().get().copied()
     }
 
+    fn is_head(&self, request: &Request<B>) -> bool {
+        request.method() == Method::HEAD
+    }
+
     fn reject(&self, rejection: Rejection, request: Request<B>) -> Result<Res, E> {
         Ok((self.0)(rejection, request.map(drop)))
     }
@@ -147,6 +167,10 @@ impl<Req, Res, E> Reject<Req, Res, E> for IntoError {
     #[inline]
     fn deadline(&self, _: &Req) -> Option<Deadline> {
         None
+    }
+
+    fn is_head(&self, _: &Req) -> bool {
+        false
     }
 
     #[inline]

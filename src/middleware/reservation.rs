@@ -12,13 +12,17 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::admit::{AdmitWithoutRequest, Target};
+use super::{
+    admit::{AdmitWithoutRequest, Target},
+    hold::UnusedSlot,
+};
 use crate::{
     bulkhead::{
         compartment::{LazyHandle, OwnedHandle},
         deadline::Deadline,
     },
     core::{
+        gate::ending::Abandonment,
         operation::{
             arrive::{Entered, Undecided, admit_fast, admit_now},
             permit::Permit,
@@ -47,7 +51,7 @@ pin_project! {
     #[project = ReservedWaitProj]
     pub(super) enum ReservedWait {
         Queued { #[pin] queued: Queued<OwnedHandle> },
-        Ended { outcome: Option<Result<Permit<OwnedHandle>, Rejection>>, waited: Duration },
+        Ended { outcome: Option<Result<UnusedSlot, Rejection>>, waited: Duration },
     }
 }
 
@@ -58,8 +62,8 @@ impl ReservedWait {
         if let ReservedWaitProj::Queued { queued } = self.as_mut().project() {
             let since = queued.since();
             let outcome = if newly_queued { queued.poll_newly_queued(cx) } else { queued.poll(cx) };
-            let (outcome, waited) = (Some(ready!(outcome)), since.elapsed());
-            self.set(Self::Ended { outcome, waited });
+            let outcome = ready!(outcome).map(|permit| UnusedSlot::new(permit, since));
+            self.set(Self::Ended { outcome: Some(outcome), waited: since.elapsed() });
         }
         Poll::Ready(self.has_slot())
     }
@@ -142,7 +146,7 @@ impl Reservation {
         deadline: Option<Deadline>,
     ) -> Result<Permit<OwnedHandle>, Rejection> {
         match mem::take(self) {
-            Self::Admitted(permit) => check_deadline(permit, Duration::ZERO, deadline),
+            Self::Admitted(permit) => check_deadline(permit, None, deadline),
             other => other.take_slow(admit, deadline),
         }
     }
@@ -161,14 +165,19 @@ impl Reservation {
                     // Called without being ready: only an outcome that is already decided counts.
                     ReservedWaitProj::Queued { queued } => {
                         let since = queued.since();
-                        queued.try_outcome().map(|outcome| (outcome, since.elapsed()))
+                        let outcome = queued.try_outcome();
+                        outcome.map(|outcome| (outcome.map(Some), since.elapsed()))
                     }
                     ReservedWaitProj::Ended { outcome, waited } => {
-                        outcome.take().map(|outcome| (outcome, *waited))
+                        let outcome = outcome.take();
+                        outcome.map(|outcome| (outcome.map(UnusedSlot::take), *waited))
                     }
                 };
-                if let Some((outcome, waited)) = end {
-                    return check_deadline(outcome?, waited, deadline);
+                if let Some((Ok(Some(permit)), waited)) = end {
+                    return check_deadline(permit, Some(waited), deadline);
+                }
+                if let Some((Err(rejection), _)) = end {
+                    return Err(rejection);
                 }
             }
         }
@@ -176,17 +185,25 @@ impl Reservation {
     }
 }
 
-/// Returns the slot unless the deadline has passed. In that case drops it, which hands it to the next waiter.
+/// Returns the slot unless the deadline has passed. In that case it goes to the next waiter.
 #[inline]
 fn check_deadline(
     permit: Permit<OwnedHandle>,
-    waited: Duration,
+    waited: Option<Duration>,
     deadline: Option<Deadline>,
 ) -> Result<Permit<OwnedHandle>, Rejection> {
     if deadline.is_some_and(|deadline| deadline.is_expired()) {
-        return Err(permit.handle().compartment().reject(RejectionReason::Deadline { waited }));
+        return Err(abandon_late(permit, waited));
     }
     Ok(permit)
+}
+
+#[cold]
+fn abandon_late(permit: Permit<OwnedHandle>, waited: Option<Duration>) -> Rejection {
+    let reason = RejectionReason::Deadline { waited: waited.unwrap_or_default() };
+    let rejection = permit.handle().compartment().reject(reason);
+    permit.abandon(Abandonment { waited, by_deadline: true });
+    rejection
 }
 
 #[cold]

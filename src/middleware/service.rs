@@ -100,8 +100,9 @@ where
         let deadline = self.layer.reject.deadline(&request);
         match self.reservation.take(&self.layer.admit, deadline) {
             Ok(permit) => {
-                let permit = permit.start();
-                ResponseFuture::running(self.inner.call(request), HeldSlot(Some(permit)))
+                let held = HeldSlot(Some(permit.start()));
+                let to_head = H::HOLDS_BODY && self.layer.reject.is_head(&request);
+                ResponseFuture::running(self.inner.call(request), held, to_head)
             }
             Err(rejection) => {
                 ResponseFuture::answered(self.layer.reject.answer(rejection, request))
@@ -151,9 +152,10 @@ where
         });
         match entry {
             Ok(entry) => {
+                let to_head = H::HOLDS_BODY && reject.is_head(&request);
                 let pending =
                     PendingRequest::new(self.inner.clone(), request, reject.clone(), entry);
-                ResponseFuture::waiting(pending)
+                ResponseFuture::waiting(pending, to_head)
             }
             Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request)),
         }

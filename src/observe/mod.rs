@@ -8,3 +8,4 @@ pub(crate) mod interval;
 pub(crate) mod partitions;
 pub(crate) mod report;
 pub(crate) mod status;
+mod totals;

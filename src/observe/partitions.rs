@@ -2,14 +2,22 @@
 
 use std::time::Duration;
 
-use super::interval::{IntervalError, check_order};
-use crate::{core::gate::counts::Totals, sync::Arc};
+use tokio::time::Instant;
+
+use super::interval::{IntervalError, check_order, per_second};
+use crate::{
+    core::gate::{counts::Totals, histogram::Histogram, times::HoldTimes},
+    sync::Arc,
+};
 
 /// The status of all partitions of a bulkhead together, including removed ones.
 ///
 /// Each partition is read at a single instant, but different partitions at different instants. The
 /// identities of [`Totals`] hold over all of them. A status contains no keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Two statuses are equal if the bulkhead was in the same state: `sequence`, `taken_at`, `age` and `current_pressure` are
+/// not compared.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PartitionedStatus {
     /// The label of the bulkhead.
@@ -44,17 +52,81 @@ pub struct PartitionedStatus {
     pub evicted: u64,
     /// Partitions removed by `discard`.
     pub discarded: u64,
-    /// Operations rejected because no partition could be created for their key: all were in use, or
-    /// `limits_for` panicked or returned invalid limits.
-    pub limit_rejected: u64,
     /// The highest number of partitions ever retained at once.
     pub peak_partitions: usize,
     /// Counters over all partitions, including removed ones.
     pub totals: Totals,
+    /// When the status was taken, by tokio's clock.
+    pub taken_at: Instant,
+    /// How long the bulkhead existed then.
+    pub age: Duration,
+    /// Partitions in which operations were waiting.
+    pub partitions_under_pressure: usize,
+    /// How long operations had been waiting in these partitions, added up over the current period of each.
+    pub current_pressure: Duration,
+    /// How long the operations waited that were admitted from a waiting line, over all partitions.
+    pub waits: Histogram,
+    /// How long the operations waited that were cancelled, over all partitions.
+    pub patience: Histogram,
+    /// How long operations held their slots, over all partitions.
+    pub holds: HoldTimes,
+}
+
+impl PartialEq for PartitionedStatus {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            label,
+            instance,
+            sequence: _,
+            parallelism,
+            waiting_room,
+            wait_limit,
+            max_partitions,
+            idle_timeout,
+            partitions,
+            active_partitions,
+            in_flight,
+            waiting,
+            is_closed,
+            created,
+            evicted,
+            discarded,
+            peak_partitions,
+            totals,
+            taken_at: _,
+            age: _,
+            partitions_under_pressure,
+            current_pressure: _,
+            waits,
+            patience,
+            holds,
+        } = self;
+        *label == other.label
+            && *instance == other.instance
+            && *parallelism == other.parallelism
+            && *waiting_room == other.waiting_room
+            && *wait_limit == other.wait_limit
+            && *max_partitions == other.max_partitions
+            && *idle_timeout == other.idle_timeout
+            && *partitions == other.partitions
+            && *active_partitions == other.active_partitions
+            && *in_flight == other.in_flight
+            && *waiting == other.waiting
+            && *is_closed == other.is_closed
+            && *created == other.created
+            && *evicted == other.evicted
+            && *discarded == other.discarded
+            && *peak_partitions == other.peak_partitions
+            && *totals == other.totals
+            && *partitions_under_pressure == other.partitions_under_pressure
+            && *waits == other.waits
+            && *patience == other.patience
+            && *holds == other.holds
+    }
 }
 
 /// The difference between two statuses of one partitioned bulkhead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PartitionedInterval {
     /// The earlier status.
@@ -63,6 +135,59 @@ pub struct PartitionedInterval {
     pub end: PartitionedStatus,
     /// The counts between the two statuses.
     pub totals: Totals,
+    /// The time between them.
+    pub elapsed: Duration,
+    /// Partitions that were created.
+    pub created: u64,
+    /// Partitions that were evicted.
+    pub evicted: u64,
+    /// Partitions that were discarded.
+    pub discarded: u64,
+    /// How long the operations waited that were admitted from a waiting line.
+    pub waits: Histogram,
+    /// How long the operations waited that were cancelled.
+    pub patience: Histogram,
+    /// How long operations held their slots.
+    pub holds: HoldTimes,
+}
+
+impl PartitionedInterval {
+    /// Returns how many operations arrived per second; `None` if the interval has no length.
+    #[must_use]
+    pub fn arrivals_per_second(&self) -> Option<f64> {
+        per_second(self.totals.arrived() as f64, self.elapsed)
+    }
+
+    /// Returns how many operations were admitted per second; `None` if the interval has no length.
+    #[must_use]
+    pub fn admissions_per_second(&self) -> Option<f64> {
+        per_second(self.totals.admitted as f64, self.elapsed)
+    }
+
+    /// Returns how many operations completed per second; `None` if the interval has no length.
+    #[must_use]
+    pub fn completions_per_second(&self) -> Option<f64> {
+        per_second(self.totals.completed() as f64, self.elapsed)
+    }
+
+    /// Returns how many operations were rejected per second; `None` if the interval has no length.
+    #[must_use]
+    pub fn rejections_per_second(&self) -> Option<f64> {
+        per_second(self.totals.rejected() as f64, self.elapsed)
+    }
+
+    /// Returns the mean time for which completed operations held their slots: an estimate, see [`HoldTimes`]. `None` if
+    /// none was timed.
+    #[must_use]
+    pub fn mean_hold(&self) -> Option<Duration> {
+        self.holds.mean()
+    }
+
+    /// Returns whether any operation was counted, or any partition created or removed.
+    #[must_use]
+    pub fn has_activity(&self) -> bool {
+        self.totals.has_activity() || self.created > 0 || self.evicted > 0 || self.discarded > 0
+    }
 }
 
 impl PartitionedStatus {
@@ -76,8 +201,57 @@ impl PartitionedStatus {
             (&self.label, self.instance, self.sequence),
             (&earlier.label, earlier.instance, earlier.sequence),
         )?;
-        let totals = self.totals.minus(&earlier.totals);
-        Ok(PartitionedInterval { start: earlier.clone(), end: self.clone(), totals })
+        let decreased = || IntervalError::CountersDecreased { label: self.label.clone() };
+        let counted = |later: u64, earlier| later.checked_sub(earlier).ok_or_else(decreased);
+        Ok(PartitionedInterval {
+            elapsed: self.taken_at.saturating_duration_since(earlier.taken_at),
+            totals: self.totals.since(&earlier.totals).ok_or_else(decreased)?,
+            created: counted(self.created, earlier.created)?,
+            evicted: counted(self.evicted, earlier.evicted)?,
+            discarded: counted(self.discarded, earlier.discarded)?,
+            waits: self.waits.since(&earlier.waits).ok_or_else(decreased)?,
+            patience: self.patience.since(&earlier.patience).ok_or_else(decreased)?,
+            holds: self.holds.since(&earlier.holds).ok_or_else(decreased)?,
+            start: earlier.clone(),
+            end: self.clone(),
+        })
+    }
+
+    /// Returns how long operations had been waiting when the status was taken, added up over all partitions and all periods
+    /// of pressure.
+    #[must_use]
+    pub fn pressure(&self) -> Duration {
+        self.totals.pressure_time.saturating_add(self.current_pressure)
+    }
+
+    /// Returns the number of retained partitions that are not in use.
+    #[must_use]
+    pub fn idle_partitions(&self) -> usize {
+        self.partitions.saturating_sub(self.active_partitions)
+    }
+
+    /// Returns how many more partitions can be created before one must be evicted.
+    #[must_use]
+    pub fn free_partitions(&self) -> usize {
+        self.max_partitions.saturating_sub(self.partitions)
+    }
+
+    /// Returns whether as many partitions are retained as may be.
+    #[must_use]
+    pub fn is_at_partition_limit(&self) -> bool {
+        self.partitions >= self.max_partitions
+    }
+
+    /// Returns whether all partitions are in use: an operation with a new key would be rejected.
+    #[must_use]
+    pub fn is_out_of_partitions(&self) -> bool {
+        self.is_at_partition_limit() && self.active_partitions >= self.partitions
+    }
+
+    /// Returns the partitions in use as a share of `max_partitions`.
+    #[must_use]
+    pub fn partition_utilization(&self) -> f64 {
+        self.active_partitions as f64 / self.max_partitions.max(1) as f64
     }
 
     /// Returns `true` if the bulkhead is closed and its last operation has ended.
@@ -93,7 +267,6 @@ pub(crate) struct PartitionCounts {
     pub(crate) created: u64,
     pub(crate) evicted: u64,
     pub(crate) discarded: u64,
-    pub(crate) limit_rejected: u64,
     pub(crate) peak: usize,
 }
 

@@ -88,6 +88,26 @@ pub enum FindingCode {
     WaitTimeNearLimit,
 }
 
+impl FindingCode {
+    /// Returns the name of the code, as metrics and logs use it. It is stable.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ClosedWithActiveWork => "closed_with_active_work",
+            Self::ActiveWorkAboveCapacity => "active_work_above_capacity",
+            Self::WaitingRoomFull => "waiting_room_full",
+            Self::ExecutionFull => "execution_full",
+            Self::WaitingRoomNearCapacity => "waiting_room_near_capacity",
+            Self::UnboundedQueueWait => "unbounded_queue_wait",
+            Self::LargeWaitingRoom => "large_waiting_room",
+            Self::FrequentQueueing => "frequent_queueing",
+            Self::ElevatedRejectionRate => "elevated_rejection_rate",
+            Self::ElevatedExpirationRate => "elevated_expiration_rate",
+            Self::WaitTimeNearLimit => "wait_time_near_limit",
+        }
+    }
+}
+
 impl CapacityReport {
     pub(crate) fn new(status: BulkheadStatus) -> Self {
         let findings = findings(&status);

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::{
     core::gate::{
         counts::{Peaks, Totals},
+        histogram::Histogram,
         snapshot::Snapshot,
+        times::{HoldTimes, TimesSnapshot},
     },
     sync::Arc,
 };
@@ -25,7 +29,9 @@ use crate::{
 /// # drop(slot);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Two statuses are equal if the bulkhead was in the same state: `sequence`, `taken_at` and `age` are not compared.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BulkheadStatus {
     /// The label of the bulkhead.
@@ -54,11 +60,71 @@ pub struct BulkheadStatus {
     pub totals: Totals,
     /// Highest values since the bulkhead was created.
     pub peaks: Peaks,
+    /// When the status was taken, by tokio's clock.
+    pub taken_at: Instant,
+    /// How long the bulkhead existed then.
+    pub age: Duration,
+    /// When the current period of pressure began; `None` if no operation is waiting.
+    pub under_pressure_since: Option<Instant>,
+    /// How long the operations waited that were admitted from the waiting line. Its count is
+    /// [`Totals::admitted_from_queue`]. Empty in the status of a single partition: see [`PartitionedStatus`].
+    ///
+    /// [`PartitionedStatus`]: crate::PartitionedStatus
+    pub waits: Histogram,
+    /// How long the operations waited that were cancelled: after this time they gave up. Its count is
+    /// [`Totals::cancelled`]. Empty in the status of a single partition.
+    pub patience: Histogram,
+    /// How long operations held their slots. Empty in the status of a single partition.
+    pub holds: HoldTimes,
+}
+
+impl PartialEq for BulkheadStatus {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            label,
+            instance,
+            sequence: _,
+            capacity,
+            used,
+            in_flight,
+            waiting,
+            waiting_units,
+            waiting_room,
+            wait_limit,
+            is_closed,
+            totals,
+            peaks,
+            taken_at: _,
+            age: _,
+            under_pressure_since,
+            waits,
+            patience,
+            holds,
+        } = self;
+        *label == other.label
+            && *instance == other.instance
+            && *capacity == other.capacity
+            && *used == other.used
+            && *in_flight == other.in_flight
+            && *waiting == other.waiting
+            && *waiting_units == other.waiting_units
+            && *waiting_room == other.waiting_room
+            && *wait_limit == other.wait_limit
+            && *is_closed == other.is_closed
+            && *totals == other.totals
+            && *peaks == other.peaks
+            && *under_pressure_since == other.under_pressure_since
+            && *waits == other.waits
+            && *patience == other.patience
+            && *holds == other.holds
+    }
 }
 
 impl BulkheadStatus {
     pub(crate) fn new(
         snapshot: Snapshot,
+        times: TimesSnapshot,
+        created_at: Instant,
         label: Arc<str>,
         instance: u64,
         waiting_room: usize,
@@ -78,7 +144,20 @@ impl BulkheadStatus {
             is_closed: snapshot.is_closed,
             totals: snapshot.totals,
             peaks: snapshot.peaks,
+            taken_at: snapshot.taken_at,
+            age: snapshot.taken_at.saturating_duration_since(created_at),
+            under_pressure_since: snapshot.under_pressure_since,
+            waits: times.waits,
+            patience: times.patience,
+            holds: times.holds,
         }
+    }
+
+    /// Returns how long operations had been waiting by `now`, over all periods of pressure since the bulkhead was created.
+    #[must_use]
+    pub fn pressure(&self, now: Instant) -> Duration {
+        let current = self.under_pressure_since.map(|since| now.saturating_duration_since(since));
+        self.totals.pressure_time.saturating_add(current.unwrap_or_default())
     }
 
     /// Returns `true` if the bulkhead is closed and its last operation has ended.
@@ -128,59 +207,5 @@ impl BulkheadStatus {
             0 => 0.0,
             room => self.waiting as f64 / room as f64,
         }
-    }
-}
-
-impl Totals {
-    /// Returns the number of operations rejected: saturated, expired, closed and oversized.
-    ///
-    /// Cancelled waiters are not counted, because their callers gave up.
-    #[must_use]
-    pub fn rejected(&self) -> u64 {
-        self.saturated + self.expired + self.expired_before_queue + self.closed() + self.oversized
-    }
-
-    /// Returns the number of operations rejected because the bulkhead was closed, on arrival or while
-    /// waiting.
-    #[must_use]
-    pub fn closed(&self) -> u64 {
-        self.closed_before_queue + self.closed_while_waiting
-    }
-
-    /// Returns the number of operations admitted without waiting.
-    #[must_use]
-    pub fn direct_admitted(&self) -> u64 {
-        self.admitted - self.admitted_from_queue
-    }
-
-    /// Returns the units of the operations admitted without waiting.
-    #[must_use]
-    pub fn direct_admitted_units(&self) -> u64 {
-        self.admitted_units - self.admitted_from_queue_units
-    }
-
-    /// Returns the number of waiters that have left the waiting line for any reason.
-    #[must_use]
-    pub fn settled_waiting(&self) -> u64 {
-        self.admitted_from_queue + self.expired + self.cancelled + self.closed_while_waiting
-    }
-
-    /// Returns the average time that admitted waiters waited, or `None` if there were none.
-    #[must_use]
-    pub fn average_wait(&self) -> Option<Duration> {
-        let nanos = self.wait_time.as_nanos().checked_div(u128::from(self.admitted_from_queue))?;
-        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
-    }
-
-    /// Returns the average cost of the admitted operations in units, or `None` if there were none.
-    #[must_use]
-    pub fn average_cost(&self) -> Option<f64> {
-        (self.admitted > 0).then(|| self.admitted_units as f64 / self.admitted as f64)
-    }
-
-    /// Returns `true` if any counter is not zero.
-    #[must_use]
-    pub fn has_activity(&self) -> bool {
-        *self != Self::default()
     }
 }

@@ -16,6 +16,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 #[cfg(all(test, bulklink_loom))]
 use super::models::NoRandomState as RandomState;
 use super::{
@@ -27,7 +29,7 @@ use super::{
 use crate::{
     bulkhead::compartment::{Compartment, OwnedHandle},
     core::{
-        gate::{Gate, GateKind},
+        gate::{Gate, GateKind, records::SharedRecords},
         limits::Expiry,
         operation::wait_policy::WaitPolicy,
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
@@ -44,6 +46,7 @@ pub(super) struct PartitionMap<K> {
     pub(super) parent: Arc<PartitionParent>,
     pub(super) settings: MapSettings,
     instance: u64,
+    created_at: Instant,
     limits: LimitsSource<K>,
     hasher: RandomState,
     pub(super) shards: Arc<Shards<K>>,
@@ -75,17 +78,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     ) -> Self {
         let shards = Arc::new(Shards::new(settings.max_partitions, settings.idle_timeout));
         let (root_gate, pin_counter) = (Gate::new(1, 0, GateKind::Plain, None), shards.clone());
-        let rejections = Mutex::new(RejectionCache::new(label.clone(), true));
+        let records = SharedRecords::new(RejectionCache::new(label.clone(), true));
         Self {
             parent: Arc::new(PartitionParent {
                 label,
                 wait_limit,
                 root_gate,
-                rejections,
+                records,
                 pin_counter,
             }),
             settings,
             instance: unique_number(),
+            created_at: Instant::now(),
             limits,
             hasher: RandomState::new(),
             shards,
@@ -100,7 +104,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         let hash = self.hash(key);
         match self.shards.of(hash).pin(hash, key) {
             Some(handle) => Ok(handle),
-            None => self.create(hash, key, policy).map_err(|reason| self.parent.reject(reason)),
+            None => {
+                self.create(hash, key, policy).map_err(|reason| self.parent.count_rejected(reason))
+            }
         }
     }
 
@@ -143,7 +149,6 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     ) -> Result<OwnedHandle, RejectionReason> {
         let mut creation = self.creation.lock();
         if creation.is_closed {
-            self.parent.root_gate.count_closed();
             return Err(RejectionReason::Closed);
         }
         // Another operation may have created it while this one was choosing the limits.
@@ -152,14 +157,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
         if let Some(expiry) = expired {
             // No partition is evicted for an operation that has already expired.
-            self.parent.root_gate.count_expired();
-            return Err(expiry.reason(Duration::ZERO));
+            return Err(expiry.reason(Duration::ZERO, Duration::ZERO));
         }
-        let limits = limits.inspect_err(|_| creation.counts.limit_rejected += 1)?;
+        let limits = limits?;
         self.remove_overdue(&mut creation, CLEANED_PER_CREATION, removed);
         if creation.counts.retained() >= self.settings.max_partitions {
             let Some(evicted) = self.shards.remove_oldest() else {
-                creation.counts.limit_rejected += 1;
                 return Err(RejectionReason::PartitionLimit {
                     max_partitions: self.settings.max_partitions,
                     active_partitions: creation.counts.retained(),
@@ -175,8 +178,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
 
     fn insert(&self, hash: u32, key: K, limits: Limits) -> OwnedHandle {
         self.shards.of(hash).insert(hash, key, |at| {
-            let link =
-                PartitionLink { parent: self.parent.clone(), instance: unique_number(), at, hash };
+            let parent = self.parent.clone();
+            let instance = unique_number();
+            let link = PartitionLink { parent, instance, created_at: Instant::now(), at, hash };
             Arc::new(Compartment::partition(limits, link))
         })
     }
@@ -245,10 +249,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     pub(super) fn status(&self) -> PartitionedStatus {
         let _guard = self.status_lock.lock();
         let root_gate = self.parent.root_gate.snapshot();
+        let taken_at = root_gate.taken_at;
         let mut sum = Sum { totals: root_gate.totals, ..Sum::default() };
         for shard in self.shards.all() {
-            shard.sum(|some| sum.add(&some));
+            shard.sum(taken_at, |some| sum.add(&some));
         }
+        let times = self.parent.records().times.lock().snapshot();
         let creation = self.creation.lock();
         let counts = creation.counts;
         PartitionedStatus {
@@ -272,9 +278,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             created: counts.created,
             evicted: counts.evicted,
             discarded: counts.discarded,
-            limit_rejected: counts.limit_rejected,
             peak_partitions: counts.peak,
             totals: sum.totals,
+            taken_at,
+            age: taken_at.saturating_duration_since(self.created_at),
+            partitions_under_pressure: sum.under_pressure,
+            current_pressure: sum.current_pressure,
+            waits: times.waits,
+            patience: times.patience,
+            holds: times.holds,
         }
     }
 

@@ -5,13 +5,15 @@
 
 use std::{fmt, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::{
     core::{
-        gate::Gate,
+        gate::{Gate, records::SharedRecords},
         operation::drain::Drain,
-        rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
+        rejection::{Rejection, reason::RejectionReason},
     },
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 /// What all partitions of one bulkhead share.
@@ -21,8 +23,7 @@ pub(crate) struct PartitionParent {
     /// A gate that admits no operation. It counts what belongs to no partition and numbers the statuses, and
     /// the bulkhead is closed when this gate is.
     pub(super) root_gate: Gate,
-    /// Creates the rejections of all partitions.
-    pub(super) rejections: Mutex<RejectionCache>,
+    pub(super) records: SharedRecords,
     /// A strong reference, so that releasing a pin need not check whether the counter still exists. The counter
     /// holds the partitions, which hold this parent; the map breaks the cycle when it is dropped.
     pub(super) pin_counter: Arc<dyn PinCounter>,
@@ -49,16 +50,23 @@ impl PartitionParent {
     }
 
     #[inline]
-    pub(crate) fn rejections(&self) -> &Mutex<RejectionCache> {
-        &self.rejections
+    pub(crate) fn records(&self) -> &SharedRecords {
+        &self.records
     }
 
     pub(crate) fn count_bypass(&self) {
         self.root_gate.count_bypass();
     }
 
+    /// Makes a rejection that is counted already.
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.rejections.lock().reject(reason)
+        self.records.rejections.lock().reject(reason)
+    }
+
+    /// Rejects an operation that belongs to no partition, and counts it.
+    pub(crate) fn count_rejected(&self, reason: RejectionReason) -> Rejection {
+        self.root_gate.count_rejected(&reason);
+        self.reject(reason)
     }
 }
 
@@ -73,6 +81,7 @@ impl fmt::Debug for PartitionParent {
 pub(crate) struct PartitionLink {
     pub(crate) parent: Arc<PartitionParent>,
     pub(crate) instance: u64,
+    pub(crate) created_at: Instant,
     /// The index of its entry in its shard.
     pub(super) at: u32,
     /// The hash of its key, which determines the shard and the position in the shard's index.

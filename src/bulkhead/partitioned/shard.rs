@@ -11,7 +11,9 @@
 //! 4. The totals of a removed entry are in `removed_totals`. If a status in progress has already counted the
 //!    entry, they are in `removed_after_counting` until that status ends.
 
-use std::{mem, ops::Range};
+use std::{mem, ops::Range, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{
     idle_order::IdleOrder,
@@ -73,6 +75,10 @@ pub(super) struct Sum {
     pub(super) active: usize,
     pub(super) in_flight: usize,
     pub(super) waiting: usize,
+    /// Partitions in which operations are waiting.
+    pub(super) under_pressure: usize,
+    /// For how long they have been, together.
+    pub(super) current_pressure: Duration,
 }
 
 impl Sum {
@@ -81,6 +87,8 @@ impl Sum {
         self.active += other.active;
         self.in_flight += other.in_flight;
         self.waiting += other.waiting;
+        self.under_pressure += other.under_pressure;
+        self.current_pressure = self.current_pressure.saturating_add(other.current_pressure);
     }
 }
 
@@ -151,7 +159,7 @@ impl<K> Shard<K> {
 
     /// Passes sums over all entries, present and removed, to `add`, a block at a time. Sums must not run
     /// concurrently.
-    pub(super) fn sum(&self, mut add: impl FnMut(Sum)) {
+    pub(super) fn sum(&self, now: Instant, mut add: impl FnMut(Sum)) {
         loop {
             let mut state = self.state.lock();
             let first = state.counted;
@@ -160,7 +168,7 @@ impl<K> Shard<K> {
                 return;
             }
             let end = first + BLOCK as u32;
-            add(state.sum(first..end));
+            add(state.sum(now, first..end));
             state.counted = end;
         }
     }
@@ -251,7 +259,7 @@ impl<K> ShardState<K> {
         }
     }
 
-    fn sum(&self, indices: Range<u32>) -> Sum {
+    fn sum(&self, now: Instant, indices: Range<u32>) -> Sum {
         let mut sum = Sum::default();
         for at in indices {
             let Some(entry) = self.entries.find(at) else { continue };
@@ -260,6 +268,11 @@ impl<K> ShardState<K> {
             sum.active += usize::from(self.order.is_pinned(at));
             sum.in_flight += snapshot.in_flight as usize;
             sum.waiting += snapshot.waiting as usize;
+            if let Some(since) = snapshot.under_pressure_since {
+                sum.under_pressure += 1;
+                let current = now.saturating_duration_since(since);
+                sum.current_pressure = sum.current_pressure.saturating_add(current);
+            }
         }
         sum
     }

@@ -15,44 +15,42 @@
 
 use std::time::Duration;
 
-use crate::{
-    core::{
-        gate::{
-            Gate,
-            arrival::{Arrival, ArrivalOutcome, WhenFull},
-            effects::{Effects, EventKind},
-            section::Section,
-            state::GateState,
-        },
-        limits::{Expiry, LimitEnforcer, alarm_state::ToArm},
-        line::{Ticket, Waiter},
-        rejection::{cache::RejectionCache, reason::RejectionReason},
+use crate::core::{
+    gate::{
+        Gate,
+        arrival::{Arrival, ArrivalOutcome, WhenFull},
+        effects::{Effects, EventKind},
+        records::SharedRecords,
+        section::Section,
+        state::GateState,
     },
-    sync::Mutex,
+    limits::{Expiry, LimitEnforcer, alarm_state::ToArm},
+    line::{Ticket, Waiter},
+    rejection::reason::RejectionReason,
 };
 
 impl Gate {
     /// Decides on an arrival: applies the rows of the admission table, in their order, as one step.
-    /// `rejections` makes a rejection if the gate has no cache of its own.
+    /// `shared` is what the gate shares if it is a partition.
     // Inlined always, as are its callers and `Line::join`: otherwise the outcome would be copied from one to
     // the next, and read back before its stores have reached the cache.
     #[inline(always)]
     pub(crate) fn arrive(
         &self,
         mut arrival: Arrival,
-        rejections: Option<&Mutex<RejectionCache>>,
+        shared: Option<&SharedRecords>,
     ) -> ArrivalOutcome {
         let has_waker = matches!(arrival.when_full, WhenFull::Join(..));
         let now = if has_waker { self.time_if_busy() } else { None };
         let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
+        let mut section = Section::enter_shared(self, shared, &mut effects);
         section.set_now(now);
         let mut to_arm = None;
         let outcome = match obstacle(&section, &arrival) {
-            None => self.admit_or_join(&mut section, &mut arrival, &mut to_arm, rejections),
+            None => self.admit_or_join(&mut section, &mut arrival, &mut to_arm),
             Some(obstacle) => {
                 let reason = refuse(&mut section, arrival.cost, obstacle);
-                ArrivalOutcome::Rejected(section.reject(rejections, reason))
+                ArrivalOutcome::Rejected(section.reject(reason))
             }
         };
         if let WhenFull::Join(unused, _) = &mut arrival.when_full {
@@ -74,7 +72,6 @@ impl Gate {
         section: &mut Section<'_>,
         arrival: &mut Arrival,
         to_arm: &mut Option<ToArm>,
-        rejections: Option<&Mutex<RejectionCache>>,
     ) -> ArrivalOutcome {
         let cost = arrival.cost as u32;
         let has_room = section.state.waiting() < self.room;
@@ -109,7 +106,7 @@ impl Gate {
                     waiting: section.state.waiting() as usize,
                     waiting_room: self.room as usize,
                 };
-                ArrivalOutcome::Rejected(section.reject(rejections, reason))
+                ArrivalOutcome::Rejected(section.reject(reason))
             }
         }
     }
@@ -139,45 +136,56 @@ fn obstacle(section: &Section<'_>, arrival: &Arrival) -> Option<Obstacle> {
 fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> RejectionReason {
     match obstacle {
         Obstacle::Closed => {
-            section.lazy().counts.closed_before_queue += 1;
+            section.state.cold().closed_before_queue += 1;
             section.record(EventKind::ClosedRejection, |change| {
                 change.cost = u32::try_from(cost).ok();
             });
             RejectionReason::Closed
         }
-        Obstacle::Cost => {
-            section.lazy().counts.oversized += 1;
-            match cost {
-                0 => RejectionReason::InvalidCost,
-                cost => {
-                    let capacity = section.state.capacity as usize;
-                    RejectionReason::CostExceedsCapacity { cost, capacity }
-                }
+        Obstacle::Cost => match cost {
+            0 => {
+                section.state.cold().invalid_cost += 1;
+                RejectionReason::InvalidCost
             }
-        }
+            cost => {
+                section.state.cold().oversized += 1;
+                let capacity = section.state.capacity as usize;
+                RejectionReason::CostExceedsCapacity { cost, capacity }
+            }
+        },
         Obstacle::Expired(expiry) => {
             section.state.counts.expired_before_queue += 1;
+            if expiry == Expiry::Deadline {
+                section.state.cold().expired_before_queue_by_deadline += 1;
+            }
             section.record(EventKind::Expired, |change| {
                 change.cost = Some(cost as u32);
                 change.waited = Some(Duration::ZERO);
             });
-            expiry.reason(Duration::ZERO)
+            // A limit that has passed on arrival is one of no time.
+            expiry.reason(Duration::ZERO, Duration::ZERO)
         }
     }
 }
 
 #[inline]
 fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
-    let cost = waiter.cost;
-    let line = &mut section.lazy().line;
-    let ticket = line.join(waiter);
-    let (waiting, waiting_units) = (line.len(), line.units());
+    let (cost, since) = (waiter.cost, waiter.since);
+    let lazy = section.lazy();
+    let ticket = lazy.line.join(waiter);
+    let (waiting, waiting_units) = (lazy.line.len(), lazy.line.units());
+    if waiting == 1 {
+        lazy.pressed_since = Some(since);
+    }
     let state = &mut *section.state;
     state.counts.peak_waiting = state.counts.peak_waiting.max(waiting);
     if let Some(units) = state.units_mut() {
         units.queued += u64::from(cost);
         units.peak_waiting = units.peak_waiting.max(waiting_units);
     }
-    section.record(EventKind::Queued, |change| change.cost = Some(cost));
+    section.record(EventKind::Queued, |change| {
+        change.cost = Some(cost);
+        change.from_queue = true;
+    });
     ticket
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 /// Counters since a bulkhead was created. They only rise and are never reset.
 ///
-/// In every snapshot `admitted = in_flight + finished + abandoned`, and the same holds in units with `used`
-/// instead of `in_flight`. Also `queued = waiting + admitted_from_queue + expired + cancelled +
-/// closed_while_waiting`.
+/// Every outcome is counted once. In every snapshot:
+///
+/// - `admitted = in_flight + finished + abandoned`, and the same in units with `used` instead of `in_flight`;
+/// - `queued = waiting + admitted_from_queue + expired + cancelled + closed_while_waiting`;
+/// - [`arrived()`](Self::arrived)` = admitted + `[`rejected()`](Self::rejected)` + cancelled + waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
@@ -27,6 +29,9 @@ pub struct Totals {
     pub abandoned: u64,
     /// Units of the operations that never started.
     pub abandoned_units: u64,
+    /// Of [`abandoned`](Self::abandoned): the service was ready, but the deadline of the request that it was called with
+    /// had passed.
+    pub abandoned_by_deadline: u64,
     /// Operations that joined the waiting line.
     pub queued: u64,
     /// Units of the operations that joined the waiting line.
@@ -35,42 +40,72 @@ pub struct Totals {
     pub saturated: u64,
     /// Waiters rejected because their wait limit or deadline passed.
     pub expired: u64,
+    /// Of [`expired`](Self::expired): their deadline passed first.
+    pub expired_by_deadline: u64,
     /// Operations rejected because their wait limit or deadline had passed before they arrived.
     pub expired_before_queue: u64,
+    /// Of [`expired_before_queue`](Self::expired_before_queue): their deadline had passed.
+    pub expired_before_queue_by_deadline: u64,
     /// Waiters dropped before they were admitted.
     pub cancelled: u64,
     /// Operations rejected because they arrived after `close`.
     pub closed_before_queue: u64,
     /// Waiters rejected by `close`.
     pub closed_while_waiting: u64,
-    /// Operations rejected because of a cost of 0 or above the capacity.
+    /// Operations rejected because their cost exceeds the capacity.
     pub oversized: u64,
+    /// Operations rejected because their cost is 0.
+    pub invalid_cost: u64,
+    /// Operations rejected because their key needed a partition and all partitions were in use.
+    pub partition_limited: u64,
+    /// Operations rejected because `limits_for` panicked or returned invalid limits for their key.
+    pub invalid_limits: u64,
+    /// Requests rejected because they had no key.
+    pub missing_key: u64,
     /// Requests that bypassed the bulkhead. No other counter includes them.
     pub bypassed: u64,
     /// Operations that ran and ended.
     pub finished: u64,
     /// Units of the operations that ran and ended.
     pub finished_units: u64,
+    /// Of [`finished`](Self::finished): operations whose future was dropped or panicked before it had an output or a
+    /// response. An error of the inner service is a response. A [`Slot`](crate::Slot) that is dropped counts as completed.
+    pub cut_short: u64,
+    /// Units of the operations that were cut short.
+    pub cut_short_units: u64,
+    /// Response bodies that held a slot and were dropped before their end, except after the whole content length was
+    /// delivered and for HEAD requests. A stream without an end always ends like this.
+    pub bodies_ended_early: u64,
     /// Panics of event handlers. All of them were caught.
     pub handler_panics: u64,
     /// Total time that admitted operations spent in the waiting line.
     pub wait_time: Duration,
+    /// Total time that cancelled operations spent in the waiting line.
+    pub cancelled_wait_time: Duration,
+    /// Total time that expired operations spent in the waiting line.
+    pub expired_wait_time: Duration,
+    /// Total time under pressure, that is with operations waiting, of the periods that have ended. In a partitioned
+    /// bulkhead, the sum over its partitions.
+    pub pressure_time: Duration,
 }
 
 /// Combines two totals counter by counter.
 macro_rules! each_total {
-    ($one:expr, $other:expr, $op:expr, $op_time:expr; $($counter:ident)*) => {
+    ($one:expr, $other:expr, $op:expr, $op_time:expr; $($counter:ident)*; $($time:ident)*) => {
         Totals {
             $($counter: $op($one.$counter, $other.$counter),)*
-            wait_time: $op_time($one.wait_time, $other.wait_time),
+            $($time: $op_time($one.$time, $other.$time),)*
         }
     };
     ($one:expr, $other:expr, $op:expr, $op_time:expr) => {
         each_total! { $one, $other, $op, $op_time;
             admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
-            abandoned_units queued queued_units saturated expired expired_before_queue cancelled
-            closed_before_queue closed_while_waiting oversized bypassed finished finished_units
-            handler_panics
+            abandoned_units abandoned_by_deadline queued queued_units saturated expired
+            expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
+            closed_before_queue closed_while_waiting oversized invalid_cost partition_limited
+            invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
+            bodies_ended_early handler_panics;
+            wait_time cancelled_wait_time expired_wait_time pressure_time
         }
     };
 }
@@ -81,9 +116,25 @@ impl Totals {
         each_total!(self, other, u64::wrapping_add, Duration::saturating_add)
     }
 
-    /// Returns the difference between these totals and earlier ones of the same counters.
-    pub(crate) fn minus(&self, earlier: &Self) -> Self {
-        each_total!(self, earlier, u64::wrapping_sub, Duration::saturating_sub)
+    /// Returns the difference between these totals and earlier ones of the same counters, or `None` if a counter of the
+    /// earlier ones is higher.
+    pub(crate) fn since(&self, earlier: &Self) -> Option<Self> {
+        let mut rises = true;
+        let counter = |later: u64, earlier| later.checked_sub(earlier);
+        let time = |later: Duration, earlier| later.checked_sub(earlier);
+        let totals = each_total!(
+            self,
+            earlier,
+            |later, earlier| counter(later, earlier).unwrap_or_else(|| {
+                rises = false;
+                0
+            }),
+            |later, earlier| time(later, earlier).unwrap_or_else(|| {
+                rises = false;
+                Duration::ZERO
+            })
+        );
+        rises.then_some(totals)
     }
 }
 
@@ -111,9 +162,11 @@ pub(in crate::core) struct Counts {
     pub(in crate::core) peak_used: u32,
     pub(in crate::core) peak_waiting: u32,
     pub(in crate::core) admitted_from_queue: u64,
-    pub(in crate::core) wait_time: Duration,
+    pub(in crate::core) wait_nanos: u64,
     pub(in crate::core) longest_wait_nanos: u64,
+    pub(in crate::core) pressure_nanos: u64,
     pub(in crate::core) abandoned: u64,
+    pub(in crate::core) cut_short: u64,
     pub(in crate::core) saturated: u64,
     pub(in crate::core) expired: u64,
     pub(in crate::core) expired_before_queue: u64,
@@ -122,9 +175,9 @@ pub(in crate::core) struct Counts {
 
 impl Counts {
     #[inline]
-    pub(in crate::core) fn count_wait(&mut self, waited: Duration) {
-        self.wait_time = self.wait_time.saturating_add(waited);
-        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+    pub(in crate::core) fn count_wait(&mut self, nanos: u64) {
+        self.admitted_from_queue += 1;
+        self.wait_nanos = self.wait_nanos.saturating_add(nanos);
         self.longest_wait_nanos = self.longest_wait_nanos.max(nanos);
     }
 }
@@ -135,6 +188,7 @@ pub(in crate::core) struct UnitCounts {
     pub(in crate::core) admitted: u64,
     pub(in crate::core) admitted_from_queue: u64,
     pub(in crate::core) abandoned: u64,
+    pub(in crate::core) cut_short: u64,
     pub(in crate::core) queued: u64,
     /// The sum of the operations in flight and the operations that the word may still admit.
     pub(in crate::core) ceiling: u32,
@@ -142,12 +196,32 @@ pub(in crate::core) struct UnitCounts {
     pub(in crate::core) peak_waiting: u64,
 }
 
-/// Counters that stay zero in most gates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::core) struct LazyCounts {
+/// Counters that stay zero in most partitions, which allocate them on first use.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::core) struct ColdCounts {
     pub(in crate::core) closed_before_queue: u64,
     pub(in crate::core) closed_while_waiting: u64,
     pub(in crate::core) oversized: u64,
+    pub(in crate::core) invalid_cost: u64,
+    pub(in crate::core) expired_by_deadline: u64,
+    pub(in crate::core) expired_before_queue_by_deadline: u64,
+    pub(in crate::core) abandoned_by_deadline: u64,
+    pub(in crate::core) bodies_ended_early: u64,
     pub(in crate::core) bypassed: u64,
     pub(in crate::core) handler_panics: u64,
+    pub(in crate::core) cancelled_wait_nanos: u64,
+    pub(in crate::core) expired_wait_nanos: u64,
+    /// These are counted by the root gate of a partitioned bulkhead.
+    pub(in crate::core) partition_limited: u64,
+    pub(in crate::core) invalid_limits: u64,
+    pub(in crate::core) missing_key: u64,
+}
+
+/// Returns a duration in nanoseconds. They fit for five centuries.
+#[inline]
+pub(in crate::core) fn nanos(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::from(duration.subsec_nanos()))
 }

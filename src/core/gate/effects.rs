@@ -42,6 +42,26 @@ pub enum EventKind {
     Drained,
 }
 
+impl EventKind {
+    /// Returns the name of the kind, as metrics and logs use it. It is stable.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Queued => "queued",
+            Self::Saturated => "saturated",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Abandoned => "abandoned",
+            Self::Released => "released",
+            Self::Resized => "resized",
+            Self::Closed => "closed",
+            Self::ClosedRejection => "closed_rejection",
+            Self::Drained => "drained",
+        }
+    }
+}
+
 /// A change of a gate, with the state right after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {

@@ -10,12 +10,17 @@ mod alarm;
 pub(crate) mod arrival;
 pub(crate) mod counts;
 pub(crate) mod effects;
+pub(crate) mod ending;
+pub(crate) mod histogram;
+pub(crate) mod records;
+pub(crate) mod sampling;
 pub(in crate::core) mod section;
 pub(crate) mod snapshot;
 pub(in crate::core) mod state;
+pub(crate) mod times;
 pub(in crate::core) mod word;
 
-use std::task::Waker;
+use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
@@ -23,17 +28,22 @@ use crate::{
     core::{
         gate::{
             arrival::{ResizeRefusal, WaiterState},
+            counts::nanos,
             effects::{Effects, EventKind, SharedSink},
+            ending::{Abandonment, Ending},
+            records::SharedRecords,
+            sampling::Stamp,
             section::Section,
             snapshot::Snapshot,
             state::{GateState, LazyState},
+            times::{Times, TimesSnapshot},
             word::Word,
         },
         limits::{Expiry, LimitEnforcer, current_runtime},
         line::{Line, Ticket, Waiter},
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
-    sync::{AtomicU64, Mutex, Ordering},
+    sync::{AtomicU64, Mutex, Ordering, UnexploredU32},
 };
 
 /// A bounded number of units and a bounded line for them.
@@ -49,6 +59,9 @@ pub(crate) struct Gate {
     pub(in crate::core) called: AtomicU64,
     /// How many operations may wait.
     pub(in crate::core) room: u32,
+    /// The stamp of the last hand-over, written before `called`. A waiter that finds itself called takes it for its own:
+    /// if others were called since, its hold seems shorter by that time.
+    called_at: UnexploredU32,
     pub(in crate::core) state: Mutex<GateState>,
 }
 
@@ -79,8 +92,15 @@ impl Gate {
             word: AtomicU64::new(Word::new(0, 0, false).bits()),
             called: AtomicU64::new(0),
             room,
+            called_at: UnexploredU32::new(Stamp::NONE.bits()),
             state: Mutex::new(GateState::new(capacity, kind, rejections)),
         }
+    }
+
+    /// Returns the stamp of an operation that was admitted from the line.
+    #[inline]
+    pub(in crate::core) fn called_at(&self) -> Stamp {
+        Stamp::from_bits(self.called_at.load(Ordering::Relaxed))
     }
 
     pub(crate) fn room(&self) -> u32 {
@@ -103,44 +123,13 @@ impl Gate {
         false
     }
 
-    /// Releases the units of an operation that has ended.
-    #[inline]
-    pub(crate) fn release(&self, cost: u32) {
-        let mut word = Word::from_bits(self.word.load(Ordering::Relaxed));
-        while let Some(next) = word.release(cost) {
-            match self.exchange(word, next) {
-                Ok(()) => return,
-                Err(current) => word = current,
-            }
-        }
-        self.give_back(cost, EventKind::Released);
-    }
-
-    /// Returns the units of an admitted operation that never started.
-    pub(crate) fn abandon(&self, cost: u32) {
-        self.give_back(cost, EventKind::Abandoned);
-    }
-
-    #[cold]
-    fn give_back(&self, cost: u32, kind: EventKind) {
-        let now = self.time_if_busy();
-        let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
-        section.set_now(now);
-        section.freeze();
-        section.give_back(cost, kind);
-        section.settle();
-        drop(section);
-        effects.carry_out();
-    }
-
     /// Polls a waiter: returns its outcome if it has been called. Otherwise `waker` wakes it from now on.
     #[inline]
     pub(crate) fn poll_waiter(
         &self,
         ticket: Ticket,
         waker: &Waker,
-        rejections: Option<&Mutex<RejectionCache>>,
+        shared: Option<&SharedRecords>,
     ) -> WaiterState<Result<(), Rejection>> {
         let called = self.called.load(Ordering::Acquire);
         if ticket.number < called && called != CALLED_BY_CLOSE {
@@ -148,59 +137,72 @@ impl Gate {
         }
         let runtime = current_runtime();
         let read_state = |section: &mut Section<'_>| match section.outcome_of(ticket) {
-            Some(outcome) => {
-                WaiterState::Settled(outcome.map_err(|reason| section.reject(rejections, reason)))
-            }
+            Some(outcome) => WaiterState::Settled(outcome.map_err(|reason| section.reject(reason))),
             None => WaiterState::Waiting(section.enforcer(ticket, runtime)),
         };
-        self.poll_with_waker(ticket, waker, read_state, |lazy| &mut lazy.line)
+        self.poll_with_waker(ticket, waker, shared, read_state, |lazy| &mut lazy.line)
     }
 
-    /// Removes a waiter whose limit has passed from the line, unless it has been called already.
+    /// Removes a waiter from the line whose limit has passed, unless it has been called already. `limit` is how long it was
+    /// allowed to wait.
     pub(crate) fn expire(
         &self,
         ticket: Ticket,
         expiry: Expiry,
-        rejections: Option<&Mutex<RejectionCache>>,
+        limit: Duration,
+        shared: Option<&SharedRecords>,
     ) -> Result<(), Rejection> {
         let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
+        let mut section = Section::enter_shared(self, shared, &mut effects);
         section.freeze();
         let outcome = section.outcome_of(ticket).unwrap_or_else(|| {
             let (cost, since) = leave(&mut section, ticket);
             let waited = section.now().saturating_duration_since(since);
             section.state.counts.expired += 1;
+            let cold = section.state.cold();
+            cold.expired_wait_nanos = cold.expired_wait_nanos.saturating_add(nanos(waited));
+            cold.expired_by_deadline += u64::from(expiry == Expiry::Deadline);
             section.record(EventKind::Expired, |change| {
                 change.cost = Some(cost);
                 change.from_queue = true;
                 change.waited = Some(waited);
             });
-            Err(expiry.reason(waited))
+            Err(expiry.reason(waited, limit))
         });
-        let outcome = outcome.map_err(|reason| section.reject(rejections, reason));
+        let outcome = outcome.map_err(|reason| section.reject(reason));
         section.settle();
         drop(section);
         effects.carry_out();
         outcome
     }
 
-    /// Handles the drop of a waiter: it leaves the line, or returns its units if it was admitted meanwhile.
-    pub(crate) fn cancel(&self, ticket: Ticket) {
+    /// Handles the drop of a waiter, which joined the line at `since`: it leaves the line, or returns its units if it was
+    /// admitted meanwhile.
+    pub(crate) fn cancel(&self, ticket: Ticket, since: Instant, shared: Option<&SharedRecords>) {
+        let now = Instant::now();
+        let waited = now.saturating_duration_since(since);
         let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
+        let mut section = Section::enter_shared(self, shared, &mut effects);
+        section.set_now(Some(now));
         section.freeze();
         match section.outcome_of(ticket) {
             None => {
-                let (cost, since) = leave(&mut section, ticket);
+                let (cost, _) = leave(&mut section, ticket);
                 section.state.counts.cancelled += 1;
-                // The clock is read only for subscribers: it takes as long as leaving does.
+                let nanos = nanos(waited);
+                let cold = section.state.cold();
+                cold.cancelled_wait_nanos = cold.cancelled_wait_nanos.saturating_add(nanos);
+                section.with_times(|times| times.patience.add(nanos, 1));
                 section.record(EventKind::Cancelled, |change| {
                     change.cost = Some(cost);
                     change.from_queue = true;
-                    change.waited = Some(since.elapsed());
+                    change.waited = Some(waited);
                 });
             }
-            Some(Ok(())) => section.give_back(ticket.cost(), EventKind::Abandoned),
+            Some(Ok(())) => {
+                let abandonment = Abandonment { waited: Some(waited), by_deadline: false };
+                section.give_back(ticket.cost(), Ending::Abandoned(abandonment));
+            }
             Some(Err(_)) => {}
         }
         section.settle();
@@ -209,9 +211,13 @@ impl Gate {
     }
 
     /// Sets the capacity, which the caller has checked to be within bounds.
-    pub(crate) fn resize(&self, capacity: u32) -> Result<(), ResizeRefusal> {
+    pub(crate) fn resize(
+        &self,
+        capacity: u32,
+        shared: Option<&SharedRecords>,
+    ) -> Result<(), ResizeRefusal> {
         let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
+        let mut section = Section::enter_shared(self, shared, &mut effects);
         if section.state.is_closed {
             return Err(ResizeRefusal::Closed);
         }
@@ -269,7 +275,7 @@ impl Gate {
             false => WaiterState::Waiting(LimitEnforcer::Waiter),
         };
         matches!(
-            self.poll_with_waker(ticket, waker, read_state, |lazy| &mut lazy.drain_waiters),
+            self.poll_with_waker(ticket, waker, None, read_state, |lazy| &mut lazy.drain_waiters),
             WaiterState::Settled(())
         )
     }
@@ -294,13 +300,14 @@ impl Gate {
         &self,
         ticket: Ticket,
         waker: &Waker,
+        shared: Option<&SharedRecords>,
         read_state: impl Fn(&mut Section<'_>) -> WaiterState<T>,
         line: fn(&mut LazyState) -> &mut Line,
     ) -> WaiterState<T> {
         let mut clone = None;
         loop {
             let mut effects = Effects::default();
-            let mut section = Section::enter(self, &mut effects);
+            let mut section = Section::enter_shared(self, shared, &mut effects);
             let state = read_state(&mut section);
             if matches!(state, WaiterState::Waiting(_))
                 && !line(section.lazy()).wakes(ticket, waker)
@@ -329,7 +336,7 @@ impl Gate {
     ///
     /// If the gate has none.
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        Section::enter(self, &mut Effects::default()).reject(None, reason)
+        Section::enter(self, &mut Effects::default()).reject(reason)
     }
 
     pub(crate) fn capacity(&self) -> u32 {
@@ -342,27 +349,54 @@ impl Gate {
 
     /// Counts an operation that bypassed the gate. Under the lock, like everything that a snapshot contains.
     pub(crate) fn count_bypass(&self) {
-        self.state.lock().lazy(self).counts.bypassed += 1;
+        self.state.lock().cold().bypassed += 1;
     }
 
-    /// Counts an operation whose limit had passed before it reached a gate of its own.
-    pub(crate) fn count_expired(&self) {
-        self.state.lock().counts.expired_before_queue += 1;
+    /// Counts an operation that was rejected for this reason before it reached a gate of its own.
+    pub(crate) fn count_rejected(&self, reason: &RejectionReason) {
+        let mut state = self.state.lock();
+        match reason {
+            RejectionReason::Closed => state.cold().closed_before_queue += 1,
+            RejectionReason::WaitLimit { .. } => state.counts.expired_before_queue += 1,
+            RejectionReason::Deadline { .. } => {
+                state.counts.expired_before_queue += 1;
+                state.cold().expired_before_queue_by_deadline += 1;
+            }
+            RejectionReason::PartitionLimit { .. } => state.cold().partition_limited += 1,
+            RejectionReason::MissingKey => state.cold().missing_key += 1,
+            RejectionReason::InvalidLimits { .. } | RejectionReason::LimitsPanicked => {
+                state.cold().invalid_limits += 1;
+            }
+            RejectionReason::Saturated { .. }
+            | RejectionReason::CostExceedsCapacity { .. }
+            | RejectionReason::InvalidCost => {
+                debug_assert!(false, "{reason} is counted by the gate that rejects");
+            }
+        }
     }
 
-    /// Counts an operation that arrived after the close and was rejected before it reached a gate.
-    pub(crate) fn count_closed(&self) {
-        self.state.lock().lazy(self).counts.closed_before_queue += 1;
+    /// Counts a response body that held a slot and was dropped before its end.
+    pub(crate) fn count_body_ended_early(&self) {
+        self.state.lock().cold().bodies_ended_early += 1;
     }
 
     /// Counts a panic of an event handler.
     pub(crate) fn count_handler_panic(&self) {
-        self.state.lock().lazy(self).counts.handler_panics += 1;
+        self.state.lock().cold().handler_panics += 1;
     }
 
     /// Returns a snapshot of the gate at one instant.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Section::enter(self, &mut Effects::default()).snapshot()
+    }
+
+    /// Returns a snapshot with the times that belong to it.
+    pub(crate) fn snapshot_with_times(&self) -> (Snapshot, TimesSnapshot) {
+        let mut effects = Effects::default();
+        let mut section = Section::enter(self, &mut effects);
+        let snapshot = section.snapshot();
+        let times = section.state.times.as_deref().map(Times::snapshot).unwrap_or_default();
+        (snapshot, times)
     }
 
     /// Sends all later changes to `sink`. Returns the previous sink, which the caller must drop outside its

@@ -15,19 +15,24 @@ use crate::{
     core::{
         gate::{
             CALLED_BY_CLOSE, Gate,
+            counts::nanos,
             effects::{Change, Effects, EventKind, SharedSink},
+            records::SharedRecords,
+            sampling::Stamp,
             state::{GateState, LazyState},
+            times::Times,
             word::{ALLOWANCE, Word},
         },
         line::{Ticket, Waiter},
-        rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
+        rejection::{Rejection, reason::RejectionReason},
     },
-    sync::{Mutex, MutexGuard, Ordering},
+    sync::{MutexGuard, Ordering},
 };
 
 /// The held lock, and the word as it was read under it.
 pub(in crate::core) struct Section<'a> {
     gate: &'a Gate,
+    shared: Option<&'a SharedRecords>,
     pub(in crate::core) state: MutexGuard<'a, GateState>,
     /// The word as last read. Its counts are not yet included in the state.
     pub(super) word: Word,
@@ -46,6 +51,16 @@ pub(in crate::core) struct Section<'a> {
 impl<'a> Section<'a> {
     #[inline]
     pub(in crate::core) fn enter(gate: &'a Gate, effects: &'a mut Effects) -> Self {
+        Self::enter_shared(gate, None, effects)
+    }
+
+    /// Enters the section of a gate that may be a partition: what partitions share is `shared`.
+    #[inline]
+    pub(in crate::core) fn enter_shared(
+        gate: &'a Gate,
+        shared: Option<&'a SharedRecords>,
+        effects: &'a mut Effects,
+    ) -> Self {
         let state = gate.state.lock();
         // SLOW is set only under this lock, and while it is set the word is changed only under this lock: a
         // slow word is a frozen one, and its counts are zero.
@@ -53,7 +68,7 @@ impl<'a> Section<'a> {
         let frozen = word.is_slow();
         let (used, in_flight, changes, now) = (0, 0, false, None);
         let mut section =
-            Self { gate, state, word, used, in_flight, frozen, changes, now, effects };
+            Self { gate, shared, state, word, used, in_flight, frozen, changes, now, effects };
         section.read();
         section
     }
@@ -116,8 +131,21 @@ impl<'a> Section<'a> {
         let word = self.next_word();
         self.gate.word.store(word.bits(), Ordering::Release);
         if self.state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() == 0) {
+            self.end_pressure();
             self.tidy();
         }
+    }
+
+    /// Ends the period of pressure, if there is one: no operation waits any more.
+    #[inline]
+    fn end_pressure(&mut self) {
+        let Some(since) = self.state.lazy.as_mut().and_then(|lazy| lazy.pressed_since.take())
+        else {
+            return;
+        };
+        let pressed = nanos(self.now().saturating_duration_since(since));
+        let counts = &mut self.state.counts;
+        counts.pressure_nanos = counts.pressure_nanos.saturating_add(pressed);
     }
 
     /// Returns the word to store: what the fast path may admit, and whether it is closed. Sets the ceilings
@@ -207,16 +235,22 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Makes a rejection for this reason, with the gate's own cache or else with `rejections`.
-    pub(in crate::core) fn reject(
-        &mut self,
-        rejections: Option<&Mutex<RejectionCache>>,
-        reason: RejectionReason,
-    ) -> Rejection {
-        match (&mut self.state.rejections, rejections) {
+    /// Makes a rejection for this reason.
+    pub(in crate::core) fn reject(&mut self, reason: RejectionReason) -> Rejection {
+        match (&mut self.state.rejections, self.shared) {
             (Some(own), _) => own.reject(reason),
-            (None, Some(rejections)) => rejections.lock().reject(reason),
+            (None, Some(shared)) => shared.rejections.lock().reject(reason),
             (None, None) => unreachable!("the gate has no rejection cache and was given none"),
+        }
+    }
+
+    /// Records something in the times of this gate, or in those that it shares. A gate that no operation passes has none.
+    #[inline]
+    pub(in crate::core) fn with_times(&mut self, record: impl FnOnce(&mut Times)) {
+        match (&mut self.state.times, self.shared) {
+            (Some(own), _) => record(own),
+            (None, Some(shared)) => record(&mut shared.times.lock()),
+            (None, None) => {}
         }
     }
 
@@ -256,8 +290,9 @@ impl<'a> Section<'a> {
             }
         }
         if let Some(waited) = waited {
-            state.counts.admitted_from_queue += 1;
-            state.counts.count_wait(waited);
+            let nanos = nanos(waited);
+            state.counts.count_wait(nanos);
+            self.with_times(|times| times.waits.add(nanos, 1));
         }
         self.record(EventKind::Admitted, |change| {
             change.cost = Some(cost);
@@ -266,20 +301,12 @@ impl<'a> Section<'a> {
         });
     }
 
-    /// Takes back the units of an operation: `Released` if it ran, `Abandoned` if it never started.
+    /// Takes back the units of an operation.
     #[inline]
-    pub(in crate::core) fn give_back(&mut self, cost: u32, kind: EventKind) {
+    pub(super) fn take_back(&mut self, cost: u32) {
         debug_assert!(self.frozen && self.changes, "the word is not frozen");
         self.used -= cost;
         self.in_flight -= 1;
-        if kind == EventKind::Abandoned {
-            let state = &mut *self.state;
-            state.counts.abandoned += 1;
-            if let Some(units) = state.units_mut() {
-                units.abandoned += u64::from(cost);
-            }
-        }
-        self.record(kind, |change| change.cost = Some(cost));
     }
 
     /// Sets the capacity to a value that differs from the current one.
@@ -294,7 +321,7 @@ impl<'a> Section<'a> {
         let Some((first, mut waiter)) = self.advance() else { return };
         self.lazy().closed_from = Some(first);
         loop {
-            self.lazy().counts.closed_while_waiting += 1;
+            self.state.cold().closed_while_waiting += 1;
             self.effects.wake(waiter.waker);
             let waited = self.now().saturating_duration_since(waiter.since);
             self.record(EventKind::ClosedRejection, |change| {
@@ -349,11 +376,12 @@ impl<'a> Section<'a> {
     #[inline]
     fn admit_head(&mut self) {
         let Some((number, waiter)) = self.advance() else { return };
+        let now = self.now();
+        self.gate.called_at.store(Stamp::timed(now).bits(), Ordering::Relaxed);
         // Release: a waiter that sees its number called also sees the effects of the work that ended before.
         self.gate.called.store(number + 1, Ordering::Release);
         self.effects.wake(waiter.waker);
-        let waited = self.now().saturating_duration_since(waiter.since);
-        self.admit(waiter.cost, Some(waited));
+        self.admit(waiter.cost, Some(now.saturating_duration_since(waiter.since)));
     }
 
     /// Completes a close once nothing is in flight: wakes the waiters for the drain.

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::core::gate::{
     counts::{Peaks, Totals, UnitCounts},
     section::Section,
@@ -15,12 +17,15 @@ use crate::core::gate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) sequence: u64,
+    pub(crate) taken_at: Instant,
     pub(crate) capacity: u32,
     pub(crate) used: u32,
     pub(crate) in_flight: u32,
     pub(crate) waiting: u32,
     pub(crate) waiting_units: u64,
     pub(crate) is_closed: bool,
+    /// When the current period of pressure began.
+    pub(crate) under_pressure_since: Option<Instant>,
     pub(crate) totals: Totals,
     pub(crate) peaks: Peaks,
 }
@@ -29,10 +34,10 @@ impl Section<'_> {
     /// Returns a snapshot. All fields belong to one instant: the reading of the word, because nothing else
     /// changes while the lock is held.
     pub(in crate::core) fn snapshot(&mut self) -> Snapshot {
-        let sequence = self.next_sequence();
+        let (sequence, taken_at) = (self.next_sequence(), self.now());
         let (used, in_flight) = (self.used(), self.in_flight());
         let GateState { capacity, is_closed, ref counts, ref lazy, .. } = *self.state;
-        let lazy_counts = lazy.as_ref().map(|lazy| lazy.counts).unwrap_or_default();
+        let cold = self.state.cold_counts();
         let waiting = self.state.waiting();
         let waiting_units = lazy.as_ref().map_or(0, |lazy| lazy.line.units());
         let admitted = self.state.admitted + self.word.admissions();
@@ -40,7 +45,7 @@ impl Section<'_> {
             + counts.admitted_from_queue
             + counts.expired
             + counts.cancelled
-            + lazy_counts.closed_while_waiting;
+            + cold.closed_while_waiting;
         let finished = admitted - u64::from(in_flight) - counts.abandoned;
         let units = match self.state.units() {
             Some(units) => {
@@ -51,6 +56,7 @@ impl Section<'_> {
                 admitted,
                 admitted_from_queue: counts.admitted_from_queue,
                 abandoned: counts.abandoned,
+                cut_short: counts.cut_short,
                 queued,
                 ceiling: 0,
                 peak_in_flight: counts.peak_used,
@@ -59,12 +65,14 @@ impl Section<'_> {
         };
         Snapshot {
             sequence,
+            taken_at,
             capacity,
             used,
             in_flight,
             waiting,
             waiting_units,
             is_closed,
+            under_pressure_since: lazy.as_ref().and_then(|lazy| lazy.pressed_since),
             totals: Totals {
                 admitted,
                 admitted_units: units.admitted,
@@ -72,20 +80,33 @@ impl Section<'_> {
                 admitted_from_queue_units: units.admitted_from_queue,
                 abandoned: counts.abandoned,
                 abandoned_units: units.abandoned,
+                abandoned_by_deadline: cold.abandoned_by_deadline,
                 queued,
                 queued_units: units.queued,
                 saturated: counts.saturated,
                 expired: counts.expired,
+                expired_by_deadline: cold.expired_by_deadline,
                 expired_before_queue: counts.expired_before_queue,
+                expired_before_queue_by_deadline: cold.expired_before_queue_by_deadline,
                 cancelled: counts.cancelled,
-                closed_before_queue: lazy_counts.closed_before_queue,
-                closed_while_waiting: lazy_counts.closed_while_waiting,
-                oversized: lazy_counts.oversized,
-                bypassed: lazy_counts.bypassed,
+                closed_before_queue: cold.closed_before_queue,
+                closed_while_waiting: cold.closed_while_waiting,
+                oversized: cold.oversized,
+                invalid_cost: cold.invalid_cost,
+                partition_limited: cold.partition_limited,
+                invalid_limits: cold.invalid_limits,
+                missing_key: cold.missing_key,
+                bypassed: cold.bypassed,
                 finished,
                 finished_units: units.admitted - u64::from(used) - units.abandoned,
-                handler_panics: lazy_counts.handler_panics,
-                wait_time: counts.wait_time,
+                cut_short: counts.cut_short,
+                cut_short_units: units.cut_short,
+                bodies_ended_early: cold.bodies_ended_early,
+                handler_panics: cold.handler_panics,
+                wait_time: Duration::from_nanos(counts.wait_nanos),
+                cancelled_wait_time: Duration::from_nanos(cold.cancelled_wait_nanos),
+                expired_wait_time: Duration::from_nanos(cold.expired_wait_nanos),
+                pressure_time: Duration::from_nanos(counts.pressure_nanos),
             },
             peaks: Peaks {
                 used: counts.peak_used as usize,

@@ -2,12 +2,15 @@
 //!
 //! It owns the layout of that state. It does not own the changes, which are made by `section`.
 
+use tokio::time::Instant;
+
 use crate::{
     core::{
         gate::{
             Gate, GateKind,
-            counts::{Counts, LazyCounts, UnitCounts},
+            counts::{ColdCounts, Counts, UnitCounts},
             effects::SharedSink,
+            times::Times,
         },
         limits::alarm_state::AlarmState,
         line::Line,
@@ -35,6 +38,10 @@ pub(in crate::core) struct GateState {
     pub(in crate::core) admitted: u64,
     pub(in crate::core) counts: Counts,
     pub(in crate::core) sequence: u64,
+    /// Allocated on first use in a partition, and with the gate elsewhere.
+    cold: Option<Box<ColdCounts>>,
+    /// `None` in a partition, because partitions share one, and in a gate that no operation passes.
+    pub(in crate::core) times: Option<Box<Times>>,
     /// `None` in a partition, because partitions share one, and in a gate that rejects no operation.
     pub(in crate::core) rejections: Option<RejectionCache>,
 }
@@ -53,7 +60,8 @@ pub(in crate::core) struct LazyState {
     /// The waiters for the drain, in a line of their own.
     pub(in crate::core) drain_waiters: Line,
     pub(in crate::core) alarm: Option<AlarmState>,
-    pub(in crate::core) counts: LazyCounts,
+    /// When the current period of pressure began: when an operation joined the line while it was empty.
+    pub(in crate::core) pressed_since: Option<Instant>,
 }
 
 impl GateState {
@@ -71,6 +79,8 @@ impl GateState {
             sequence: 0,
             admitted: 0,
             counts: Counts::default(),
+            cold: (kind != GateKind::Partition).then(Box::default),
+            times: rejections.is_some().then(Box::default),
             lazy: (kind == GateKind::Weighted)
                 .then(|| LazyState::new(Some(UnitCounts::default()), 0)),
             rejections,
@@ -105,6 +115,17 @@ impl GateState {
         self.lazy.get_or_insert_with(|| LazyState::new(None, gate.called.load(Ordering::Relaxed)))
     }
 
+    /// Returns the rarely used counters, to count something.
+    #[cold]
+    pub(in crate::core) fn cold(&mut self) -> &mut ColdCounts {
+        self.cold.get_or_insert_default()
+    }
+
+    /// Returns the rarely used counters, to read them.
+    pub(in crate::core) fn cold_counts(&self) -> ColdCounts {
+        self.cold.as_deref().copied().unwrap_or_default()
+    }
+
     #[inline]
     pub(in crate::core) fn sink(&self) -> Option<&SharedSink> {
         self.lazy.as_ref().and_then(|lazy| lazy.sink.as_ref())
@@ -120,18 +141,18 @@ impl LazyState {
             drain_waiters: Line::new(0),
             sink: None,
             alarm: None,
-            counts: LazyCounts::default(),
+            pressed_since: None,
         })
     }
 
     /// Whether it can be dropped without losing anything.
     pub(in crate::core) fn is_droppable(&self) -> bool {
-        // Waiters that a close has rejected are counted, so `closed_from` is kept with them.
-        let Self { units, line, closed_from: _, drain_waiters, sink, alarm: _, counts } = self;
+        let Self { units, line, closed_from, drain_waiters, sink, alarm: _, pressed_since: _ } =
+            self;
         units.is_none()
             && line.len() == 0
+            && closed_from.is_none()
             && drain_waiters.len() == 0
             && sink.is_none()
-            && *counts == LazyCounts::default()
     }
 }

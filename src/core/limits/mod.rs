@@ -22,9 +22,10 @@ pub(crate) enum Expiry {
 }
 
 impl Expiry {
-    pub(crate) fn reason(self, waited: Duration) -> RejectionReason {
+    /// Returns the reason of the rejection. `limit` is how long the operation was allowed to wait.
+    pub(crate) fn reason(self, waited: Duration, limit: Duration) -> RejectionReason {
         match self {
-            Self::WaitLimit => RejectionReason::WaitLimit { waited },
+            Self::WaitLimit => RejectionReason::WaitLimit { waited, limit },
             Self::Deadline => RejectionReason::Deadline { waited },
         }
     }

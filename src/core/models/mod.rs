@@ -95,7 +95,7 @@ impl GateHandle for SharedGate {
         &self.0
     }
 
-    fn rejections(&self) -> Option<&GateMutex<RejectionCache>> {
+    fn shared(&self) -> Option<&SharedRecords> {
         None
     }
 
@@ -172,7 +172,7 @@ impl SharedGate {
     }
 
     fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
-        self.0.expire(ticket, expiry, None).map_err(reason)
+        self.0.expire(ticket, expiry, Duration::ZERO, None).map_err(reason)
     }
 
     /// Joins the line of a gate that is full.

@@ -103,21 +103,21 @@ impl ProgramThread {
             }
             Step::Cancel => {
                 let (id, _, ticket) = self.waiters.pop_back()?;
-                gate.cancel(ticket);
+                gate.cancel(ticket, Instant::now(), None);
                 (Operation::Cancel { id }, Outcome::Done)
             }
             Step::Release => {
                 let cost = self.permits.pop_front()?;
-                gate.release(cost as u32);
+                gate.release(cost as u32, || None);
                 (Operation::Release { cost }, Outcome::Done)
             }
             Step::Abandon => {
                 let cost = self.permits.pop_front()?;
-                gate.abandon(cost as u32);
+                gate.abandon(cost as u32, Abandonment::default(), None);
                 (Operation::Abandon { cost }, Outcome::Done)
             }
             Step::Resize(capacity) => {
-                let resized = gate.resize(capacity as u32);
+                let resized = gate.resize(capacity as u32, None);
                 let refused = |refusal: _| Outcome::Refused(Refusal::from(refusal));
                 (Operation::Resize { capacity }, resized.map_or_else(refused, |()| Outcome::Done))
             }

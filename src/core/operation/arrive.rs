@@ -37,7 +37,7 @@ pub(crate) fn admit_now<V: IntoOwnedHandle>(
 ///
 /// Separate from the rest of an arrival, whose outcome is large: a permit inside that outcome would be copied
 /// with it.
-#[inline]
+#[inline(always)]
 pub(crate) fn admit_fast<V: IntoOwnedHandle>(
     handle: V,
     cost: usize,
@@ -95,7 +95,7 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
             } else {
                 WhenFull::AskForWaker
             };
-            match handle.gate().arrive(Arrival { cost, expired, when_full }, handle.rejections()) {
+            match handle.gate().arrive(Arrival { cost, expired, when_full }, handle.shared()) {
                 ArrivalOutcome::Admitted => {
                     return Ok(Entered::Admitted(Permit::new(handle.into_owned(), cost as u32)));
                 }
@@ -103,8 +103,8 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
                 ArrivalOutcome::NeedsWaker => prepare = true,
                 ArrivalOutcome::Queued { ticket, since, enforcer } => {
                     let end = policy.borrow().end(since, handle.wait_limit());
-                    let entry = QueueEntry::new(handle.into_owned(), ticket);
-                    return Ok(Entered::Queued(NewlyQueued { entry, since, end, enforcer }));
+                    let entry = QueueEntry::new(handle.into_owned(), ticket, since);
+                    return Ok(Entered::Queued(NewlyQueued { entry, end, enforcer }));
                 }
             }
         }
@@ -114,7 +114,7 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
     fn admit_now(self) -> Result<Permit<V::Owned>, Rejection> {
         let Self { handle, cost, expired, .. } = self;
         let arrival = Arrival { cost, expired, when_full: WhenFull::Reject };
-        match handle.gate().arrive(arrival, handle.rejections()) {
+        match handle.gate().arrive(arrival, handle.shared()) {
             ArrivalOutcome::Admitted => Ok(Permit::new(handle.into_owned(), cost as u32)),
             ArrivalOutcome::Rejected(rejection) => Err(rejection),
             ArrivalOutcome::NeedsWaker | ArrivalOutcome::Queued { .. } => {

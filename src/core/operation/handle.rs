@@ -4,17 +4,14 @@
 
 use std::{task::Waker, time::Duration};
 
-use crate::{
-    core::{gate::Gate, rejection::cache::RejectionCache},
-    sync::Mutex,
-};
+use crate::core::gate::{Gate, records::SharedRecords};
 
 /// A handle through which an operation reaches its gate and its settings.
 pub(crate) trait GateHandle {
     fn gate(&self) -> &Gate;
 
-    /// The cache that makes its rejections, if the gate has none of its own.
-    fn rejections(&self) -> Option<&Mutex<RejectionCache>>;
+    /// Returns what the gate shares with others, if it is a partition.
+    fn shared(&self) -> Option<&SharedRecords>;
 
     /// The bulkhead's own wait limit, which bounds every wait.
     fn wait_limit(&self) -> Option<Duration>;

@@ -26,24 +26,27 @@ pub(in crate::core) struct QueueEntry<H: GateHandle> {
     /// Taken once the outcome is known.
     handle: Option<H>,
     ticket: Ticket,
+    /// When it joined the line.
+    since: Instant,
 }
 
 impl<H: GateHandle> QueueEntry<H> {
-    pub(in crate::core) fn new(handle: H, ticket: Ticket) -> Self {
-        Self { handle: Some(handle), ticket }
+    pub(in crate::core) fn new(handle: H, ticket: Ticket, since: Instant) -> Self {
+        Self { handle: Some(handle), ticket, since }
     }
 
     fn poll_waiter(&mut self, waker: &Waker) -> WaiterState<Result<Permit<H>, Rejection>> {
         let handle = self.handle();
-        match handle.gate().poll_waiter(self.ticket, waker, handle.rejections()) {
+        match handle.gate().poll_waiter(self.ticket, waker, handle.shared()) {
             WaiterState::Settled(outcome) => WaiterState::Settled(self.settle(outcome)),
             WaiterState::Waiting(enforcer) => WaiterState::Waiting(enforcer),
         }
     }
 
-    fn expire(&mut self, expiry: Expiry) -> Result<Permit<H>, Rejection> {
+    fn expire(&mut self, (at, expiry): (Instant, Expiry)) -> Result<Permit<H>, Rejection> {
         let handle = self.handle();
-        let outcome = handle.gate().expire(self.ticket, expiry, handle.rejections());
+        let limit = at.saturating_duration_since(self.since);
+        let outcome = handle.gate().expire(self.ticket, expiry, limit, handle.shared());
         self.settle(outcome)
     }
 
@@ -53,14 +56,14 @@ impl<H: GateHandle> QueueEntry<H> {
 
     fn settle(&mut self, outcome: Result<(), Rejection>) -> Result<Permit<H>, Rejection> {
         let handle = self.handle.take().expect("a queue entry has one outcome");
-        outcome.map(|()| Permit::new(handle, self.ticket.cost()))
+        outcome.map(|()| Permit::handed_over(handle, self.ticket.cost()))
     }
 }
 
 impl<H: GateHandle> Drop for QueueEntry<H> {
     fn drop(&mut self) {
         if let Some(handle) = &self.handle {
-            handle.gate().cancel(self.ticket);
+            handle.gate().cancel(self.ticket, self.since, handle.shared());
         }
     }
 }
@@ -70,7 +73,6 @@ impl<H: GateHandle> Drop for QueueEntry<H> {
 #[derive(Debug)]
 pub(crate) struct NewlyQueued<H: GateHandle> {
     pub(in crate::core) entry: QueueEntry<H>,
-    pub(in crate::core) since: Instant,
     pub(in crate::core) end: Option<(Instant, Expiry)>,
     pub(in crate::core) enforcer: LimitEnforcer,
 }
@@ -81,7 +83,6 @@ pin_project! {
     #[repr(C)]
     pub(crate) struct Queued<H: GateHandle> {
         entry: QueueEntry<H>,
-        since: Instant,
         end: Option<(Instant, Expiry)>,
         enforcer: LimitEnforcer,
         #[pin]
@@ -91,20 +92,20 @@ pin_project! {
 
 impl<H: GateHandle> From<NewlyQueued<H>> for Queued<H> {
     #[inline]
-    fn from(NewlyQueued { entry, since, end, enforcer }: NewlyQueued<H>) -> Self {
-        Self { entry, since, end, enforcer, timer: None }
+    fn from(NewlyQueued { entry, end, enforcer }: NewlyQueued<H>) -> Self {
+        Self { entry, end, enforcer, timer: None }
     }
 }
 
 impl<H: GateHandle> Queued<H> {
     /// Whether it has no outcome yet.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.entry.handle.is_some()
     }
 
     /// Returns when it joined the line.
     pub(crate) fn since(&self) -> Instant {
-        self.since
+        self.entry.since
     }
 
     /// Returns the outcome if there is one by now, without waiting for it.
@@ -113,7 +114,7 @@ impl<H: GateHandle> Queued<H> {
         match (this.entry.poll_waiter(Waker::noop()), *this.end) {
             (WaiterState::Settled(outcome), _) => Some(outcome),
             (WaiterState::Waiting(_), Some((at, expiry))) if at <= Instant::now() => {
-                Some(this.entry.expire(expiry))
+                Some(this.entry.expire((at, expiry)))
             }
             (WaiterState::Waiting(_), _) => None,
         }
@@ -146,10 +147,10 @@ impl<H: GateHandle> Queued<H> {
         if this.timer.is_none() {
             // The alarm may have fired for this waiter, or the first poll may be late.
             if at <= Instant::now() {
-                return Poll::Ready(this.entry.expire(expiry));
+                return Poll::Ready(this.entry.expire((at, expiry)));
             }
             if let (LimitEnforcer::NewAlarm, Some(handle)) = (*this.enforcer, &this.entry.handle) {
-                let alarm = Alarm::new(at.duration_since(*this.since), handle.alarm_waker());
+                let alarm = Alarm::new(at.duration_since(this.entry.since), handle.alarm_waker());
                 *this.enforcer = handle.gate().adopt(this.entry.ticket, alarm);
                 if let LimitEnforcer::Alarm = this.enforcer {
                     return Poll::Pending;
@@ -160,7 +161,7 @@ impl<H: GateHandle> Queued<H> {
         if let Some(timer) = this.timer.as_pin_mut() {
             ready!(timer.poll(cx));
         }
-        Poll::Ready(this.entry.expire(expiry))
+        Poll::Ready(this.entry.expire((at, expiry)))
     }
 }
 

@@ -30,6 +30,19 @@ pin_project! {
         #[pin]
         stage: RunStage<H>,
     }
+
+    impl<H: GateHandle, F> PinnedDrop for Run<H, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            // A run that has resolved is done. Of one that panicked nobody knows until it is dropped.
+            if let RunStageProj::Running { permit } = this.stage.as_mut().project() {
+                this.work.set(None);
+                if let Some(permit) = permit.take() {
+                    permit.cut_short();
+                }
+            }
+        }
+    }
 }
 
 pin_project! {
@@ -37,7 +50,7 @@ pin_project! {
     #[project = RunStageProj]
     enum RunStage<H: GateHandle> {
         Waiting { #[pin] wait: Wait<H> },
-        Running { permit: Permit<H> },
+        Running { permit: Option<Permit<H>> },
         Done,
     }
 }
@@ -71,7 +84,7 @@ impl<H: IntoOwnedHandle<Owned = H>, F: Future> Future for Run<H, F> {
         let mut this = self.project();
         if let RunStageProj::Waiting { wait } = this.stage.as_mut().project() {
             match ready!(wait.poll(cx)) {
-                Ok(permit) => this.stage.set(RunStage::Running { permit: permit.start() }),
+                Ok(permit) => this.stage.set(RunStage::Running { permit: Some(permit.start()) }),
                 Err(rejection) => {
                     // The work is dropped too, so that a poll after completion cannot run it without a slot.
                     this.work.set(None);

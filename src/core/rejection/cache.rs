@@ -113,7 +113,10 @@ mod tests {
     #[test]
     fn equal_rejections_share_an_allocation_and_a_held_one_is_never_rewritten() {
         let mut rejections = RejectionCache::new("payments".into(), false);
-        let waited = |seconds| RejectionReason::WaitLimit { waited: Duration::from_secs(seconds) };
+        let waited = |seconds| RejectionReason::WaitLimit {
+            waited: Duration::from_secs(seconds),
+            limit: Duration::from_secs(1),
+        };
         let first = rejections.reject(waited(1));
         let again = rejections.reject(waited(1));
         assert!(Arc::ptr_eq(&first.0, &again.0));
@@ -137,7 +140,7 @@ mod tests {
         assert_eq!(one.retry_after(), Some(Duration::from_secs(7)));
         assert_eq!(plain.retry_after(), Some(RETRY_AFTER), "another layer may hold it");
 
-        let waited = RejectionReason::WaitLimit { waited: Duration::ZERO };
+        let waited = RejectionReason::WaitLimit { waited: Duration::ZERO, limit: Duration::ZERO };
         assert_eq!(hint.on(rejections.reject(waited)).reason(), &waited);
         assert_eq!(one.reason(), &limit, "never rewritten");
         assert_eq!(hint.on(rejections.reject(RejectionReason::Closed)).retry_after(), None);

@@ -30,6 +30,8 @@ pub enum RejectionReason {
     WaitLimit {
         /// Time spent waiting.
         waited: Duration,
+        /// How long it was allowed to wait: the wait limit of the bulkhead, or the limit of the call if that is shorter.
+        limit: Duration,
     },
     /// The deadline passed before the operation was admitted.
     Deadline {
@@ -67,6 +69,24 @@ pub enum RejectionReason {
     LimitsPanicked,
 }
 
+impl RejectionReason {
+    /// Returns the name of the reason, as metrics and logs use it. It is stable.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Saturated { .. } => "saturated",
+            Self::WaitLimit { .. } => "wait_limit",
+            Self::Deadline { .. } => "deadline",
+            Self::Closed => "closed",
+            Self::CostExceedsCapacity { .. } => "oversized",
+            Self::InvalidCost => "invalid_cost",
+            Self::PartitionLimit { .. } => "partition_limit",
+            Self::MissingKey => "missing_key",
+            Self::InvalidLimits { .. } | Self::LimitsPanicked => "invalid_limits",
+        }
+    }
+}
+
 impl fmt::Display for RejectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,7 +95,9 @@ impl fmt::Display for RejectionReason {
                 "saturated: cost {cost} with {used} of {capacity} units in use and {waiting} of \
                  {waiting_room} waiting"
             ),
-            Self::WaitLimit { waited } => write!(f, "wait limit reached after {waited:?}"),
+            Self::WaitLimit { waited, limit } => {
+                write!(f, "wait limit of {limit:?} reached after {waited:?}")
+            }
             Self::Deadline { waited } => write!(f, "deadline passed after waiting {waited:?}"),
             Self::Closed => f.write_str("closed"),
             Self::CostExceedsCapacity { cost, capacity } => {

@@ -1,0 +1,159 @@
+//! How admitted operations end: completed, cut short or abandoned.
+//!
+//! It owns what is counted and timed then. Handing the units over is for `section`.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    core::gate::{
+        Gate,
+        effects::{Effects, EventKind},
+        records::SharedRecords,
+        sampling::Stamp,
+        section::Section,
+        times::Hold,
+        word::Word,
+    },
+    sync::Ordering,
+};
+
+/// How an admitted operation ended.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::core) enum Ending {
+    /// It ran, and completed or was cut short, as the hold says if it was timed.
+    Released { cut_short: bool, hold: Option<Hold> },
+    /// It never started.
+    Abandoned(Abandonment),
+}
+
+/// Why an admitted operation never started.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Abandonment {
+    /// How long it had been there since it joined the line, if it did.
+    pub(crate) waited: Option<Duration>,
+    /// Its deadline had passed before it could start.
+    pub(crate) by_deadline: bool,
+}
+
+impl Gate {
+    /// Releases the units of an operation that has completed and is not timed.
+    #[inline]
+    pub(crate) fn release<'a>(
+        &'a self,
+        cost: u32,
+        shared: impl FnOnce() -> Option<&'a SharedRecords>,
+    ) {
+        if !self.release_fast(cost) {
+            let ending = Ending::Released { cut_short: false, hold: None };
+            self.end(cost, ending, self.time_if_busy(), shared());
+        }
+    }
+
+    /// Releases the units of an operation that has completed and may be timed.
+    #[cold]
+    pub(crate) fn release_timed(&self, cost: u32, stamp: Stamp, shared: Option<&SharedRecords>) {
+        let now = Instant::now();
+        let hold = stamp.hold(now, cost, false);
+        if self.release_fast(cost) {
+            let Some(hold) = hold else { return };
+            match shared {
+                Some(shared) => shared.times.lock().record(hold),
+                None => self.state.lock().times.iter_mut().for_each(|times| times.record(hold)),
+            }
+            return;
+        }
+        self.end(cost, Ending::Released { cut_short: false, hold }, Some(now), shared);
+    }
+
+    /// Releases the units of an operation that was dropped or panicked before it had an outcome.
+    #[cold]
+    pub(crate) fn cut_short(&self, cost: u32, stamp: Stamp, shared: Option<&SharedRecords>) {
+        let now = Instant::now();
+        let hold = stamp.hold(now, cost, true);
+        self.end(cost, Ending::Released { cut_short: true, hold }, Some(now), shared);
+    }
+
+    /// Returns the units of an admitted operation that never started.
+    #[cold]
+    pub(crate) fn abandon(
+        &self,
+        cost: u32,
+        abandonment: Abandonment,
+        shared: Option<&SharedRecords>,
+    ) {
+        self.end(cost, Ending::Abandoned(abandonment), self.time_if_busy(), shared);
+    }
+
+    /// Releases units if no lock is needed for it.
+    #[inline]
+    fn release_fast(&self, cost: u32) -> bool {
+        let mut word = Word::from_bits(self.word.load(Ordering::Relaxed));
+        while let Some(next) = word.release(cost) {
+            match self.exchange(word, next) {
+                Ok(()) => return true,
+                Err(current) => word = current,
+            }
+        }
+        false
+    }
+
+    #[cold]
+    fn end(&self, cost: u32, ending: Ending, now: Option<Instant>, shared: Option<&SharedRecords>) {
+        let mut effects = Effects::default();
+        let mut section = Section::enter_shared(self, shared, &mut effects);
+        section.set_now(now);
+        section.freeze();
+        section.give_back(cost, ending);
+        section.settle();
+        drop(section);
+        effects.carry_out();
+    }
+}
+
+impl Section<'_> {
+    /// Takes back the units of an operation, and counts how it ended.
+    #[inline]
+    pub(in crate::core) fn give_back(&mut self, cost: u32, ending: Ending) {
+        self.take_back(cost);
+        match ending {
+            Ending::Released { cut_short, hold } => {
+                if cut_short {
+                    self.count_cut_short(cost);
+                }
+                if let Some(hold) = hold {
+                    self.with_times(|times| times.record(hold));
+                }
+                self.record(EventKind::Released, |change| change.cost = Some(cost));
+            }
+            Ending::Abandoned(abandonment) => self.count_abandoned(cost, abandonment),
+        }
+    }
+
+    #[cold]
+    fn count_cut_short(&mut self, cost: u32) {
+        let state = &mut *self.state;
+        state.counts.cut_short += 1;
+        if let Some(units) = state.units_mut() {
+            units.cut_short += u64::from(cost);
+        }
+    }
+
+    #[cold]
+    fn count_abandoned(&mut self, cost: u32, Abandonment { waited, by_deadline }: Abandonment) {
+        let state = &mut *self.state;
+        state.counts.abandoned += 1;
+        if let Some(units) = state.units_mut() {
+            units.abandoned += u64::from(cost);
+        }
+        if by_deadline {
+            state.cold().abandoned_by_deadline += 1;
+        }
+        self.record(EventKind::Abandoned, |change| {
+            change.cost = Some(cost);
+            change.from_queue = waited.is_some();
+            change.waited = waited;
+        });
+    }
+}

@@ -1,0 +1,188 @@
+//! Which operations are timed, and the stamp by which a permit carries the time of its admission.
+//!
+//! Operations that are admitted from the line are all timed: a hand-over has read the clock anyway. Of the others about
+//! one in [`GAP`] is, by a count-down of the thread with random gaps. A count-down of the thread needs no shared memory.
+//! The gaps are random because traffic may be periodic: of operations that alternate, every 64th is always of one kind.
+
+use std::cell::Cell;
+
+use tokio::time::Instant;
+
+use crate::{
+    core::gate::{counts::nanos, times::Hold},
+    sync::{OnceLock, unique_number},
+};
+
+/// How many operations a sampled one stands for: the mean of the gaps.
+const GAP: u32 = 64;
+
+thread_local! {
+    /// Operations until the next sample. 0 before the first one.
+    static COUNT_DOWN: Cell<u32> = const { Cell::new(0) };
+    static RANDOM: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Whether to time this operation.
+#[inline(always)]
+fn is_due() -> bool {
+    // Models explore schedules, which may not depend on a count that goes on from one to the next.
+    if cfg!(all(test, bulklink_loom)) {
+        return false;
+    }
+    COUNT_DOWN.with(|count_down| {
+        let left = count_down.get();
+        if left > 1 {
+            count_down.set(left - 1);
+            return false;
+        }
+        restart(count_down)
+    })
+}
+
+/// Draws the next gap, from 1 to 127 with equal chances. The first operation of a thread is due no sooner than others.
+#[cold]
+fn restart(count_down: &Cell<u32>) -> bool {
+    let is_first = count_down.get() == 0;
+    count_down.set(1 + (random() % u64::from(2 * GAP - 1)) as u32);
+    !is_first
+}
+
+/// SplitMix64, from Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
+fn random() -> u64 {
+    RANDOM.with(|state| {
+        let seed = match state.get() {
+            // Each thread begins elsewhere.
+            0 => unique_number().wrapping_mul(0xD1B5_4A32_D192_ED03),
+            seed => seed,
+        };
+        let next = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        state.set(next);
+        let mixed = (next ^ (next >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    })
+}
+
+/// When a timed operation was admitted, and how many operations it stands for, in 32 bits, so that it fits into a permit.
+///
+/// The time is in units of 2^13 ns, about 8 microseconds. It wraps after 4.9 hours: a hold of more than half of that is
+/// recorded as one of no time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(u32);
+
+impl Stamp {
+    /// The stamp of an operation that is not timed.
+    pub(crate) const NONE: Self = Self(0);
+
+    const SAMPLED: u32 = 1 << 31;
+    const TICKS: u32 = Self::SAMPLED - 1;
+    const TICK_POWER: u32 = 13;
+
+    /// The stamp of an operation that the fast path admits, or that is admitted without having waited.
+    #[inline(always)]
+    pub(in crate::core) fn sampled() -> Self {
+        if is_due() { Self::sampled_at(Instant::now()) } else { Self::NONE }
+    }
+
+    #[cold]
+    fn sampled_at(now: Instant) -> Self {
+        Self(Self::timed(now).0 | Self::SAMPLED)
+    }
+
+    /// The stamp of an operation that is admitted from the line at this time.
+    #[inline]
+    pub(in crate::core) fn timed(at: Instant) -> Self {
+        // 0 is no time.
+        Self((ticks(at) & Self::TICKS).max(1))
+    }
+
+    #[inline]
+    pub(in crate::core) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    #[inline]
+    pub(in crate::core) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// How long an operation of this stamp has held its slot; `None` if it is not timed.
+    pub(in crate::core) fn hold(self, now: Instant, cost: u32, cut_short: bool) -> Option<Hold> {
+        if self == Self::NONE {
+            return None;
+        }
+        let ticks = ticks(now).wrapping_sub(self.0) & Self::TICKS;
+        // Half of the range lies before the stamp: the clock of another runtime, or one that was paused.
+        let ticks = if ticks > Self::TICKS / 2 { 0 } else { ticks };
+        let weight = if self.0 & Self::SAMPLED != 0 { GAP } else { 1 };
+        Some(Hold { nanos: u64::from(ticks) << Self::TICK_POWER, cost, weight, cut_short })
+    }
+}
+
+/// A point in time in units of 2^13 ns, of which only the difference to another one means something.
+#[inline]
+fn ticks(at: Instant) -> u32 {
+    let epoch = *EPOCH.get_or_init(Instant::now);
+    let nanos = match at.checked_duration_since(epoch) {
+        Some(after) => nanos(after) as i64,
+        // A paused clock may stand before it.
+        None => -(nanos(epoch.saturating_duration_since(at)) as i64),
+    };
+    (nanos >> Stamp::TICK_POWER) as u32
+}
+
+static EPOCH: OnceLock<Instant> = OnceLock::new();
+
+#[cfg(all(test, not(bulklink_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn gaps_are_from_1_to_127_and_64_on_average() {
+        let (mut gaps, mut gap) = (Vec::new(), 0_u32);
+        while gaps.len() < 20_000 {
+            gap += 1;
+            if is_due() {
+                gaps.push(gap);
+                gap = 0;
+            }
+        }
+        // The first one begins wherever this thread stood.
+        let gaps = &gaps[1..];
+        assert_eq!((gaps.iter().min(), gaps.iter().max()), (Some(&1), Some(&127)));
+        let mean = gaps.iter().map(|&gap| f64::from(gap)).sum::<f64>() / gaps.len() as f64;
+        // The standard deviation of the mean is 36.7 / sqrt(20,000) = 0.26.
+        assert!((mean - f64::from(GAP)).abs() < 1.3, "{mean}");
+    }
+
+    #[test]
+    fn a_hold_is_the_time_since_the_stamp_on_either_side_of_the_epoch() {
+        let second = Duration::from_secs(1);
+        let tick = Duration::from_nanos(1 << Stamp::TICK_POWER);
+        let epoch = *EPOCH.get_or_init(Instant::now);
+        for start in
+            [epoch, epoch + 10_000 * second, epoch.checked_sub(100 * second).unwrap_or(epoch)]
+        {
+            for held in [Duration::ZERO, 20 * second / 1000, second, 3600 * second] {
+                let hold = Stamp::timed(start).hold(start + held, 3, false).unwrap();
+                let difference = hold.nanos.abs_diff(held.as_nanos() as u64);
+                assert!(u128::from(difference) <= 2 * tick.as_nanos(), "{held:?}: {}", hold.nanos);
+                assert_eq!((hold.cost, hold.weight), (3, 1));
+            }
+        }
+        assert_eq!(
+            Stamp::sampled_at(epoch).hold(epoch, 1, true).map(|hold| hold.weight),
+            Some(GAP)
+        );
+        assert!(Stamp::NONE.hold(epoch, 1, false).is_none());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_holds_no_time() {
+        let now = Instant::now() + Duration::from_secs(60);
+        let hold = Stamp::timed(now).hold(now - Duration::from_secs(30), 1, false);
+        assert_eq!(hold.map(|hold| hold.nanos), Some(0));
+    }
+}

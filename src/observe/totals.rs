@@ -1,0 +1,134 @@
+//! What can be derived from `Totals`, of a status and of an interval alike.
+//!
+//! Totals may have been changed by the caller, so nothing here overflows.
+
+use std::time::Duration;
+
+use crate::core::gate::counts::Totals;
+
+impl Totals {
+    /// Returns the number of operations that were rejected, for any reason. Cancelled operations left on their own and are
+    /// not among them.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.rejected_on_arrival()
+            .saturating_add(self.expired)
+            .saturating_add(self.closed_while_waiting)
+    }
+
+    /// Returns the number of operations rejected because the bulkhead was closed, on arrival or while waiting.
+    #[must_use]
+    pub fn closed(&self) -> u64 {
+        self.closed_before_queue.saturating_add(self.closed_while_waiting)
+    }
+
+    /// Returns the number of operations that ran to their end: those that finished and were not cut short.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.finished.saturating_sub(self.cut_short)
+    }
+
+    /// Returns the number of operations that arrived: those that were admitted at once, joined the waiting line, or were
+    /// rejected on arrival. Operations that bypassed the bulkhead are not among them.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.direct_admitted()
+            .saturating_add(self.queued)
+            .saturating_add(self.rejected_on_arrival())
+    }
+
+    /// Returns the number of operations that do not wait any more: those that were admitted, rejected or cancelled.
+    #[must_use]
+    pub fn decided(&self) -> u64 {
+        self.admitted.saturating_add(self.rejected()).saturating_add(self.cancelled)
+    }
+
+    /// Returns the number of operations admitted without waiting.
+    #[must_use]
+    pub fn direct_admitted(&self) -> u64 {
+        self.admitted.saturating_sub(self.admitted_from_queue)
+    }
+
+    /// Returns the units of the operations admitted without waiting.
+    #[must_use]
+    pub fn direct_admitted_units(&self) -> u64 {
+        self.admitted_units.saturating_sub(self.admitted_from_queue_units)
+    }
+
+    /// Returns the number of waiters that have left the waiting line for any reason.
+    #[must_use]
+    pub fn settled_waiting(&self) -> u64 {
+        [self.expired, self.cancelled, self.closed_while_waiting]
+            .into_iter()
+            .fold(self.admitted_from_queue, u64::saturating_add)
+    }
+
+    /// Returns the rejected share of the operations that were [decided](Self::decided), from 0 to 1; `None` if there were
+    /// none.
+    #[must_use]
+    pub fn rejected_share(&self) -> Option<f64> {
+        share(self.rejected(), self.decided())
+    }
+
+    /// Returns the expired share of the waiters that have left the waiting line; `None` if there were none.
+    #[must_use]
+    pub fn expired_share(&self) -> Option<f64> {
+        share(self.expired, self.settled_waiting())
+    }
+
+    /// Returns the cancelled share of the waiters that have left the waiting line; `None` if there were none.
+    #[must_use]
+    pub fn cancelled_share(&self) -> Option<f64> {
+        share(self.cancelled, self.settled_waiting())
+    }
+
+    /// Returns the share of the finished operations that were cut short; `None` if none has finished.
+    #[must_use]
+    pub fn cut_short_share(&self) -> Option<f64> {
+        share(self.cut_short, self.finished)
+    }
+
+    /// Returns the share of the admitted operations that never started; `None` if none was admitted.
+    #[must_use]
+    pub fn abandoned_share(&self) -> Option<f64> {
+        share(self.abandoned, self.admitted)
+    }
+
+    /// Returns the average time that admitted waiters waited, or `None` if there were none.
+    #[must_use]
+    pub fn average_wait(&self) -> Option<Duration> {
+        let nanos = self.wait_time.as_nanos().checked_div(u128::from(self.admitted_from_queue))?;
+        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    /// Returns the average cost of the admitted operations in units, or `None` if there were none.
+    #[must_use]
+    pub fn average_cost(&self) -> Option<f64> {
+        share(self.admitted_units, self.admitted)
+    }
+
+    /// Returns `true` if any counter is not zero.
+    #[must_use]
+    pub fn has_activity(&self) -> bool {
+        *self != Self::default()
+    }
+
+    fn rejected_on_arrival(&self) -> u64 {
+        [
+            self.saturated,
+            self.expired_before_queue,
+            self.closed_before_queue,
+            self.oversized,
+            self.invalid_cost,
+            self.partition_limited,
+            self.invalid_limits,
+            self.missing_key,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
