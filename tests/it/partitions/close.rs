@@ -66,7 +66,7 @@ async fn after_a_close_every_known_or_new_key_is_rejected_and_counted() {
     }
     let status = customers.status();
     assert_eq!((status.totals.closed_before_queue, status.totals.closed()), (9, 9));
-    assert_eq!((status.created, status.limit_rejected), (2, 0));
+    assert_eq!((status.created, status.totals.partition_limited), (2, 0));
     assert_all_consistent(&status);
 }
 

@@ -70,7 +70,7 @@ impl Tracker {
         assert_eq!((status.in_flight, status.waiting, status.active_partitions), (0, 0, 0));
         assert_eq!(status.totals.admitted - status.totals.abandoned, self.admitted.load(SeqCst));
         assert_eq!(status.totals.saturated, self.saturated.load(SeqCst));
-        assert_eq!(status.limit_rejected, self.out_of_partitions.load(SeqCst));
+        assert_eq!(status.totals.partition_limited, self.out_of_partitions.load(SeqCst));
         assert!(status.evicted > 0 && status.peak_partitions == MAX, "{status:?}");
     }
 
@@ -229,6 +229,6 @@ fn threads_with_their_own_keys_always_get_their_partitions() {
             drop((one, two));
         }
     });
-    assert_eq!(tracker.customers.status().limit_rejected, 0);
+    assert_eq!(tracker.customers.status().totals.partition_limited, 0);
     tracker.assert_settled();
 }

@@ -72,7 +72,7 @@ fn at_the_limit_a_new_key_is_rejected_exactly_while_no_partition_is_idle() {
     }
     let status = customers.status();
     assert_eq!((status.partitions, status.active_partitions, status.evicted), (32, 32, 10));
-    assert_eq!((status.limit_rejected, status.totals.saturated), (10, 32));
+    assert_eq!((status.totals.partition_limited, status.totals.saturated), (10, 32));
     assert_all_consistent(&status);
 }
 
@@ -98,7 +98,7 @@ fn a_million_keys_share_a_thousand_partitions_in_constant_memory() {
     assert_eq!((status.created, status.evicted), (KEYS, KEYS - MAX));
     assert_eq!((status.peak_partitions, status.active_partitions), (MAX as usize, 0));
     assert_eq!((status.totals.admitted, status.totals.finished), (KEYS, KEYS));
-    assert_eq!((status.limit_rejected, status.discarded), (0, 0));
+    assert_eq!((status.totals.partition_limited, status.discarded), (0, 0));
     // Exactly the last thousand keys.
     assert_eq!(retained(&customers, KEYS - MAX - 100..KEYS).len(), MAX as usize);
     assert!(customers.partition_status(&(KEYS - MAX)).is_some());
@@ -235,7 +235,7 @@ fn compare(max: usize, steps: &[Step]) {
         assert_eq!(status.in_flight, model.held.len());
         assert_eq!(status.active_partitions, model.partitions().len() - model.idle.len());
         assert_eq!(
-            [status.created, status.evicted, status.discarded, status.limit_rejected],
+            [status.created, status.evicted, status.discarded, status.totals.partition_limited],
             model.counts
         );
     }

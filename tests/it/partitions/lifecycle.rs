@@ -30,7 +30,7 @@ fn a_partition_in_use_is_never_evicted() {
         rejection.reason(),
         RejectionReason::PartitionLimit { max_partitions: 2, active_partitions: 2, .. }
     ));
-    assert_eq!(customers.status().limit_rejected, 1);
+    assert_eq!(customers.status().totals.partition_limited, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -54,7 +54,7 @@ async fn invalid_limits_cause_a_rejection_that_names_them() {
     }
     let _slot = customers.slot_now(&4).unwrap();
     let status = customers.status();
-    assert_eq!((status.partitions, status.created, status.limit_rejected), (1, 1, 8));
+    assert_eq!((status.partitions, status.created, status.totals.invalid_limits), (1, 1, 8));
     assert_eq!(retained(&customers, 0..5), [4]);
     assert_all_consistent(&status);
 }
@@ -70,7 +70,7 @@ async fn a_panic_in_limits_for_causes_a_rejection_and_the_next_call_may_succeed(
         assert_eq!(*rejection.reason(), RejectionReason::LimitsPanicked);
         assert!(rejection.to_string().ends_with("limits_for panicked for a new key"));
     }
-    assert_eq!((customers.status().limit_rejected, customers.status().partitions), (2, 0));
+    assert_eq!((customers.status().totals.invalid_limits, customers.status().partitions), (2, 0));
     let _slot = customers.slot_now(&1).unwrap();
     assert_eq!(customers.partition_status(&1).unwrap().capacity, 3);
 }
@@ -177,7 +177,7 @@ fn invalid_limits_are_ignored_if_another_caller_has_created_the_partition() {
         .collect();
     let slots: Vec<_> = users.into_iter().map(|user| user.join().unwrap()).collect();
     assert_eq!((slots.len(), customers.status().created), (2, 1));
-    assert_eq!(customers.status().limit_rejected, 0);
+    assert_eq!(customers.status().totals.invalid_limits, 0);
 }
 
 #[test]

@@ -19,7 +19,10 @@ fn a_status_is_the_sum_of_the_partitions() {
     assert_eq!((status.partitions, status.active_partitions), (4, 3));
     assert_eq!((status.in_flight, status.waiting), (5, 2));
     assert_eq!((status.totals.admitted, status.totals.queued, status.totals.saturated), (6, 2, 1));
-    assert_eq!((status.created, status.peak_partitions, status.limit_rejected), (4, 4, 0));
+    assert_eq!(
+        (status.created, status.peak_partitions, status.totals.partition_limited),
+        (4, 4, 0)
+    );
     assert_eq!((status.parallelism, status.waiting_room, status.max_partitions), (2, 3, 10));
     assert!(!status.is_closed && !status.is_drained());
     drop(slots);

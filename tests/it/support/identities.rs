@@ -1,6 +1,6 @@
 //! Invariants of every status, whatever has happened before.
 
-use bulklink::{Bulkhead, BulkheadStatus, PartitionedStatus};
+use bulklink::{Bulkhead, BulkheadStatus, PartitionedStatus, Totals};
 
 /// Asserts the invariants of a status of any kind of bulkhead.
 #[track_caller]
@@ -17,6 +17,16 @@ pub(crate) fn assert_identities(status: &BulkheadStatus) {
         + totals.closed_while_waiting;
     assert_eq!(totals.queued, status.waiting as u64 + left_line, "{status:?}");
     assert_eq!(totals.settled_waiting(), left_line, "{status:?}");
+    assert_outcomes(totals, status.waiting);
+    assert_eq!(status.under_pressure_since.is_some(), status.waiting > 0, "{status:?}");
+    // A single partition has no histograms.
+    if !status.waits.is_empty()
+        || !status.patience.is_empty()
+        || !status.holds.histogram().is_empty()
+    {
+        assert_eq!(status.waits.count(), totals.admitted_from_queue, "{status:?}");
+        assert_eq!(status.patience.count(), totals.cancelled, "{status:?}");
+    }
     if status.waiting > 0 {
         // Every other waiter costs at least one unit, so the head costs at most this much.
         let head = status.waiting_units - (status.waiting - 1);
@@ -30,6 +40,27 @@ pub(crate) fn assert_identities(status: &BulkheadStatus) {
     assert!(status.waiting_units <= peaks.waiting_units, "{status:?}");
     assert!(peaks.wait <= totals.wait_time, "{status:?}");
     assert!(totals.admitted_from_queue > 0 || totals.wait_time.is_zero(), "{status:?}");
+}
+
+/// Asserts that every outcome is counted once.
+#[track_caller]
+fn assert_outcomes(totals: &Totals, waiting: usize) {
+    let decided = totals.admitted + totals.rejected() + totals.cancelled;
+    assert_eq!(totals.arrived(), decided + waiting as u64, "{totals:?}");
+    assert_eq!(totals.decided(), decided, "{totals:?}");
+    assert_eq!(totals.finished, totals.completed() + totals.cut_short, "{totals:?}");
+    assert!(totals.cut_short_units <= totals.finished_units, "{totals:?}");
+    assert!(totals.expired_by_deadline <= totals.expired, "{totals:?}");
+    assert!(totals.expired_before_queue_by_deadline <= totals.expired_before_queue, "{totals:?}");
+    assert!(totals.abandoned_by_deadline <= totals.abandoned, "{totals:?}");
+    for (count, time) in [
+        (totals.admitted_from_queue, totals.wait_time),
+        (totals.cancelled, totals.cancelled_wait_time),
+        (totals.expired, totals.expired_wait_time),
+        (totals.queued, totals.pressure_time),
+    ] {
+        assert!(count > 0 || time.is_zero(), "{totals:?}");
+    }
 }
 
 /// Returns the status of a plain bulkhead after asserting its invariants.
@@ -52,6 +83,7 @@ pub(crate) fn assert_plain(status: &BulkheadStatus) {
     assert_eq!(totals.abandoned_units, totals.abandoned);
     assert_eq!(totals.queued_units, totals.queued);
     assert_eq!(totals.finished_units, totals.finished);
+    assert_eq!(totals.cut_short_units, totals.cut_short);
 }
 
 /// Asserts that no operation runs or waits, and that every unit can be taken again.
@@ -75,6 +107,7 @@ pub(crate) fn assert_all_consistent(status: &PartitionedStatus) {
     assert_eq!(totals.admitted, in_flight + totals.finished + totals.abandoned, "{status:?}");
     assert_eq!(totals.admitted_units, totals.admitted, "{status:?}");
     assert_eq!(totals.queued, status.waiting as u64 + totals.settled_waiting(), "{status:?}");
+    assert_outcomes(totals, status.waiting);
     assert_eq!(status.created, status.partitions as u64 + status.evicted + status.discarded);
     assert!(status.partitions <= status.max_partitions, "{} partitions", status.partitions);
     assert!(status.peak_partitions <= status.max_partitions, "{}", status.peak_partitions);

@@ -207,7 +207,7 @@ fn a_handle_with_a_fixed_key_keeps_its_partition_only_while_it_holds_a_slot() {
     assert_eq!(customers.status().active_partitions, 1);
     assert_ready_ok!(cid.poll_ready());
     let status = customers.status();
-    assert_eq!((status.partitions, status.evicted, status.limit_rejected), (2, 1, 1));
+    assert_eq!((status.partitions, status.evicted, status.totals.partition_limited), (2, 1, 1));
     assert_ready_ok!(ann.poll_ready());
     assert_ready_ok!(task::spawn(cid.call(request())).poll());
     assert_ready_ok!(ann.poll_ready());

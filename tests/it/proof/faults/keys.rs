@@ -161,5 +161,5 @@ fn limits_that_panic_reject_their_key_each_time_and_hold_nothing() {
         drop(customers.slot_now(&1).unwrap());
     }
     let status = customers.status();
-    assert_eq!((status.limit_rejected, status.partitions, status.created), (3, 1, 1));
+    assert_eq!((status.totals.invalid_limits, status.partitions, status.created), (3, 1, 1));
 }

@@ -184,7 +184,6 @@ fn compare_partitioned(bulkhead: &PartitionedBulkhead<Key>, partitioned: &Partit
     assert_eq!(status.created, partitioned.created, "created");
     assert_eq!(status.evicted, partitioned.evicted, "evicted");
     assert_eq!(status.discarded, partitioned.discarded, "discarded");
-    assert_eq!(status.limit_rejected, partitioned.limit_rejected, "rejected without a partition");
     assert_eq!(status.peak_partitions, partitioned.peak, "peak partitions");
     assert_eq!(status.totals, partitioned.totals(), "totals");
     for key in 0..6 {
