@@ -146,13 +146,6 @@ impl Compartment {
         }
     }
 
-    fn created_at(&self) -> Instant {
-        match &self.owner {
-            Owner::Standalone(standalone) => standalone.created_at,
-            Owner::Partition(link) => link.created_at,
-        }
-    }
-
     pub(crate) fn waiting_room(&self) -> usize {
         self.gate.room() as usize
     }
@@ -213,10 +206,16 @@ impl Compartment {
 
     pub(crate) fn status(&self) -> BulkheadStatus {
         let (snapshot, times) = self.gate.snapshot_with_times();
+        let age = match &self.owner {
+            Owner::Standalone(standalone) => {
+                snapshot.taken_at.saturating_duration_since(standalone.created_at)
+            }
+            Owner::Partition(_) => snapshot.age,
+        };
         BulkheadStatus::new(
             snapshot,
             times,
-            self.created_at(),
+            age,
             self.label().clone(),
             self.instance(),
             self.waiting_room(),

@@ -62,7 +62,7 @@ pub struct BulkheadStatus {
     pub peaks: Peaks,
     /// When the status was taken, by tokio's clock.
     pub taken_at: Instant,
-    /// How long the bulkhead existed then.
+    /// How long the bulkhead existed then. In the status of a single partition, in whole seconds.
     pub age: Duration,
     /// When the current period of pressure began; `None` if no operation is waiting.
     pub under_pressure_since: Option<Instant>,
@@ -124,7 +124,7 @@ impl BulkheadStatus {
     pub(crate) fn new(
         snapshot: Snapshot,
         times: TimesSnapshot,
-        created_at: Instant,
+        age: Duration,
         label: Arc<str>,
         instance: u64,
         waiting_room: usize,
@@ -145,7 +145,7 @@ impl BulkheadStatus {
             totals: snapshot.totals,
             peaks: snapshot.peaks,
             taken_at: snapshot.taken_at,
-            age: snapshot.taken_at.saturating_duration_since(created_at),
+            age,
             under_pressure_since: snapshot.under_pressure_since,
             waits: times.waits,
             patience: times.patience,

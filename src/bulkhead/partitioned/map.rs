@@ -180,7 +180,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         self.shards.of(hash).insert(hash, key, |at| {
             let parent = self.parent.clone();
             let instance = unique_number();
-            let link = PartitionLink { parent, instance, created_at: Instant::now(), at, hash };
+            let link = PartitionLink { parent, instance, at, hash };
             Arc::new(Compartment::partition(limits, link))
         })
     }
@@ -254,7 +254,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         for shard in self.shards.all() {
             shard.sum(taken_at, |some| sum.add(&some));
         }
-        let times = self.parent.records().times.lock().snapshot();
+        let (times, lost_waits) = {
+            let times = self.parent.records().times.lock();
+            (times.snapshot(), times.lost_waits())
+        };
+        sum.totals.cancelled_wait_time = lost_waits.cancelled;
+        sum.totals.expired_wait_time = lost_waits.expired;
         let creation = self.creation.lock();
         let counts = creation.counts;
         PartitionedStatus {

@@ -5,8 +5,6 @@
 
 use std::{fmt, time::Duration};
 
-use tokio::time::Instant;
-
 use crate::{
     core::{
         gate::{Gate, records::SharedRecords},
@@ -81,7 +79,6 @@ impl fmt::Debug for PartitionParent {
 pub(crate) struct PartitionLink {
     pub(crate) parent: Arc<PartitionParent>,
     pub(crate) instance: u64,
-    pub(crate) created_at: Instant,
     /// The index of its entry in its shard.
     pub(super) at: u32,
     /// The hash of its key, which determines the shard and the position in the shard's index.

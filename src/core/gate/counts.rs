@@ -80,9 +80,10 @@ pub struct Totals {
     pub handler_panics: u64,
     /// Total time that admitted operations spent in the waiting line.
     pub wait_time: Duration,
-    /// Total time that cancelled operations spent in the waiting line.
+    /// Total time that cancelled operations spent in the waiting line. Zero in the status of a single partition: it is kept
+    /// for all partitions of a bulkhead together.
     pub cancelled_wait_time: Duration,
-    /// Total time that expired operations spent in the waiting line.
+    /// Total time that expired operations spent in the waiting line. Zero in the status of a single partition.
     pub expired_wait_time: Duration,
     /// Total time under pressure, that is with operations waiting, of the periods that have ended. In a partitioned
     /// bulkhead, the sum over its partitions.
@@ -209,8 +210,6 @@ pub(in crate::core) struct ColdCounts {
     pub(in crate::core) bodies_ended_early: u64,
     pub(in crate::core) bypassed: u64,
     pub(in crate::core) handler_panics: u64,
-    pub(in crate::core) cancelled_wait_nanos: u64,
-    pub(in crate::core) expired_wait_nanos: u64,
     /// These are counted by the root gate of a partitioned bulkhead.
     pub(in crate::core) partition_limited: u64,
     pub(in crate::core) invalid_limits: u64,

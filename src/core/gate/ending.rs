@@ -60,7 +60,11 @@ impl Gate {
             let Some(hold) = hold else { return };
             match shared {
                 Some(shared) => shared.times.lock().record(hold),
-                None => self.state.lock().times.iter_mut().for_each(|times| times.record(hold)),
+                None => {
+                    if let Some(own) = &mut self.state.lock().records {
+                        own.times.record(hold);
+                    }
+                }
             }
             return;
         }

@@ -36,7 +36,7 @@ use crate::{
             section::Section,
             snapshot::Snapshot,
             state::{GateState, LazyState},
-            times::{Times, TimesSnapshot},
+            times::TimesSnapshot,
             word::Word,
         },
         limits::{Expiry, LimitEnforcer, current_runtime},
@@ -159,9 +159,10 @@ impl Gate {
             let (cost, since) = leave(&mut section, ticket);
             let waited = section.now().saturating_duration_since(since);
             section.state.counts.expired += 1;
-            let cold = section.state.cold();
-            cold.expired_wait_nanos = cold.expired_wait_nanos.saturating_add(nanos(waited));
-            cold.expired_by_deadline += u64::from(expiry == Expiry::Deadline);
+            section.with_times(|times| times.add_expired(nanos(waited)));
+            if expiry == Expiry::Deadline {
+                section.state.cold().expired_by_deadline += 1;
+            }
             section.record(EventKind::Expired, |change| {
                 change.cost = Some(cost);
                 change.from_queue = true;
@@ -189,10 +190,7 @@ impl Gate {
             None => {
                 let (cost, _) = leave(&mut section, ticket);
                 section.state.counts.cancelled += 1;
-                let nanos = nanos(waited);
-                let cold = section.state.cold();
-                cold.cancelled_wait_nanos = cold.cancelled_wait_nanos.saturating_add(nanos);
-                section.with_times(|times| times.patience.add(nanos, 1));
+                section.with_times(|times| times.add_cancelled(nanos(waited)));
                 section.record(EventKind::Cancelled, |change| {
                     change.cost = Some(cost);
                     change.from_queue = true;
@@ -395,7 +393,8 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         let snapshot = section.snapshot();
-        let times = section.state.times.as_deref().map(Times::snapshot).unwrap_or_default();
+        let times =
+            section.state.records.as_ref().map(|own| own.times.snapshot()).unwrap_or_default();
         (snapshot, times)
     }
 

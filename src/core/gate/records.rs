@@ -1,11 +1,16 @@
-//! What the partitions of one bulkhead share instead of each having its own.
-//!
-//! It owns the cache of rejections and the times. Standalone gates have both in their state.
+//! The cache of rejections and the times of a bulkhead: a gate's own, or shared by the partitions of one bulkhead.
 
 use crate::{
     core::{gate::times::Times, rejection::cache::RejectionCache},
     sync::Mutex,
 };
+
+/// The cache of rejections and the times of a standalone bulkhead, under the lock of its gate.
+#[derive(Debug)]
+pub(in crate::core) struct OwnRecords {
+    pub(in crate::core) rejections: RejectionCache,
+    pub(in crate::core) times: Times,
+}
 
 /// The cache of rejections and the times of all partitions of one bulkhead.
 ///

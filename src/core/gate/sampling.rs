@@ -131,6 +131,12 @@ fn ticks(at: Instant) -> u32 {
     (nanos >> Stamp::TICK_POWER) as u32
 }
 
+/// A point in time in whole seconds after the epoch of this process.
+pub(super) fn seconds(at: Instant) -> u32 {
+    let epoch = *EPOCH.get_or_init(Instant::now);
+    u32::try_from(at.saturating_duration_since(epoch).as_secs()).unwrap_or(u32::MAX)
+}
+
 static EPOCH: OnceLock<Instant> = OnceLock::new();
 
 #[cfg(all(test, not(bulklink_loom)))]

@@ -237,8 +237,8 @@ impl<'a> Section<'a> {
 
     /// Makes a rejection for this reason.
     pub(in crate::core) fn reject(&mut self, reason: RejectionReason) -> Rejection {
-        match (&mut self.state.rejections, self.shared) {
-            (Some(own), _) => own.reject(reason),
+        match (&mut self.state.records, self.shared) {
+            (Some(own), _) => own.rejections.reject(reason),
             (None, Some(shared)) => shared.rejections.lock().reject(reason),
             (None, None) => unreachable!("the gate has no rejection cache and was given none"),
         }
@@ -247,8 +247,8 @@ impl<'a> Section<'a> {
     /// Records something in the times of this gate, or in those that it shares. A gate that no operation passes has none.
     #[inline]
     pub(in crate::core) fn with_times(&mut self, record: impl FnOnce(&mut Times)) {
-        match (&mut self.state.times, self.shared) {
-            (Some(own), _) => record(own),
+        match (&mut self.state.records, self.shared) {
+            (Some(own), _) => record(&mut own.times),
             (None, Some(shared)) => record(&mut shared.times.lock()),
             (None, None) => {}
         }

@@ -18,6 +18,8 @@ use crate::core::gate::{
 pub(crate) struct Snapshot {
     pub(crate) sequence: u64,
     pub(crate) taken_at: Instant,
+    /// In whole seconds.
+    pub(crate) age: Duration,
     pub(crate) capacity: u32,
     pub(crate) used: u32,
     pub(crate) in_flight: u32,
@@ -38,6 +40,8 @@ impl Section<'_> {
         let (used, in_flight) = (self.used(), self.in_flight());
         let GateState { capacity, is_closed, ref counts, ref lazy, .. } = *self.state;
         let cold = self.state.cold_counts();
+        let waits =
+            self.state.records.as_ref().map(|own| own.times.lost_waits()).unwrap_or_default();
         let waiting = self.state.waiting();
         let waiting_units = lazy.as_ref().map_or(0, |lazy| lazy.line.units());
         let admitted = self.state.admitted + self.word.admissions();
@@ -66,6 +70,7 @@ impl Section<'_> {
         Snapshot {
             sequence,
             taken_at,
+            age: self.state.age(taken_at),
             capacity,
             used,
             in_flight,
@@ -104,8 +109,8 @@ impl Section<'_> {
                 bodies_ended_early: cold.bodies_ended_early,
                 handler_panics: cold.handler_panics,
                 wait_time: Duration::from_nanos(counts.wait_nanos),
-                cancelled_wait_time: Duration::from_nanos(cold.cancelled_wait_nanos),
-                expired_wait_time: Duration::from_nanos(cold.expired_wait_nanos),
+                cancelled_wait_time: waits.cancelled,
+                expired_wait_time: waits.expired,
                 pressure_time: Duration::from_nanos(counts.pressure_nanos),
             },
             peaks: Peaks {

@@ -2,6 +2,8 @@
 //!
 //! It owns the layout of that state. It does not own the changes, which are made by `section`.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::{
@@ -10,6 +12,8 @@ use crate::{
             Gate, GateKind,
             counts::{ColdCounts, Counts, UnitCounts},
             effects::SharedSink,
+            records::OwnRecords,
+            sampling::seconds,
             times::Times,
         },
         limits::alarm_state::AlarmState,
@@ -34,16 +38,16 @@ pub(in crate::core) struct GateState {
     pub(in crate::core) is_drained: bool,
     /// Whether `lazy` is freed whenever it holds nothing.
     pub(in crate::core) is_compact: bool,
+    /// When the gate was created, in seconds after the epoch of `sampling`.
+    created_at: u32,
     /// Admissions, except those counted in the word.
     pub(in crate::core) admitted: u64,
     pub(in crate::core) counts: Counts,
     pub(in crate::core) sequence: u64,
     /// Allocated on first use in a partition, and with the gate elsewhere.
     cold: Option<Box<ColdCounts>>,
-    /// `None` in a partition, because partitions share one, and in a gate that no operation passes.
-    pub(in crate::core) times: Option<Box<Times>>,
-    /// `None` in a partition, because partitions share one, and in a gate that rejects no operation.
-    pub(in crate::core) rejections: Option<RejectionCache>,
+    /// `None` in a partition, because partitions share theirs, and in a gate that rejects no operation.
+    pub(in crate::core) records: Option<Box<OwnRecords>>,
 }
 
 /// The part of the state that most gates rarely need, allocated on first use. A weighted gate always has it.
@@ -76,15 +80,21 @@ impl GateState {
             is_closed: false,
             is_drained: false,
             is_compact: kind == GateKind::Partition,
+            created_at: seconds(Instant::now()),
             sequence: 0,
             admitted: 0,
             counts: Counts::default(),
             cold: (kind != GateKind::Partition).then(Box::default),
-            times: rejections.is_some().then(Box::default),
             lazy: (kind == GateKind::Weighted)
                 .then(|| LazyState::new(Some(UnitCounts::default()), 0)),
-            rejections,
+            records: rejections
+                .map(|rejections| Box::new(OwnRecords { rejections, times: Times::default() })),
         }
+    }
+
+    /// Returns the age of the gate, in whole seconds.
+    pub(in crate::core) fn age(&self, now: Instant) -> Duration {
+        Duration::from_secs(seconds(now).saturating_sub(self.created_at).into())
     }
 
     /// Returns the counts in units, in a weighted gate.

@@ -12,8 +12,9 @@ use crate::core::gate::histogram::{Buckets, Histogram};
 pub(crate) struct Times {
     /// Waits of waiters that were admitted.
     pub(crate) waits: Buckets,
-    /// Waits of waiters that left before their admission.
-    pub(crate) patience: Buckets,
+    /// Waits of waiters that were cancelled.
+    patience: Buckets,
+    lost_waits: LostWaits,
     holds: Buckets,
     sums: HoldSums,
 }
@@ -37,6 +38,13 @@ pub(crate) struct Hold {
     pub(crate) cut_short: bool,
 }
 
+/// Time spent in line by waiters that were not admitted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LostWaits {
+    pub(crate) cancelled: Duration,
+    pub(crate) expired: Duration,
+}
+
 /// Sums over timed operations, each times the number of operations that it stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct HoldSums {
@@ -47,6 +55,23 @@ struct HoldSums {
 }
 
 impl Times {
+    /// Records the wait of a cancelled waiter.
+    pub(crate) fn add_cancelled(&mut self, nanos: u64) {
+        self.patience.add(nanos, 1);
+        let cancelled = &mut self.lost_waits.cancelled;
+        *cancelled = cancelled.saturating_add(Duration::from_nanos(nanos));
+    }
+
+    /// Records the wait of an expired waiter.
+    pub(crate) fn add_expired(&mut self, nanos: u64) {
+        let expired = &mut self.lost_waits.expired;
+        *expired = expired.saturating_add(Duration::from_nanos(nanos));
+    }
+
+    pub(crate) fn lost_waits(&self) -> LostWaits {
+        self.lost_waits
+    }
+
     /// Records a hold.
     pub(crate) fn record(&mut self, hold: Hold) {
         let Hold { nanos, cost, weight, cut_short } = hold;

@@ -39,20 +39,20 @@ fn after_waiting(customers: &PartitionedBulkhead<u64>, key: u64) {
 }
 
 #[test]
-fn an_idle_partition_takes_at_most_256_bytes() {
+fn an_idle_partition_takes_at_most_272_bytes() {
     for partitions in SIZES {
         let bytes = bytes_per_partition(partitions, without_waiting);
         println!("{bytes:.1} bytes per partition, {partitions} partitions, used without waiting");
-        assert!(bytes <= 256.0, "{bytes} bytes per partition, {partitions} partitions");
+        assert!(bytes <= 272.0, "{bytes} bytes per partition, {partitions} partitions");
     }
 }
 
 #[test]
-fn an_idle_partition_that_had_waiters_takes_at_most_256_bytes() {
+fn an_idle_partition_that_had_waiters_takes_at_most_272_bytes() {
     for partitions in SIZES {
         let bytes = bytes_per_partition(partitions, after_waiting);
         println!("{bytes:.1} bytes per partition, {partitions} partitions, used after waiting");
-        assert!(bytes <= 256.0, "{bytes} bytes per partition, {partitions} partitions");
+        assert!(bytes <= 272.0, "{bytes} bytes per partition, {partitions} partitions");
     }
 }
 
@@ -97,7 +97,7 @@ fn after_waiting_behind_another_slot(customers: &PartitionedBulkhead<u64>, key: 
 const PARTITIONS: usize = 10_000;
 
 #[test]
-fn ten_thousand_idle_partitions_take_at_most_256_bytes_each() {
+fn ten_thousand_idle_partitions_take_at_most_272_bytes_each() {
     let customers = PartitionedBulkhead::<u64>::builder("customers")
         .parallelism(3)
         .waiting_room(10)
@@ -110,7 +110,7 @@ fn ten_thousand_idle_partitions_take_at_most_256_bytes_each() {
         }
     });
     assert_eq!(customers.status().partitions, PARTITIONS);
-    assert!(bytes <= 256 * PARTITIONS as i64, "{} bytes per partition", bytes / PARTITIONS as i64);
+    assert!(bytes <= 272 * PARTITIONS as i64, "{} bytes per partition", bytes / PARTITIONS as i64);
 }
 
 #[test]
