@@ -21,8 +21,12 @@ use crate::{
     core::{
         MAX_UNITS,
         gate::{
-            Gate, GateKind, arrival::ResizeRefusal, records::SharedRecords, snapshot::Snapshot,
+            Gate, GateKind,
+            arrival::{Arrival, ArrivalOutcome, ResizeRefusal, WhenFull},
+            records::SharedRecords,
+            snapshot::Snapshot,
         },
+        limits::Expiry,
         operation::{
             arrive::admit_now,
             drain::Drain,
@@ -241,6 +245,15 @@ impl Compartment {
                 cost: cost as usize,
             },
         })
+    }
+
+    /// Rejects an operation whose limit had passed before it arrived.
+    pub(super) fn reject_late(&self, expiry: Expiry) -> Rejection {
+        let arrival = Arrival { cost: 1, expired: Some(expiry), when_full: WhenFull::Reject };
+        match self.gate.arrive(arrival, self.shared()) {
+            ArrivalOutcome::Rejected(rejection) => rejection,
+            other => unreachable!("an expired operation was not rejected: {other:?}"),
+        }
     }
 
     pub(crate) fn count_body_ended_early(&self) {

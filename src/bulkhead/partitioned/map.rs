@@ -6,7 +6,8 @@
 //! find only partitions that the other has just taken, and both be rejected.
 //!
 //! Lock order: `status_lock`, `creation`, shards by ascending number, the gate of a partition, the rejection
-//! cache. No user code runs under any of these locks except `Hash` and `Eq` of a key. Keys and limits are
+//! cache. No user code runs under any of these locks except `Hash` and `Eq` of a key, and its
+//! `Clone` for `for_each_partition`. Keys and limits are
 //! created before a lock is taken, and keys and partitions are dropped after it is released.
 
 #[cfg(not(all(test, bulklink_loom)))]
@@ -102,8 +103,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     #[inline]
     pub(super) fn enter(&self, key: &K, policy: WaitPolicy) -> Result<OwnedHandle, Rejection> {
         let hash = self.hash(key);
-        match self.shards.of(hash).pin(hash, key) {
-            Some(handle) => Ok(handle),
+        match self.shards.of(hash).pin(hash, key, || policy.expired()) {
+            Some(entered) => entered,
             None => {
                 self.create(hash, key, policy).map_err(|reason| self.parent.count_rejected(reason))
             }
@@ -113,7 +114,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Pins the partition of `key` if there is one.
     pub(super) fn find(&self, key: &K) -> Option<OwnedHandle> {
         let hash = self.hash(key);
-        self.shards.of(hash).pin(hash, key)
+        self.shards.of(hash).pin(hash, key, || None)?.ok()
     }
 
     /// Returns the partition of `key` unpinned. Does not count as a use.
@@ -152,7 +153,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             return Err(RejectionReason::Closed);
         }
         // Another operation may have created it while this one was choosing the limits.
-        if let Some(handle) = new_key.as_ref().and_then(|key| self.shards.of(hash).pin(hash, key)) {
+        let shard = self.shards.of(hash);
+        let found = new_key.as_ref().and_then(|key| shard.pin(hash, key, || None));
+        if let Some(Ok(handle)) = found {
             return Ok(handle);
         }
         if let Some(expiry) = expired {
@@ -227,6 +230,16 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         self.creation.lock().is_closed = true;
         self.for_each_block(|partitions| partitions.iter().for_each(|partition| partition.close()));
         self.parent.root_gate.close();
+        for shard in self.shards.all() {
+            loop {
+                let removed = shard.remove_idle_of_closed();
+                if removed.is_empty() {
+                    break;
+                }
+                // Dropping a key is user code.
+                did_panic(|| drop(removed));
+            }
+        }
     }
 
     /// Calls `f` with all partitions, a block at a time and under no lock.
@@ -239,6 +252,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Returns the partitions in one block of a shard, or `None` past the last block.
     pub(super) fn block(&self, shard: usize, block: usize) -> Option<Vec<Arc<Compartment>>> {
         self.shards.all()[shard].block(block)
+    }
+
+    /// Returns the keys and partitions in one block of a shard, or `None` past the last block.
+    pub(super) fn block_with_keys(
+        &self,
+        shard: usize,
+        block: usize,
+    ) -> Option<Vec<(K, Arc<Compartment>)>> {
+        self.shards.all()[shard].block_with_keys(block)
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -262,6 +284,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         sum.totals.expired_wait_time = lost_waits.expired;
         let creation = self.creation.lock();
         let counts = creation.counts;
+        let retained = counts.retained().saturating_sub(sum.removed_by_close as usize);
         PartitionedStatus {
             label: self.parent.label.clone(),
             instance: self.instance,
@@ -271,17 +294,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             wait_limit: self.parent.wait_limit,
             max_partitions: self.settings.max_partitions,
             idle_timeout: self.settings.idle_timeout,
-            partitions: counts.retained(),
+            partitions: retained,
             // Partitions are read one after another while others come and go, so the sum may exceed the number
             // that exists at one instant.
-            active_partitions: sum.active.min(counts.retained()),
+            active_partitions: sum.active.min(retained),
             in_flight: sum.in_flight,
             waiting: sum.waiting,
             // Read before the sums: a close closes every partition first and the root gate last, so the number
             // of running operations read in a closed bulkhead can only have decreased since.
             is_closed: root_gate.is_closed,
             created: counts.created,
-            evicted: counts.evicted,
+            evicted: counts.evicted + sum.removed_by_close,
             discarded: counts.discarded,
             peak_partitions: counts.peak,
             totals: sum.totals,

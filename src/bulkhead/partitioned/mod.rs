@@ -238,6 +238,62 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.map.peek(key).map(|partition| partition.status())
     }
 
+    /// Returns up to `n` partitions with their keys: those with the most operations running and waiting first, and of equals
+    /// those with the most arrivals.
+    ///
+    /// Reads every partition, a block at a time: the statuses are of instants of their own. Keys appear in no other
+    /// output of the crate; what the caller does with these is up to the caller.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::PartitionedBulkhead;
+    ///
+    /// let customers = PartitionedBulkhead::<&str>::builder("customers")
+    ///     .parallelism(3)
+    ///     .max_partitions(1_000)
+    ///     .build()?;
+    /// let slots = [customers.slot_now(&"ann")?, customers.slot_now(&"ann")?, customers.slot_now(&"bob")?];
+    /// let busiest = customers.busiest(1);
+    /// assert_eq!((busiest[0].0, busiest[0].1.in_flight), ("ann", 2));
+    /// # drop(slots);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn busiest(&self, n: usize) -> Vec<(K, BulkheadStatus)> {
+        let rank =
+            |status: &BulkheadStatus| (status.in_flight + status.waiting, status.totals.arrived());
+        let mut busiest: Vec<(K, BulkheadStatus)> = Vec::new();
+        self.for_each_partition(|key, status| {
+            // Sorted, so that most of many partitions cost one comparison.
+            let least = busiest.last().map(|(_, least)| rank(least));
+            if busiest.len() >= n && least >= Some(rank(&status)) || n == 0 {
+                return;
+            }
+            let at = busiest.partition_point(|(_, other)| rank(other) >= rank(&status));
+            busiest.insert(at, (key.clone(), status));
+            busiest.truncate(n);
+        });
+        busiest
+    }
+
+    /// Calls `f` with the key and the status of every partition.
+    ///
+    /// `f` runs under no lock and may use the bulkhead. Each status is of an instant of its own. Partitions that are created or
+    /// removed meanwhile may be left out. This does not count as a use.
+    pub fn for_each_partition(&self, mut f: impl FnMut(&K, BulkheadStatus)) {
+        for shard in 0..self.map.shards() {
+            let mut blocks = 0..;
+            while let Some(partitions) =
+                blocks.next().and_then(|block| self.map.block_with_keys(shard, block))
+            {
+                for (key, partition) in partitions {
+                    f(&key, partition.status());
+                }
+            }
+        }
+    }
+
     /// Sets how many operations may run at once in the partition of `key`, for as long as that partition is
     /// retained.
     ///
@@ -246,10 +302,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// Returns a [`ResizeError`], and changes nothing, if `key` has no partition, if `parallelism` is 0 or
     /// above [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY), or if the bulkhead is closed.
     pub fn resize_partition(&self, key: &K, parallelism: usize) -> Result<(), ResizeError> {
-        let handle = self.map.find(key);
-        let handle = handle
-            .ok_or_else(|| ResizeError::NoPartition { label: self.parent().label.clone() })?;
-        handle.compartment().resize("parallelism", parallelism)
+        let label = || self.parent().label.clone();
+        match self.map.find(key) {
+            Some(handle) => handle.compartment().resize("parallelism", parallelism),
+            None if self.is_closed() => Err(ResizeError::Closed { label: label() }),
+            None => Err(ResizeError::NoPartition { label: label() }),
+        }
     }
 
     /// Removes every partition that has been idle for the idle timeout or longer. Returns how many.
@@ -267,7 +325,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// Closes the bulkhead: rejects all waiters in all partitions, and every later operation.
     ///
     /// Once this method returns, no operation is admitted. Running work continues. Closing is final; closing
-    /// again does nothing.
+    /// again does nothing. Idle partitions and their keys are dropped at once, the others when their last operation ends.
     pub fn close(&self) {
         self.map.close();
     }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     bulkhead::compartment::{Compartment, OwnedHandle},
-    core::{arena::Arena, gate::counts::Totals},
+    core::{arena::Arena, gate::counts::Totals, limits::Expiry, rejection::Rejection},
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
 
@@ -49,6 +49,9 @@ pub(super) struct ShardState<K> {
     removed_after_counting: Totals,
     /// The status in progress has counted all entries with an index below this.
     counted: u32,
+    removed_by_close: u64,
+    /// Whether the bulkhead is closed and its idle partitions are removed.
+    is_closed: bool,
 }
 
 /// One partition and its key.
@@ -75,6 +78,8 @@ pub(super) struct Sum {
     pub(super) active: usize,
     pub(super) in_flight: usize,
     pub(super) waiting: usize,
+    /// Partitions that were removed because the bulkhead is closed.
+    pub(super) removed_by_close: u64,
     /// Partitions in which operations are waiting.
     pub(super) under_pressure: usize,
     /// For how long they have been, together.
@@ -87,6 +92,7 @@ impl Sum {
         self.active += other.active;
         self.in_flight += other.in_flight;
         self.waiting += other.waiting;
+        self.removed_by_close += other.removed_by_close;
         self.under_pressure += other.under_pressure;
         self.current_pressure = self.current_pressure.saturating_add(other.current_pressure);
     }
@@ -130,19 +136,38 @@ impl<K> Shard<K> {
         OwnedHandle::from_pinned(made.expect("the entry was created"))
     }
 
-    /// Releases a pin. After the last one the partition is idle, as of the time that `now` returns.
+    /// Releases a pin. After the last one the partition is idle, as of the time that `now` returns; if the bulkhead is
+    /// closed it is removed and returned.
     #[inline]
-    pub(super) fn unpin(&self, link: &PartitionLink, now: impl FnOnce() -> Idle) {
+    pub(super) fn unpin(
+        &self,
+        link: &PartitionLink,
+        now: impl FnOnce() -> Idle,
+    ) -> Option<Entry<K>> {
         let mut state = self.state.lock();
         // The shards are empty once the map has been dropped.
-        if state.entries.find(link.at).is_none() {
-            return;
-        }
+        state.entries.find(link.at)?;
         let head = state.order.head();
         if state.order.unpin(link.at) {
             state.entries.at_mut(link.at).idle = now();
             self.mark_oldest(&state, head);
+            if state.is_closed {
+                return Some(self.remove_closed(&mut state, link.at));
+            }
         }
+        None
+    }
+
+    /// Removes idle partitions of a bulkhead that has been closed, up to a block of them. Partitions in use are removed
+    /// once they become idle.
+    pub(super) fn remove_idle_of_closed(&self) -> Vec<Entry<K>> {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        let mut removed = Vec::new();
+        while let (Some(at), true) = (state.order.head(), removed.len() < BLOCK) {
+            removed.push(self.remove_closed(&mut state, at));
+        }
+        removed
     }
 
     /// Removes the entry that has been idle longest, if it is still the one with this stamp and has been idle
@@ -193,6 +218,12 @@ impl<K> Shard<K> {
         mem::replace(&mut *self.state.lock(), ShardState::new())
     }
 
+    #[cold]
+    fn remove_closed(&self, state: &mut ShardState<K>, at: u32) -> Entry<K> {
+        state.removed_by_close += 1;
+        self.remove(state, at)
+    }
+
     fn remove(&self, state: &mut ShardState<K>, at: u32) -> Entry<K> {
         let head = state.order.head();
         state.order.remove(at);
@@ -220,16 +251,40 @@ impl<K> Shard<K> {
 }
 
 impl<K: Eq> Shard<K> {
-    /// Pins the partition of this key, if there is one.
+    /// Pins the partition of this key, if there is one. If it is idle and `expired` returns a limit that has passed already,
+    /// rejects the operation instead: it does not use the partition, so it does not renew its idle time.
     #[inline]
-    pub(super) fn pin(&self, hash: u32, key: &K) -> Option<OwnedHandle> {
+    pub(super) fn pin(
+        &self,
+        hash: u32,
+        key: &K,
+        expired: impl FnOnce() -> Option<Expiry>,
+    ) -> Option<Result<OwnedHandle, Rejection>> {
         let mut state = self.state.lock();
         let at = state.find(hash, key)?;
+        if !state.order.is_pinned(at) {
+            if let Some(expiry) = expired() {
+                return Some(Err(state.entries.at(at).compartment.reject_late(expiry)));
+            }
+        }
         let compartment = state.entries.at(at).compartment.clone();
         let head = state.order.head();
         state.order.pin(at);
         self.mark_oldest(&state, head);
-        Some(OwnedHandle::from_pinned(compartment))
+        Some(Ok(OwnedHandle::from_pinned(compartment)))
+    }
+
+    /// Returns the keys and partitions in a block, or `None` past the last block. Keys are cloned under the lock.
+    pub(super) fn block_with_keys(&self, block: usize) -> Option<Vec<(K, Arc<Compartment>)>>
+    where
+        K: Clone,
+    {
+        let state = self.state.lock();
+        let first = (block * BLOCK) as u32;
+        (first < state.entries.end()).then(|| {
+            let entries = (first..first + BLOCK as u32).filter_map(|at| state.entries.find(at));
+            entries.map(|entry| (entry.key.clone(), entry.compartment.clone())).collect()
+        })
     }
 
     /// Returns the partition of this key unpinned, for reading only.
@@ -256,6 +311,8 @@ impl<K> ShardState<K> {
             removed_totals: Totals::default(),
             removed_after_counting: Totals::default(),
             counted: 0,
+            removed_by_close: 0,
+            is_closed: false,
         }
     }
 
@@ -280,7 +337,11 @@ impl<K> ShardState<K> {
     /// Returns the sum over the entries that were removed before the status in progress counted them. Ends that
     /// status.
     fn finish_sum(&mut self) -> Sum {
-        let sum = Sum { totals: self.removed_totals, ..Sum::default() };
+        let sum = Sum {
+            totals: self.removed_totals,
+            removed_by_close: self.removed_by_close,
+            ..Sum::default()
+        };
         self.removed_totals =
             self.removed_totals.plus(&mem::take(&mut self.removed_after_counting));
         self.counted = 0;

@@ -11,7 +11,7 @@ use super::{
     parent::{PartitionLink, PinCounter},
     shard::{Entry, Idle, NEVER, Shard, ShardState},
 };
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, did_panic};
 
 /// The maximum number of shards.
 const MAX_SHARDS: usize = 64;
@@ -120,7 +120,11 @@ impl<K: Send + Sync> PinCounter for Shards<K> {
             since: self.timeout.map_or(0, |(_, epoch)| nanoseconds(epoch.elapsed())),
             stamp: self.stamps.next(),
         };
-        self.of(link.hash).unpin(link, now);
+        let removed = self.of(link.hash).unpin(link, now);
+        if removed.is_some() {
+            // Dropping a key is user code.
+            did_panic(|| drop(removed));
+        }
     }
 }
 

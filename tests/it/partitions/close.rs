@@ -100,17 +100,31 @@ fn a_close_without_partitions_drains_at_once() {
 }
 
 #[test]
-fn idle_partitions_can_be_removed_after_the_close() {
-    let customers = customers(1, 0, 2);
-    drop(customers.slot_now(&1).unwrap());
-    let slot = customers.slot_now(&2).unwrap();
+fn a_close_drops_idle_partitions_and_their_keys_at_once_and_others_when_they_become_idle() {
+    let customers = PartitionedBulkhead::<Arc<str>>::builder("customers").parallelism(1);
+    let customers = customers.max_partitions(200).build().unwrap();
+    let keys: Vec<Arc<str>> = (0..200).map(|key| key.to_string().into()).collect();
+    keys.iter().for_each(|key| drop(customers.slot_now(key).unwrap()));
+    let slot = customers.slot_now(&keys[7]).unwrap();
+    let held = || keys.iter().filter(|key| Arc::strong_count(key) > 1).count();
+    assert_eq!(held(), 200);
+
     customers.close();
-    assert!(customers.discard(&1) && !customers.discard(&2));
-    drop(slot);
-    assert!(customers.discard(&2));
     let status = customers.status();
-    assert_eq!((status.partitions, status.totals.finished), (0, 2));
-    assert!(task::spawn(customers.wait_closed()).poll().is_ready());
+    assert_all_consistent(&status);
+    assert_eq!((held(), status.partitions, status.evicted), (1, 1, 199));
+    assert_eq!(customers.partition_status(&keys[7]).map(|status| status.in_flight), Some(1));
+    assert!(customers.partition_status(&keys[8]).is_none());
+    let mut waiting = task::spawn(customers.wait_closed());
+    assert_pending!(waiting.poll());
+
+    drop(slot);
+    assert!(waiting.is_woken() && waiting.poll().is_ready());
+    let status = customers.status();
+    assert_all_consistent(&status);
+    assert_eq!((held(), status.partitions, status.evicted), (0, 0, 200));
+    assert_eq!((status.created, status.totals.finished), (200, 201));
+    assert!(customers.resize_partition(&keys[7], 2).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulklink::PartitionedBulkhead;
+use bulklink::{Deadline, PartitionedBulkhead};
 use tokio::time::advance;
 
 use crate::support::{assert_all_consistent, retained};
@@ -134,4 +134,28 @@ fn discard_removes_an_idle_partition_and_reports_whether_it_did() {
     assert_eq!((status.partitions, status.discarded, status.evicted), (0, 2, 0));
     assert_eq!((status.totals.admitted, status.peak_partitions), (3, 2));
     assert_all_consistent(&status);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_arrival_does_not_renew_the_idle_time() {
+    let customers = customers(2);
+    touch(&customers, 1);
+    advance(TICK).await;
+    touch(&customers, 2);
+    let late = Deadline::at(tokio::time::Instant::now());
+    let rejection = customers.slot_before(late, &1).await.unwrap_err();
+    assert_eq!(rejection.reason().name(), "deadline");
+    let rejection = customers.slot_within(Duration::ZERO, &1).await.unwrap_err();
+    assert_eq!(rejection.reason().name(), "wait_limit");
+    let totals = customers.partition_status(&1).unwrap().totals;
+    assert_eq!((totals.expired_before_queue, totals.admitted), (2, 1));
+    assert_eq!(totals.expired_before_queue_by_deadline, 1);
+    // It is still the one that has been idle longest, and overdue when its last use says.
+    touch(&customers, 3);
+    assert_eq!(retained(&customers, 1..4), [2, 3]);
+    advance(TIMEOUT - TICK).await;
+    assert!(customers.slot_within(Duration::ZERO, &2).await.is_err());
+    advance(TICK).await;
+    assert_eq!(customers.cleanup_idle(), 2);
+    assert_eq!(customers.status().totals.expired_before_queue, 3);
 }

@@ -2,6 +2,7 @@
 //! user code supplies, and what a status reports.
 
 mod builder;
+mod busiest;
 mod close;
 mod concurrency;
 mod eviction;
