@@ -181,7 +181,7 @@ impl Compartment {
         Admission::new(Wait::new(self.into(), cost, policy))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot_now(self: &Arc<Self>, cost: usize) -> Result<Slot, Rejection> {
         admit_now(LazyHandle::Borrowed(self), cost, WaitPolicy::NoWait).map(Slot::new)
     }

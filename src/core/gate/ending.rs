@@ -11,7 +11,7 @@ use crate::{
         Gate,
         effects::{Effects, EventKind},
         records::SharedRecords,
-        sampling::Stamp,
+        sampling::{Stamp, ticks},
         section::Section,
         times::Hold,
         word::Word,
@@ -22,8 +22,10 @@ use crate::{
 /// How an admitted operation ended.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::core) enum Ending {
-    /// It ran, and completed or was cut short, as the hold says if it was timed.
-    Released { cut_short: bool, hold: Option<Hold> },
+    /// It completed, and was not timed.
+    Released,
+    /// It was cut short.
+    CutShort { hold: Option<Hold> },
     /// It never started.
     Abandoned(Abandonment),
 }
@@ -39,44 +41,59 @@ pub(crate) struct Abandonment {
 
 impl Gate {
     /// Releases the units of an operation that has completed and is not timed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn release<'a>(
         &'a self,
         cost: u32,
         shared: impl FnOnce() -> Option<&'a SharedRecords>,
     ) {
         if !self.release_fast(cost) {
-            let ending = Ending::Released { cut_short: false, hold: None };
-            self.end(cost, ending, self.time_if_busy(), shared());
+            self.release_slow(cost, shared());
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn release_slow(&self, cost: u32, shared: Option<&SharedRecords>) {
+        self.end(cost, Ending::Released, self.time_if_busy(), shared);
     }
 
     /// Releases the units of an operation that has completed and may be timed.
     #[cold]
     pub(crate) fn release_timed(&self, cost: u32, stamp: Stamp, shared: Option<&SharedRecords>) {
         let now = Instant::now();
-        let hold = stamp.hold(now, cost, false);
+        let ticks = ticks(now);
+        let hold = stamp.hold(ticks, cost, false);
         if self.release_fast(cost) {
             let Some(hold) = hold else { return };
             match shared {
-                Some(shared) => shared.times.lock().record(hold),
+                Some(shared) => shared.times.lock().record(&hold),
                 None => {
                     if let Some(own) = &mut self.state.lock().records {
-                        own.times.record(hold);
+                        own.times.record(&hold);
                     }
                 }
             }
             return;
         }
-        self.end(cost, Ending::Released { cut_short: false, hold }, Some(now), shared);
+        // As `end`, which would move the hold through memory.
+        let mut effects = Effects::default();
+        let mut section = Section::enter_shared(self, shared, &mut effects);
+        section.set_now(Some(now));
+        section.set_ticks(ticks);
+        section.freeze();
+        section.release(cost, hold.as_ref());
+        section.settle();
+        drop(section);
+        effects.carry_out();
     }
 
     /// Releases the units of an operation that was dropped or panicked before it had an outcome.
     #[cold]
     pub(crate) fn cut_short(&self, cost: u32, stamp: Stamp, shared: Option<&SharedRecords>) {
         let now = Instant::now();
-        let hold = stamp.hold(now, cost, true);
-        self.end(cost, Ending::Released { cut_short: true, hold }, Some(now), shared);
+        let hold = stamp.hold(ticks(now), cost, true);
+        self.end(cost, Ending::CutShort { hold }, Some(now), shared);
     }
 
     /// Returns the units of an admitted operation that never started.
@@ -91,7 +108,7 @@ impl Gate {
     }
 
     /// Releases units if no lock is needed for it.
-    #[inline]
+    #[inline(always)]
     fn release_fast(&self, cost: u32) -> bool {
         let mut word = Word::from_bits(self.word.load(Ordering::Relaxed));
         while let Some(next) = word.release(cost) {
@@ -120,19 +137,26 @@ impl Section<'_> {
     /// Takes back the units of an operation, and counts how it ended.
     #[inline]
     pub(in crate::core) fn give_back(&mut self, cost: u32, ending: Ending) {
-        self.take_back(cost);
         match ending {
-            Ending::Released { cut_short, hold } => {
-                if cut_short {
-                    self.count_cut_short(cost);
-                }
-                if let Some(hold) = hold {
-                    self.with_times(|times| times.record(hold));
-                }
-                self.record(EventKind::Released, |change| change.cost = Some(cost));
+            Ending::Released => self.release(cost, None),
+            Ending::CutShort { hold } => {
+                self.count_cut_short(cost);
+                self.release(cost, hold.as_ref());
             }
-            Ending::Abandoned(abandonment) => self.count_abandoned(cost, abandonment),
+            Ending::Abandoned(abandonment) => {
+                self.take_back(cost);
+                self.count_abandoned(cost, abandonment);
+            }
         }
+    }
+
+    #[inline]
+    fn release(&mut self, cost: u32, hold: Option<&Hold>) {
+        self.take_back(cost);
+        if let Some(hold) = hold {
+            self.with_times(|times| times.record(hold));
+        }
+        self.record(EventKind::Released, |change| change.cost = Some(cost));
     }
 
     #[cold]

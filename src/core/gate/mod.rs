@@ -111,7 +111,7 @@ impl Gate {
     /// [`arrive`] decides.
     ///
     /// [`arrive`]: Self::arrive
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit_fast(&self, cost: u32) -> bool {
         let mut word = Word::from_bits(self.word.load(Ordering::Acquire));
         while let Some(next) = word.admit(cost) {

@@ -22,18 +22,18 @@ thread_local! {
     static RANDOM: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Whether to time this operation.
+/// Whether to time this operation, and since when.
 #[inline(always)]
-fn is_due() -> bool {
+fn sample() -> Stamp {
     // Models explore schedules, which may not depend on a count that goes on from one to the next.
     if cfg!(all(test, bulklink_loom)) {
-        return false;
+        return Stamp::NONE;
     }
     COUNT_DOWN.with(|count_down| {
         let left = count_down.get();
         if left > 1 {
             count_down.set(left - 1);
-            return false;
+            return Stamp::NONE;
         }
         restart(count_down)
     })
@@ -41,10 +41,11 @@ fn is_due() -> bool {
 
 /// Draws the next gap, from 1 to 127 with equal chances. The first operation of a thread is due no sooner than others.
 #[cold]
-fn restart(count_down: &Cell<u32>) -> bool {
+#[inline(never)]
+fn restart(count_down: &Cell<u32>) -> Stamp {
     let is_first = count_down.get() == 0;
     count_down.set(1 + (random() % u64::from(2 * GAP - 1)) as u32);
-    !is_first
+    if is_first { Stamp::NONE } else { Stamp::sampled_at(Instant::now()) }
 }
 
 /// SplitMix64, from Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
@@ -81,10 +82,9 @@ impl Stamp {
     /// The stamp of an operation that the fast path admits, or that is admitted without having waited.
     #[inline(always)]
     pub(in crate::core) fn sampled() -> Self {
-        if is_due() { Self::sampled_at(Instant::now()) } else { Self::NONE }
+        sample()
     }
 
-    #[cold]
     fn sampled_at(now: Instant) -> Self {
         Self(Self::timed(now).0 | Self::SAMPLED)
     }
@@ -92,8 +92,14 @@ impl Stamp {
     /// The stamp of an operation that is admitted from the line at this time.
     #[inline]
     pub(in crate::core) fn timed(at: Instant) -> Self {
+        Self::at(ticks(at))
+    }
+
+    /// The same, at this tick.
+    #[inline]
+    pub(in crate::core) fn at(ticks: u32) -> Self {
         // 0 is no time.
-        Self((ticks(at) & Self::TICKS).max(1))
+        Self((ticks & Self::TICKS).max(1))
     }
 
     #[inline]
@@ -106,12 +112,13 @@ impl Stamp {
         self.0
     }
 
-    /// How long an operation of this stamp has held its slot; `None` if it is not timed.
-    pub(in crate::core) fn hold(self, now: Instant, cost: u32, cut_short: bool) -> Option<Hold> {
+    /// How long an operation of this stamp has held its slot at the tick `now`; `None` if it is not timed.
+    #[inline]
+    pub(in crate::core) fn hold(self, now: u32, cost: u32, cut_short: bool) -> Option<Hold> {
         if self == Self::NONE {
             return None;
         }
-        let ticks = ticks(now).wrapping_sub(self.0) & Self::TICKS;
+        let ticks = now.wrapping_sub(self.0) & Self::TICKS;
         // Half of the range lies before the stamp: the clock of another runtime, or one that was paused.
         let ticks = if ticks > Self::TICKS / 2 { 0 } else { ticks };
         let weight = if self.0 & Self::SAMPLED != 0 { GAP } else { 1 };
@@ -121,7 +128,7 @@ impl Stamp {
 
 /// A point in time in units of 2^13 ns, of which only the difference to another one means something.
 #[inline]
-fn ticks(at: Instant) -> u32 {
+pub(in crate::core) fn ticks(at: Instant) -> u32 {
     let epoch = *EPOCH.get_or_init(Instant::now);
     let nanos = match at.checked_duration_since(epoch) {
         Some(after) => nanos(after) as i64,
@@ -150,7 +157,7 @@ mod tests {
         let (mut gaps, mut gap) = (Vec::new(), 0_u32);
         while gaps.len() < 20_000 {
             gap += 1;
-            if is_due() {
+            if sample() != Stamp::NONE {
                 gaps.push(gap);
                 gap = 0;
             }
@@ -172,23 +179,23 @@ mod tests {
             [epoch, epoch + 10_000 * second, epoch.checked_sub(100 * second).unwrap_or(epoch)]
         {
             for held in [Duration::ZERO, 20 * second / 1000, second, 3600 * second] {
-                let hold = Stamp::timed(start).hold(start + held, 3, false).unwrap();
+                let hold = Stamp::timed(start).hold(ticks(start + held), 3, false).unwrap();
                 let difference = hold.nanos.abs_diff(held.as_nanos() as u64);
                 assert!(u128::from(difference) <= 2 * tick.as_nanos(), "{held:?}: {}", hold.nanos);
                 assert_eq!((hold.cost, hold.weight), (3, 1));
             }
         }
         assert_eq!(
-            Stamp::sampled_at(epoch).hold(epoch, 1, true).map(|hold| hold.weight),
+            Stamp::sampled_at(epoch).hold(ticks(epoch), 1, true).map(|hold| hold.weight),
             Some(GAP)
         );
-        assert!(Stamp::NONE.hold(epoch, 1, false).is_none());
+        assert!(Stamp::NONE.hold(ticks(epoch), 1, false).is_none());
     }
 
     #[test]
     fn a_clock_that_goes_back_holds_no_time() {
         let now = Instant::now() + Duration::from_secs(60);
-        let hold = Stamp::timed(now).hold(now - Duration::from_secs(30), 1, false);
+        let hold = Stamp::timed(now).hold(ticks(now - Duration::from_secs(30)), 1, false);
         assert_eq!(hold.map(|hold| hold.nanos), Some(0));
     }
 }

@@ -18,7 +18,7 @@ use crate::{
             counts::nanos,
             effects::{Change, Effects, EventKind, SharedSink},
             records::SharedRecords,
-            sampling::Stamp,
+            sampling::{Stamp, ticks},
             state::{GateState, LazyState},
             times::Times,
             word::{ALLOWANCE, Word},
@@ -44,6 +44,7 @@ pub(in crate::core) struct Section<'a> {
     /// Whether the word must be stored by [`settle`](Self::settle).
     changes: bool,
     now: Option<Instant>,
+    ticks: Option<u32>,
     /// Borrowed, so that the effects outlive the lock even if the section unwinds.
     pub(in crate::core) effects: &'a mut Effects,
 }
@@ -66,9 +67,20 @@ impl<'a> Section<'a> {
         // slow word is a frozen one, and its counts are zero.
         let word = Word::from_bits(gate.word.load(Ordering::Acquire));
         let frozen = word.is_slow();
-        let (used, in_flight, changes, now) = (0, 0, false, None);
-        let mut section =
-            Self { gate, shared, state, word, used, in_flight, frozen, changes, now, effects };
+        let (used, in_flight, changes, now, ticks) = (0, 0, false, None, None);
+        let mut section = Self {
+            gate,
+            shared,
+            state,
+            word,
+            used,
+            in_flight,
+            frozen,
+            changes,
+            now,
+            ticks,
+            effects,
+        };
         section.read();
         section
     }
@@ -260,6 +272,25 @@ impl<'a> Section<'a> {
         self.now = now;
     }
 
+    /// Sets the tick of the time of this section, if it is known.
+    #[inline]
+    pub(super) fn set_ticks(&mut self, ticks: u32) {
+        self.ticks = Some(ticks);
+    }
+
+    /// Returns the tick of the time of this section. Computed at most once: that takes a difference of instants.
+    #[inline]
+    fn ticks(&mut self) -> u32 {
+        match self.ticks {
+            Some(ticks) => ticks,
+            None => {
+                let ticks = ticks(self.now());
+                self.ticks = Some(ticks);
+                ticks
+            }
+        }
+    }
+
     /// Returns the time of this section. The clock is read at most once, and only if needed.
     pub(in crate::core) fn now(&mut self) -> Instant {
         match self.now {
@@ -377,7 +408,8 @@ impl<'a> Section<'a> {
     fn admit_head(&mut self) {
         let Some((number, waiter)) = self.advance() else { return };
         let now = self.now();
-        self.gate.called_at.store(Stamp::timed(now).bits(), Ordering::Relaxed);
+        let stamp = Stamp::at(self.ticks());
+        self.gate.called_at.store(stamp.bits(), Ordering::Relaxed);
         // Release: a waiter that sees its number called also sees the effects of the work that ended before.
         self.gate.called.store(number + 1, Ordering::Release);
         self.effects.wake(waiter.waker);

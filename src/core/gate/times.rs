@@ -73,17 +73,18 @@ impl Times {
     }
 
     /// Records a hold.
-    pub(crate) fn record(&mut self, hold: Hold) {
-        let Hold { nanos, cost, weight, cut_short } = hold;
-        let weighted = u128::from(nanos) * u128::from(weight);
-        let unit_nanos = weighted * u128::from(cost);
+    pub(crate) fn record(&mut self, hold: &Hold) {
+        let Hold { nanos, cost, weight, cut_short } = *hold;
+        // A hold of hours times 64 fits.
+        let weighted = nanos * u64::from(weight);
+        let unit_nanos = u128::from(weighted) * u128::from(cost);
         let sums = &mut self.sums;
         if cut_short {
             sums.cut_short_unit_nanos += unit_nanos;
             return;
         }
         sums.timed += 1;
-        sums.nanos += weighted;
+        sums.nanos += u128::from(weighted);
         sums.unit_nanos += unit_nanos;
         self.holds.add(nanos, u64::from(weight));
     }

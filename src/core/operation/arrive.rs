@@ -24,7 +24,7 @@ pub(crate) enum Entered<H: GateHandle> {
 }
 
 /// Admits an operation at once or rejects it.
-#[inline]
+#[inline(always)]
 pub(crate) fn admit_now<V: IntoOwnedHandle>(
     handle: V,
     cost: usize,
@@ -50,7 +50,7 @@ pub(crate) fn admit_fast<V: IntoOwnedHandle>(
 }
 
 /// Takes units if no lock is needed for it. Otherwise returns the limit that has passed already, if any.
-#[inline]
+#[inline(always)]
 pub(in crate::core) fn take_fast(
     handle: &impl GateHandle,
     cost: usize,

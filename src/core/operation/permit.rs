@@ -106,6 +106,7 @@ impl<H: GateHandle> Permit<H> {
 
     /// Every drop but that of untimed work that has started.
     #[cold]
+    #[inline(never)]
     fn drop_slow(&mut self) {
         let (tagged, gate) = (self.tagged_cost, self.handle.gate());
         if tagged.has_started() {
