@@ -279,7 +279,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
 
     /// Calls `f` with the key and the status of every partition.
     ///
-    /// `f` runs under no lock and may use the bulkhead. Each status is of an instant of its own. Partitions that are created or
+    /// `f` runs under no lock and may use the bulkhead. The `Clone` of a key runs under a lock of the bulkhead, a few at a time, and
+    /// must not use it. Each status is of an instant of its own. Partitions that are created or
     /// removed meanwhile may be left out. This does not count as a use.
     pub fn for_each_partition(&self, mut f: impl FnMut(&K, BulkheadStatus)) {
         for shard in 0..self.map.shards() {
