@@ -1,6 +1,10 @@
-//! Targets 13 to 18: growth, memory and allocations.
+//! Targets 13 to 20: growth, memory, allocations, and what a status takes.
 
-use std::task::{Context, Waker};
+use std::{
+    hint::black_box,
+    task::{Context, Waker},
+    time::Instant,
+};
 
 use bulklink::{
     BulkheadLayer, PartitionedBulkhead, PartitionedBulkheadLayer, WeightedBulkhead,
@@ -73,7 +77,7 @@ pub(crate) fn all() -> Vec<Count> {
         target("14", "bytes per waiter, of 1,000,000", many.bytes, 96.0),
         target("14", "bytes per waiter, of 1,000", few.bytes, 96.0),
         target("15", "allocations: 1,000 immediate admissions and rejections", immediate(), 0.0),
-        target("16", "bytes per idle partition, of 1,000,000", many_partitions.bytes, 256.0),
+        target("16", "bytes per idle partition, of 1,000,000", many_partitions.bytes, 272.0),
         target(
             "17",
             "evicting: 1,000,000 partitions vs 1,000",
@@ -81,6 +85,7 @@ pub(crate) fn all() -> Vec<Count> {
             3.0,
         ),
         target("18", "allocations: one queued poll_ready", queued_poll_ready(), 1.0),
+        target("20", "status(): ns", status(), 2_000.0),
     ]
 }
 
@@ -114,6 +119,20 @@ fn immediate() -> f64 {
     run(false);
     let (for_rejections, ()) = allocations(|| run(false));
     (for_admissions + for_rejections) as f64
+}
+
+/// Returns the time of a status in nanoseconds, the median of several rounds.
+fn status() -> f64 {
+    let bulkhead = bulkhead(10, 100, None);
+    drop(bulkhead.slot_now());
+    let round = || {
+        let start = Instant::now();
+        (0..1_000).for_each(|_| drop(black_box(bulkhead.status())));
+        start.elapsed().as_nanos() as f64 / 1_000.0
+    };
+    let mut rounds: Vec<f64> = (0..101).map(|_| round()).collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
 }
 
 /// Returns the allocations of a queued `poll_ready`, after the line has had a waiter before.
