@@ -52,9 +52,9 @@
 //! - A [`Slot`] is held by an admitted operation. An [`Admission`] is the future that waits for a slot. A
 //!   [`Rejection`] reports why an operation was not admitted.
 //! - [`BulkheadStatus`] is a snapshot of a bulkhead. [`BulkheadInterval`] is what happened between two
-//!   snapshots. [`CapacityReport`] assesses the limits against a snapshot. [`BulkheadEvent`]s report every
-//!   change.
-//! - [`BulkheadRegistry`] holds bulkheads by label, so that every module uses the same ones.
+//!   snapshots. [`CapacityReport`] assesses either, with recommendations. [`BulkheadEvent`]s report every change.
+//! - [`BulkheadRegistry`] holds bulkheads by label, so that every module uses the same ones. A [`RegistrySnapshot`] covers
+//!   all of them.
 //! - [`Deadline`] travels with a request and bounds its wait.
 //!
 //! # Guarantees
@@ -116,10 +116,11 @@ pub use observe::{
     event::{BulkheadEvent, Subscription},
     interval::{BulkheadInterval, IntervalError},
     partitions::{PartitionedInterval, PartitionedStatus},
-    report::{CapacityFinding, CapacityReport, FindingCode, Severity},
+    registry::{RegisteredInterval, RegistryInterval, RegistrySnapshot, RegistryStatus},
+    report::{CapacityFinding, CapacityReport, Severity, code::FindingCode},
     status::BulkheadStatus,
 };
-pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, RegistryStatus};
+pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError};
 
 /// Type parameters of [`AdmissionLayer`], [`AdmissionService`] and [`ResponseFuture`], and their traits.
 ///

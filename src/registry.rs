@@ -6,6 +6,8 @@
 
 use std::{any::Any, error::Error, fmt, future::Future, hash::Hash, pin::Pin};
 
+use tokio::time::Instant;
+
 use crate::{
     bulkhead::{
         builder::{BulkheadBuilder, WeightedBulkheadBuilder},
@@ -18,11 +20,16 @@ use crate::{
         gate::{Gate, GateKind},
         operation::drain::Drain,
     },
-    observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},
+    observe::{
+        registry::{RegistrySnapshot, RegistryStatus},
+        report::CapacityReport,
+    },
     sync::{Arc, Mutex},
 };
 
 /// A registry of bulkheads of all kinds under unique labels.
+///
+/// Labels are trimmed wherever they are passed, as they are when a bulkhead is built.
 ///
 /// A handle is cheap to clone, and all clones share one registry.
 ///
@@ -103,7 +110,7 @@ impl BulkheadRegistry {
         let member = self.member(label)?;
         let found: Option<&T> = member.as_any().downcast_ref();
         found.cloned().ok_or_else(|| RegistryError::WrongKind {
-            label: label.into(),
+            label: label.trim().into(),
             expected: T::type_name(),
             actual: member.kind(),
         })
@@ -147,10 +154,18 @@ impl BulkheadRegistry {
         self.members().iter().map(|member| member.status()).collect()
     }
 
-    /// Returns the capacity report of every plain and weighted bulkhead, in the order of registration.
+    /// Returns the capacity report of every bulkhead since its creation, in the order of registration. For reports of what
+    /// happened in between, see [`snapshot`](Self::snapshot).
     #[must_use]
     pub fn capacity_reports(&self) -> Vec<CapacityReport> {
-        self.members().iter().filter_map(|member| member.capacity_report()).collect()
+        self.statuses().iter().map(RegistryStatus::capacity_report).collect()
+    }
+
+    /// Returns the statuses of all bulkheads as one value, from which
+    /// [`since`](RegistrySnapshot::since) returns all intervals at once.
+    #[must_use]
+    pub fn snapshot(&self) -> RegistrySnapshot {
+        RegistrySnapshot::new(Instant::now(), self.statuses())
     }
 
     /// Closes a bulkhead, waits until none of its operations is running, and removes it from the registry.
@@ -215,7 +230,7 @@ impl BulkheadRegistry {
 
     fn member(&self, label: &str) -> Result<Arc<dyn Member>, RegistryError> {
         let member = self.inner.members.lock().find(label).cloned();
-        member.ok_or_else(|| RegistryError::UnknownLabel { label: label.into() })
+        member.ok_or_else(|| RegistryError::UnknownLabel { label: label.trim().into() })
     }
 
     fn members(&self) -> Vec<Arc<dyn Member>> {
@@ -240,28 +255,8 @@ impl fmt::Debug for BulkheadRegistry {
 
 impl Members {
     fn find(&self, label: &str) -> Option<&Arc<dyn Member>> {
+        let label = label.trim();
         self.in_order.iter().find(|member| member.label() == label)
-    }
-}
-
-/// The status of a registered bulkhead.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum RegistryStatus {
-    /// The status of a plain or weighted bulkhead.
-    Bulkhead(BulkheadStatus),
-    /// The status of a partitioned bulkhead.
-    Partitioned(PartitionedStatus),
-}
-
-impl RegistryStatus {
-    /// Returns the bulkhead's label.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        match self {
-            Self::Bulkhead(status) => &status.label,
-            Self::Partitioned(status) => &status.label,
-        }
     }
 }
 
@@ -353,8 +348,6 @@ pub trait Member: Send + Sync {
 
     fn status(&self) -> RegistryStatus;
 
-    fn capacity_report(&self) -> Option<CapacityReport>;
-
     fn close(&self);
 
     fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -362,7 +355,7 @@ pub trait Member: Send + Sync {
 
 /// Implements the registry traits for one kind of bulkhead. Kinds differ in their bounds, name and status only.
 macro_rules! registrable {
-    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident, $report:expr) => {
+    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident) => {
         impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? BuildBulkhead for $builder $(<$key>)? {
             type Bulkhead = $kind $(<$key>)?;
 
@@ -398,11 +391,6 @@ macro_rules! registrable {
                 RegistryStatus::$status(self.status())
             }
 
-            fn capacity_report(&self) -> Option<CapacityReport> {
-                let report: fn(&Self) -> Option<CapacityReport> = $report;
-                report(self)
-            }
-
             fn close(&self) {
                 self.close();
             }
@@ -414,8 +402,6 @@ macro_rules! registrable {
     };
 }
 
-registrable!(Bulkhead, BulkheadBuilder, Bulkhead, |plain| Some(plain.capacity_report()));
-registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead, |weighted| {
-    Some(weighted.capacity_report())
-});
-registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned, |_| None);
+registrable!(Bulkhead, BulkheadBuilder, Bulkhead);
+registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead);
+registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned);

@@ -12,10 +12,13 @@ macro_rules! common_methods {
                 self.compartment.status()
             }
 
-            /// Assesses the configured sizes against the current status.
+            /// Assesses everything since the bulkhead was created, and its current state.
+            ///
+            /// For what happened of late, see
+            /// [`BulkheadInterval::capacity_report`](crate::BulkheadInterval::capacity_report).
             #[must_use]
             pub fn capacity_report(&self) -> $crate::observe::report::CapacityReport {
-                $crate::observe::report::CapacityReport::new(self.status())
+                self.status().capacity_report()
             }
 
             /// Calls `handler` for every event from now on, until the subscription is dropped.

@@ -6,6 +6,7 @@
 pub(crate) mod event;
 pub(crate) mod interval;
 pub(crate) mod partitions;
+pub(crate) mod registry;
 pub(crate) mod report;
 pub(crate) mod status;
 mod totals;

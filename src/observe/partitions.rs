@@ -152,6 +152,12 @@ pub struct PartitionedInterval {
 }
 
 impl PartitionedInterval {
+    /// Returns how long operations were waiting in the interval, added up over all partitions.
+    #[must_use]
+    pub fn pressure(&self) -> Duration {
+        self.end.pressure().saturating_sub(self.start.pressure())
+    }
+
     /// Returns how many operations arrived per second; `None` if the interval has no length.
     #[must_use]
     pub fn arrivals_per_second(&self) -> Option<f64> {
@@ -215,6 +221,37 @@ impl PartitionedStatus {
             start: earlier.clone(),
             end: self.clone(),
         })
+    }
+
+    /// Returns the status of the bulkhead at its creation, when nothing had been counted.
+    pub(super) fn at_creation(&self) -> Self {
+        Self {
+            label: self.label.clone(),
+            instance: self.instance,
+            sequence: 0,
+            parallelism: self.parallelism,
+            waiting_room: self.waiting_room,
+            wait_limit: self.wait_limit,
+            max_partitions: self.max_partitions,
+            idle_timeout: self.idle_timeout,
+            partitions: 0,
+            active_partitions: 0,
+            in_flight: 0,
+            waiting: 0,
+            is_closed: false,
+            created: 0,
+            evicted: 0,
+            discarded: 0,
+            peak_partitions: 0,
+            totals: Totals::default(),
+            taken_at: self.taken_at.checked_sub(self.age).unwrap_or(self.taken_at),
+            age: Duration::ZERO,
+            partitions_under_pressure: 0,
+            current_pressure: Duration::ZERO,
+            waits: Histogram::default(),
+            patience: Histogram::default(),
+            holds: HoldTimes::default(),
+        }
     }
 
     /// Returns how long operations had been waiting when the status was taken, added up over all partitions and all periods

@@ -153,6 +153,32 @@ impl BulkheadStatus {
         }
     }
 
+    /// Returns the status of the bulkhead at its creation, when nothing had been counted. Its sizes are those of this status,
+    /// because former ones are not stored.
+    pub(super) fn at_creation(&self) -> Self {
+        Self {
+            label: self.label.clone(),
+            instance: self.instance,
+            sequence: 0,
+            capacity: self.capacity,
+            used: 0,
+            in_flight: 0,
+            waiting: 0,
+            waiting_units: 0,
+            waiting_room: self.waiting_room,
+            wait_limit: self.wait_limit,
+            is_closed: false,
+            totals: Totals::default(),
+            peaks: Peaks::default(),
+            taken_at: self.taken_at.checked_sub(self.age).unwrap_or(self.taken_at),
+            age: Duration::ZERO,
+            under_pressure_since: None,
+            waits: Histogram::default(),
+            patience: Histogram::default(),
+            holds: HoldTimes::default(),
+        }
+    }
+
     /// Returns how long operations had been waiting by `now`, over all periods of pressure since the bulkhead was created.
     #[must_use]
     pub fn pressure(&self, now: Instant) -> Duration {
@@ -190,8 +216,14 @@ impl BulkheadStatus {
     /// room is full.
     #[must_use]
     pub fn is_saturated(&self) -> bool {
-        let must_wait = self.free() == 0 || self.waiting > 0;
-        !self.is_closed && must_wait && self.waiting >= self.waiting_room
+        self.must_wait() && self.waiting >= self.waiting_room
+    }
+
+    /// Returns `true` if an operation of cost 1 that arrived at this instant could not be admitted at once: no unit is
+    /// free or another operation waits for one. Always `false` if the bulkhead is closed.
+    #[must_use]
+    pub fn must_wait(&self) -> bool {
+        !self.is_closed && (self.free() == 0 || self.waiting > 0)
     }
 
     /// Returns the units in use as a fraction of the capacity, which is above 1 only after a shrink.

@@ -94,6 +94,71 @@ impl Totals {
         share(self.abandoned, self.admitted)
     }
 
+    /// Returns the share of the operations that had to wait, of those that were admitted at once, joined the waiting line or
+    /// were saturated: the ratio behind [`FrequentQueueing`]. `None` if there were none.
+    ///
+    /// [`FrequentQueueing`]: crate::FindingCode::FrequentQueueing
+    #[must_use]
+    pub fn queueing_share(&self) -> Option<f64> {
+        let arrived = [self.queued, self.saturated].into_iter();
+        share(self.queued, arrived.fold(self.direct_admitted(), u64::saturating_add))
+    }
+
+    /// Returns the share of the operations that were saturated or expired, of these and the admitted ones: the ratio behind
+    /// [`ElevatedRejectionRate`]. `None` if there were none.
+    ///
+    /// [`ElevatedRejectionRate`]: crate::FindingCode::ElevatedRejectionRate
+    #[must_use]
+    pub fn overload_share(&self) -> Option<f64> {
+        let rejected = self.saturated.saturating_add(self.expired);
+        share(rejected, self.admitted.saturating_add(rejected))
+    }
+
+    /// Returns the share of the [decided](Self::decided) operations whose limit had passed when they arrived, or between
+    /// the service's readiness and the request: the ratio behind [`DeadlinesPassed`]. `None` if there were none.
+    ///
+    /// [`DeadlinesPassed`]: crate::FindingCode::DeadlinesPassed
+    #[must_use]
+    pub fn late_share(&self) -> Option<f64> {
+        share(self.late(), self.decided())
+    }
+
+    /// Returns the share of the [decided](Self::decided) operations whose cost was above the capacity or 0: the ratio
+    /// behind [`OversizedRequests`]. `None` if there were none.
+    ///
+    /// [`OversizedRequests`]: crate::FindingCode::OversizedRequests
+    #[must_use]
+    pub fn invalid_cost_share(&self) -> Option<f64> {
+        share(self.oversized.saturating_add(self.invalid_cost), self.decided())
+    }
+
+    /// Returns the share of the [decided](Self::decided) operations that found no partition or had invalid limits: the
+    /// first ratio behind [`KeysTurnedAway`]. `None` if there were none.
+    ///
+    /// [`KeysTurnedAway`]: crate::FindingCode::KeysTurnedAway
+    #[must_use]
+    pub fn without_partition_share(&self) -> Option<f64> {
+        share(self.without_partition(), self.decided())
+    }
+
+    /// Returns the share of the [decided](Self::decided) operations that had no key: the second ratio behind
+    /// [`KeysTurnedAway`]. `None` if there were none.
+    ///
+    /// [`KeysTurnedAway`]: crate::FindingCode::KeysTurnedAway
+    #[must_use]
+    pub fn missing_key_share(&self) -> Option<f64> {
+        share(self.missing_key, self.decided())
+    }
+
+    /// Returns the share of the admitted operations that never started, for another reason than their deadline: the ratio
+    /// behind [`UnusedAdmissions`]. `None` if none was admitted.
+    ///
+    /// [`UnusedAdmissions`]: crate::FindingCode::UnusedAdmissions
+    #[must_use]
+    pub fn unused_share(&self) -> Option<f64> {
+        share(self.unused(), self.admitted)
+    }
+
     /// Returns the average time that admitted waiters waited, or `None` if there were none.
     #[must_use]
     pub fn average_wait(&self) -> Option<Duration> {
@@ -111,6 +176,21 @@ impl Totals {
     #[must_use]
     pub fn has_activity(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// Returns how many operations came too late.
+    pub(super) fn late(&self) -> u64 {
+        self.expired_before_queue.saturating_add(self.abandoned_by_deadline)
+    }
+
+    /// Returns how many operations found no partition or had invalid limits.
+    pub(super) fn without_partition(&self) -> u64 {
+        self.partition_limited.saturating_add(self.invalid_limits)
+    }
+
+    /// Returns how many admitted operations never started, for another reason than their deadline.
+    pub(super) fn unused(&self) -> u64 {
+        self.abandoned.saturating_sub(self.abandoned_by_deadline)
     }
 
     fn rejected_on_arrival(&self) -> u64 {

@@ -28,7 +28,7 @@ use crate::{
         operation::{arrive::admit_now, run::Run, wait::Wait, wait_policy::WaitPolicy},
         rejection::Rejection,
     },
-    observe::{partitions::PartitionedStatus, status::BulkheadStatus},
+    observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},
     sync::Arc,
 };
 
@@ -228,6 +228,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     #[must_use]
     pub fn status(&self) -> PartitionedStatus {
         self.map.status()
+    }
+
+    /// Assesses everything since the bulkhead was created, over all keys, and the current state of its partitions.
+    ///
+    /// For what happened of late, see
+    /// [`PartitionedInterval::capacity_report`](crate::PartitionedInterval::capacity_report).
+    #[must_use]
+    pub fn capacity_report(&self) -> CapacityReport {
+        self.status().capacity_report()
     }
 
     /// Returns a snapshot of the partition of `key` at one instant, or `None` if there is no such partition.

@@ -156,7 +156,7 @@ fn statuses_and_events_share_one_strictly_increasing_sequence() {
     assert_later(payments.status().sequence);
     drop(slot_of(&mut waiter));
     assert_later(log.take()[0].sequence);
-    assert_later(payments.capacity_report().status.sequence);
+    assert_later(payments.capacity_report().status.sequence());
     assert_later(payments.status().sequence);
 }
 

@@ -217,8 +217,8 @@ async fn a_report_assesses_the_status_it_contains() {
     let (payments, _running) = with_many_findings().await;
     let report = payments.capacity_report();
     let status = payments.status();
-    assert_eq!(report.status.totals, status.totals);
-    assert_eq!((report.status.instance, &*report.status.label), (status.instance, "payments"));
-    assert!(report.status.sequence < status.sequence);
+    assert_eq!((report.totals, *report.status.totals()), (status.totals, status.totals));
+    assert_eq!((report.status.instance(), report.status.label()), (status.instance, "payments"));
+    assert!(report.status.sequence() < status.sequence);
     assert_eq!(report.severity(), Critical);
 }

@@ -40,7 +40,7 @@ async fn a_bulkhead_with_a_free_slot_has_no_findings() {
     assert_eq!(report.summary(), "bulkhead \"payments\" is ok: no findings");
     let _slots = running(&payments, 2);
     let report = payments.capacity_report();
-    assert_eq!((found(&report), report.status.used), (vec![], 2));
+    assert_eq!((found(&report), report.status.bulkhead().unwrap().used), (vec![], 2));
 }
 
 #[tokio::test(start_paused = true)]
