@@ -23,8 +23,11 @@ pub enum FindingCode {
     /// *lo* be the smaller number of units in use at both ends, and *e* the mean use by operations that ended in the
     /// interval. The finding is reported if nothing ended and *lo* is at least 1; if operations were waiting throughout,
     /// *lo* - *e* is at least 0.9 and exceeds three standard deviations of what begins and ends outside the interval; or
-    /// else *lo* - *e* exceeds three standard deviations of the use at an instant and of the estimate of *e*. Where costs
-    /// differ, these are of costs with a mean square of up to three times the squared mean.
+    /// else *lo* - *e* exceeds three standard deviations of the use at an instant and of the estimate of *e*.
+    ///
+    /// Where costs differ, these are of costs with a mean square of up to three times the squared mean. Units may then be
+    /// unused while operations wait, so that *lo* - *e* must be at least three times the mean cost, or half of the capacity if
+    /// that is less, instead of 0.9.
     ///
     /// If a tenth of the admitted operations never started, only the first of these rules applies.
     SlotsHeldLong,

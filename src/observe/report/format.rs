@@ -23,6 +23,12 @@ pub(super) fn rate(per_second: f64) -> String {
     }
 }
 
+/// Writes a count with its noun, such as "1 operation" or "3 operations".
+pub(super) fn count(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// Writes a number of units that need not be whole.
 pub(super) fn units(units: f64) -> String {
     if units < 9.95 { format!("{units:.1}") } else { format!("{units:.0}") }

@@ -78,8 +78,8 @@ pub(super) fn units_held_long(interval: &BulkheadInterval) -> Option<f64> {
     let own = Ended::estimate(totals, holds, holds, *elapsed);
     let (ended, deviation) = match own {
         Some(own) if is_pressed_throughout => {
-            // All units are in use throughout, so that the use at the ends is no matter of chance. What differs is the
-            // part of the holds that lies outside the interval.
+            // The units are in use throughout, so that the use at the ends is no matter of chance. What differs is the part
+            // of the holds that lies outside the interval.
             let outside = 2.0 * least * cost.square() * own.mean_square_hold;
             (own.units(), outside.sqrt() / elapsed.as_secs_f64())
         }
@@ -100,7 +100,7 @@ pub(super) fn units_held_long(interval: &BulkheadInterval) -> Option<f64> {
         }
     };
     let held = least - ended;
-    let enough = if is_pressed_throughout { 0.9 } else { 0.0 };
+    let enough = if is_pressed_throughout { cost.unused_under_pressure(end.capacity) } else { 0.0 };
     (held >= enough && held > DEVIATIONS * deviation).then_some(held)
 }
 
@@ -143,6 +143,17 @@ impl CostSpread {
         // No cost is above the capacity.
         let dispersion = (end.capacity as f64 / mean).clamp(1.0, COST_DISPERSION);
         Self { mean, dispersion }
+    }
+
+    /// How many units may be in use more at the ends than on average although operations wait throughout. With costs of 1 all
+    /// units are in use, and one that does not come back is missed by at least 0.9. Where costs differ, units stay unused
+    /// while the first waiter needs more.
+    fn unused_under_pressure(&self, capacity: usize) -> f64 {
+        if self.is_one() { 0.9 } else { self.square().min(capacity as f64 / 2.0) }
+    }
+
+    fn is_one(&self) -> bool {
+        self.square() <= 1.0
     }
 
     /// The mean square of the costs divided by their mean: by how much one unit in use varies the number of them.

@@ -209,7 +209,7 @@ pub(super) fn handlers_panic(evidence: &Evidence<'_>) -> Option<CapacityFinding>
     finding(
         FindingCode::HandlersPanic,
         Severity::Warning,
-        format!("event handlers panicked {panics} times"),
+        format!("{} of event handlers", format::count(panics, "panic")),
         "correct the handler: its panics are caught, but it misses events",
     )
 }

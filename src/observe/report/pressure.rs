@@ -5,7 +5,7 @@ use super::{
     causes::remedy,
     code::FindingCode,
     evidence::{Evidence, Subject},
-    finding, reaches,
+    finding, format, reaches,
 };
 use crate::observe::status::BulkheadStatus;
 
@@ -25,7 +25,7 @@ pub(super) fn closed_with_active_work(evidence: &Evidence<'_>) -> Option<Capacit
     finding(
         FindingCode::ClosedWithActiveWork,
         Severity::Notice,
-        format!("closed with {in_flight} operations running{rejected}"),
+        format!("closed with {} running{rejected}", format::count(in_flight as u64, "operation")),
         "await wait_closed before tearing down the resources they use",
     )
 }

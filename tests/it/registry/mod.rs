@@ -3,3 +3,4 @@
 mod layers;
 mod registration;
 mod shutdown;
+mod snapshots;

@@ -17,6 +17,8 @@ const LIMIT: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, Default)]
 struct History {
     direct: usize,
+    /// Admitted after they waited.
+    queued: usize,
     cancelled: usize,
     expired: usize,
     saturated: usize,
@@ -34,9 +36,14 @@ impl History {
         for _ in 1..self.direct {
             drop(payments.slot_now().unwrap());
         }
-        let slot = payments.slot_now().unwrap();
+        let mut slot = payments.slot_now().unwrap();
         for _ in 0..self.saturated {
             payments.slot_now().unwrap_err();
+        }
+        for _ in 0..self.queued {
+            let mut waiter = waiting(payments.slot());
+            drop(slot);
+            slot = slot_of(&mut waiter);
         }
         for _ in 0..self.cancelled {
             drop(waiting(payments.slot()));
@@ -60,20 +67,20 @@ fn found(report: &CapacityReport) -> Vec<(FindingCode, Severity)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn frequent_queueing_takes_twenty_operations_of_which_half_had_to_wait() {
-    let history = |direct, cancelled| History { direct, cancelled, ..History::default() };
+async fn frequent_queueing_from_twenty_operations_of_which_half_had_to_wait() {
+    let history = |direct, queued| History { direct, queued, ..History::default() };
     let frequent = [(FrequentQueueing, Notice)];
     assert_eq!(history(9, 10).found().await, [], "nineteen are too few");
     assert_eq!(history(10, 10).found().await, frequent);
     assert_eq!(history(11, 10).found().await, [], "less than half");
     assert_eq!(history(10, 11).found().await, frequent);
     assert_eq!(history(11, 9).found().await, []);
-    // Saturated operations count towards the twenty.
-    let mixed = History { direct: 5, cancelled: 10, saturated: 5, expired: 0 };
+    // Those who were saturated are among the twenty.
+    let mixed = History { direct: 5, queued: 10, saturated: 5, ..History::default() };
     assert!(mixed.found().await.contains(&(FrequentQueueing, Notice)));
     let mixed = History { saturated: 6, ..mixed };
     assert!(!mixed.found().await.contains(&(FrequentQueueing, Notice)));
-    let mixed = History { direct: 1, cancelled: 10, saturated: 8, expired: 0 };
+    let mixed = History { direct: 1, queued: 10, saturated: 8, ..History::default() };
     assert!(!mixed.found().await.contains(&(FrequentQueueing, Notice)));
 }
 
@@ -99,7 +106,7 @@ async fn expired_waiters_count_as_rejected_and_cancelled_ones_do_not() {
     assert_eq!(history(20, 1).found().await, []);
     let cancelled = History { direct: 19, cancelled: 1, ..History::default() };
     assert_eq!(cancelled.found().await, []);
-    let mixed = History { direct: 36, expired: 2, saturated: 2, cancelled: 0 };
+    let mixed = History { direct: 36, expired: 2, saturated: 2, ..History::default() };
     let report = mixed.report().await;
     assert_eq!(found(&report), [(ElevatedRejectionRate, Warning)]);
     assert!(report.findings[0].message.contains("4 of 40"), "{:?}", report.findings);
@@ -108,7 +115,7 @@ async fn expired_waiters_count_as_rejected_and_cancelled_ones_do_not() {
 #[tokio::test(start_paused = true)]
 async fn elevated_expirations_take_ten_waiters_with_thresholds_of_a_tenth_and_three_tenths() {
     // Enough direct admissions that nothing else is found.
-    let history = |cancelled, expired| History { direct: 200, cancelled, expired, saturated: 0 };
+    let history = |queued, expired| History { direct: 200, queued, expired, ..History::default() };
     assert_eq!(history(0, 9).found().await, [], "nine are too few");
     assert_eq!(history(9, 1).found().await, [(ElevatedExpirationRate, Warning)]);
     assert_eq!(history(10, 1).found().await, [], "below a tenth");
@@ -196,9 +203,7 @@ async fn findings_come_in_the_order_of_the_rules_and_the_summary_gives_the_worst
             worst.message
         )
     );
-    // With 100 more waiters in line, too small a share has expired.
-    let lasting = lasting.into_iter();
-    let lasting: Vec<_> = lasting.filter(|&(code, _)| code != ElevatedExpirationRate).collect();
+    // However many wait now, the share is of those that have left the line.
     let _line: Vec<_> = (0..100).map(|_| waiting(payments.slot())).collect();
     let report = payments.capacity_report();
     let now = [(ActiveWorkAboveCapacity, Warning), (WaitingRoomFull, Critical)];
@@ -208,6 +213,9 @@ async fn findings_come_in_the_order_of_the_rules_and_the_summary_gives_the_worst
     payments.close();
     let report = payments.capacity_report();
     assert_eq!(found(&report)[0], (ClosedWithActiveWork, Notice));
+    // A hundred that were closed have left the line too.
+    let lasting: Vec<_> =
+        lasting.into_iter().filter(|&(code, _)| code != ElevatedExpirationRate).collect();
     assert_eq!(found(&report)[1..], lasting);
     drop(running);
 }

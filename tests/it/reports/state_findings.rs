@@ -12,10 +12,13 @@ use tokio_test::task::Spawn;
 
 use crate::support::{waiting, weighted};
 
-/// A bulkhead with a wait limit that is never reached, so that only its current state causes findings.
+/// With a wait limit that is never reached if operations may wait, so that only the current state has findings.
 fn bulkhead(parallelism: usize, room: usize) -> Bulkhead {
     let builder = Bulkhead::builder("payments").parallelism(parallelism).waiting_room(room);
-    builder.wait_limit(Duration::from_secs(3600)).build().unwrap()
+    match room {
+        0 => builder.build().unwrap(),
+        _ => builder.wait_limit(Duration::from_secs(3600)).build().unwrap(),
+    }
 }
 
 fn found(report: &CapacityReport) -> Vec<(FindingCode, Severity)> {
@@ -97,10 +100,18 @@ async fn a_waiting_room_of_one_is_full_with_one_waiter() {
     let waiter = line(&payments, 1);
     assert_eq!(found(&payments.capacity_report()), [(WaitingRoomFull, Critical)]);
     payments.close();
-    // Once closed, it is no longer full, and its line is empty.
-    assert_eq!(found(&payments.capacity_report()), [(ClosedWithActiveWork, Notice)]);
+    // Closed, it is full no more, and its line is empty.
+    let report = payments.capacity_report();
+    assert_eq!(found(&report), [(ClosedWithActiveWork, Notice)]);
+    assert_eq!(
+        report.summary(),
+        "bulkhead \"payments\" is closed and has a notice finding: closed with 1 operation running, 1 rejected by the \
+         close"
+    );
     drop((waiter, slot));
-    assert_eq!(found(&payments.capacity_report()), []);
+    let report = payments.capacity_report();
+    assert_eq!(found(&report), []);
+    assert_eq!(report.summary(), "bulkhead \"payments\" is drained: no findings");
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,20 +152,26 @@ async fn a_closed_bulkhead_over_capacity_has_no_finding_but_its_active_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_weighted_bulkhead_with_free_units_is_not_full_despite_waiters() {
+async fn a_weighted_bulkhead_whose_free_units_do_not_suffice_for_the_first_waiter_is_full() {
     let reports = WeightedBulkhead::builder("reports")
         .capacity(10)
-        .waiting_room(1)
+        .waiting_room(5)
         .wait_limit(Duration::from_secs(3600))
         .build()
         .unwrap();
-    let nine = reports.slot_now(9).unwrap();
-    let _waiter = waiting(reports.slot(2));
+    let seven = reports.slot_now(7).unwrap();
     assert_eq!(found(&reports.capacity_report()), []);
-    drop(nine);
-    let _eight = reports.slot_now(8).unwrap();
-    let _next = waiting(reports.slot(1));
-    assert_eq!(found(&reports.capacity_report()), [(WaitingRoomFull, Critical)]);
+    let mut line: Vec<_> = (0..4).map(|_| waiting(reports.slot(5))).collect();
+    let near = [(ExecutionFull, Warning), (WaitingRoomNearCapacity, Warning)];
+    assert_eq!(found(&reports.capacity_report()), near, "an operation of cost 1 has to wait");
+    line.push(waiting(reports.slot(5)));
+    let report = reports.capacity_report();
+    assert_eq!(found(&report), [(WaitingRoomFull, Critical)]);
+    assert!(report.findings[0].message.contains("7 of 10 units"), "{}", report.summary());
+    reports.slot_now(1).unwrap_err();
+    drop((line, seven));
+    let _nine = reports.slot_now(9).unwrap();
+    assert_eq!(found(&reports.capacity_report()), [], "cost 1 fits");
 }
 
 #[test]
@@ -183,7 +200,10 @@ fn a_waiting_room_without_a_wait_limit_and_a_large_one_are_found() {
             expected.into_iter().filter(|&(code, _)| code != UnboundedQueueWait).collect();
         assert_eq!(found(&limited.capacity_report()), rest, "{capacity} and {room}, limited");
     }
-    // The current capacity counts.
+    let roomless = Bulkhead::builder("payments").parallelism(1).wait_limit(Duration::from_secs(1));
+    let roomless = roomless.build().unwrap();
+    assert_eq!(found(&roomless.capacity_report()), [(LimitWithoutRoom, Notice)]);
+    // The capacity of the moment counts.
     let payments = bulkhead(6, 100);
     payments.resize(5).unwrap();
     assert_eq!(found(&payments.capacity_report()), [(LargeWaitingRoom, Notice)]);
