@@ -20,14 +20,18 @@ pub enum FindingCode {
     /// or weighted bulkhead. A notice below a tenth of the capacity, critical from half of it on, otherwise a warning.
     ///
     /// The interval must be at least 1 s and 10 times the 99th percentile of the hold times, or 60 s if none is known. Let
-    /// *lo* be the smaller number of units in use at both ends, and *e* the mean use by operations that ended in the
-    /// interval. The finding is reported if nothing ended and *lo* is at least 1; if operations were waiting throughout,
-    /// *lo* - *e* is at least 0.9 and exceeds three standard deviations of what begins and ends outside the interval; or
-    /// else *lo* - *e* exceeds three standard deviations of the use at an instant and of the estimate of *e*.
+    /// *lo* be the smaller number of units in use at both ends, *p* the share of the time in which operations waited, and *e*
+    /// the mean use by operations that ended in the interval. One of these must hold:
     ///
-    /// Where costs differ, these are of costs with a mean square of up to three times the squared mean. Units may then be
-    /// unused while operations wait, so that *lo* - *e* must be at least three times the mean cost, or half of the capacity if
-    /// that is less, instead of 0.9.
+    /// - Nothing ended, and *lo* is at least 1.
+    /// - *p* is at least half, and *p* x *lo* - *e* is at least 0.9 and exceeds three standard deviations of what begins and
+    ///   ends outside the interval: while operations wait, all units are in use.
+    /// - *p* is below 1, and *lo* - *e* exceeds three standard deviations of the use at an instant and of the estimate of
+    ///   *e*.
+    ///
+    /// Where costs differ, the deviations are of costs with a mean square of up to three times the squared mean. Units may
+    /// then be unused while operations wait, so that up to six times the mean cost, or half of the capacity if that is less,
+    /// takes the place of 0.9.
     ///
     /// If a tenth of the admitted operations never started, only the first of these rules applies.
     SlotsHeldLong,

@@ -74,34 +74,61 @@ pub(super) fn units_held_long(interval: &BulkheadInterval) -> Option<f64> {
         return None;
     }
     let cost = CostSpread::of(interval);
-    let is_pressed_throughout = interval.pressure() >= *elapsed;
     let own = Ended::estimate(totals, holds, holds, *elapsed);
-    let (ended, deviation) = match own {
-        Some(own) if is_pressed_throughout => {
-            // The units are in use throughout, so that the use at the ends is no matter of chance. What differs is the part
-            // of the holds that lies outside the interval.
-            let outside = 2.0 * least * cost.square() * own.mean_square_hold;
-            (own.units(), outside.sqrt() / elapsed.as_secs_f64())
-        }
-        _ => {
-            // Few samples may have missed the longest holds, so that all holds so far count too.
-            let ever = Ended::estimate(totals, holds, &end.holds, *elapsed);
-            let ended = match (own, ever) {
-                (Some(own), Some(ever)) if own.units() >= ever.units() => own,
-                (_, Some(ever)) => ever,
-                _ => return None,
-            };
-            let units =
-                ended.completed + ended.cut_short_at_most(totals, cost.mean, holds, *elapsed);
-            // The number of operations at an instant varies as in a Poisson process.
-            let at_an_instant = units.max(cost.mean) * cost.square();
-            let of_estimate = ended.completed.powi(2) * ended.variability_of_mean(&cost);
-            (units, (at_an_instant + of_estimate).sqrt())
-        }
+    let under_pressure = own.and_then(|own| held_under_pressure(interval, least, &cost, own));
+    under_pressure.or_else(|| held_at_both_ends(interval, least, &cost, own))
+}
+
+/// While operations wait, all units are in use, so that the mean use is known, and not a matter of chance: it is at least
+/// `least` times the share of the time in which operations waited. What is not accounted for by operations that ended is
+/// held, except for the parts of their holds that lie outside the interval.
+fn held_under_pressure(
+    interval: &BulkheadInterval,
+    least: f64,
+    cost: &CostSpread,
+    own: Ended,
+) -> Option<f64> {
+    let seconds = interval.elapsed.as_secs_f64();
+    let pressed = interval.pressure().as_secs_f64() / seconds;
+    if pressed < 0.5 {
+        return None;
+    }
+    let outside = 2.0 * least * cost.square() * own.mean_square_hold / (seconds * seconds);
+    // Only operations that were not admitted from the line are sampled.
+    let completed = interval.totals.completed() as f64;
+    let untimed = (1.0 - interval.holds.timed() as f64 / completed).clamp(0.0, 1.0);
+    let of_untimed = untimed * own.completed_at_most();
+    let of_estimate = of_untimed.powi(2) * own.square_deviation(cost) / own.sampled.max(1.0);
+    let held = pressed * least - own.completed_at_most() - own.cut_short;
+    let enough = cost.unused_under_pressure(interval.end.capacity);
+    (held >= enough && held > DEVIATIONS * (outside + of_estimate).sqrt()).then_some(held)
+}
+
+/// In quiet traffic the number of operations at an instant varies as in a Poisson process, and the mean hold is estimated from
+/// samples. Few samples may have missed the longest holds, so that all holds so far count too.
+fn held_at_both_ends(
+    interval: &BulkheadInterval,
+    least: f64,
+    cost: &CostSpread,
+    own: Option<Ended>,
+) -> Option<f64> {
+    let BulkheadInterval { end, elapsed, totals, holds, .. } = interval;
+    // Under pressure the use at the ends says nothing: all units are in use.
+    if interval.pressure() >= *elapsed {
+        return None;
+    }
+    let ever = Ended::estimate(totals, holds, &end.holds, *elapsed);
+    let ended = match (own, ever) {
+        (Some(own), Some(ever)) if own.units() >= ever.units() => own,
+        (_, Some(ever)) => ever,
+        _ => return None,
     };
-    let held = least - ended;
-    let enough = if is_pressed_throughout { cost.unused_under_pressure(end.capacity) } else { 0.0 };
-    (held >= enough && held > DEVIATIONS * deviation).then_some(held)
+    let completed = ended.completed_at_most();
+    let units = completed + ended.cut_short_at_most(totals, cost.mean, holds, *elapsed);
+    let at_an_instant = units.max(cost.mean) * cost.square();
+    let of_estimate = completed.powi(2) * ended.square_deviation(cost) / ended.samples;
+    let held = least - units;
+    (held > DEVIATIONS * (at_an_instant + of_estimate).sqrt()).then_some(held)
 }
 
 /// The shortest interval to judge.
@@ -149,7 +176,7 @@ impl CostSpread {
     /// units are in use, and one that does not come back is missed by at least 0.9. Where costs differ, units stay unused
     /// while the first waiter needs more.
     fn unused_under_pressure(&self, capacity: usize) -> f64 {
-        if self.is_one() { 0.9 } else { self.square().min(capacity as f64 / 2.0) }
+        if self.is_one() { 0.9 } else { (2.0 * self.square()).min(capacity as f64 / 2.0) }
     }
 
     fn is_one(&self) -> bool {
@@ -170,12 +197,16 @@ impl CostSpread {
 pub(super) struct Ended {
     /// Units in use by operations that completed.
     completed: f64,
+    /// The same as the sum over the timed ones. It misses none of those, but varies with the number of samples.
+    summed: f64,
     /// Units in use by operations that were cut short.
     cut_short: f64,
     /// The mean square of the holds, in square seconds.
     mean_square_hold: f64,
     /// The squared coefficient of variation of the holds.
     variability: f64,
+    /// How many operations were timed that stand for 64.
+    sampled: f64,
     /// How many independent samples the mean is as good as.
     samples: f64,
 }
@@ -202,9 +233,11 @@ impl Ended {
         let squares = SAMPLED * SAMPLED * sampled + (timed - sampled);
         Some(Self {
             completed: totals.completed() as f64 * mean_units / seconds,
+            summed: completed / seconds,
             cut_short: (holds.unit_seconds() - completed).max(0.0) / seconds,
             mean_square_hold: mean * mean * (1.0 + variability),
             variability,
+            sampled,
             samples: (count * count / squares.max(1.0)).max(1.0),
         })
     }
@@ -226,8 +259,13 @@ impl Ended {
         (totals.cut_short as f64 * cost * p99 / elapsed.as_secs_f64()).max(self.cut_short)
     }
 
-    /// Returns the squared coefficient of variation of the estimated mean use.
-    fn variability_of_mean(&self, cost: &CostSpread) -> f64 {
-        ((1.0 + self.variability) * cost.dispersion - 1.0) / self.samples
+    /// Returns the use by operations that completed, at most.
+    fn completed_at_most(&self) -> f64 {
+        self.completed.max(self.summed)
+    }
+
+    /// Returns the squared coefficient of variation of an operation's cost times its hold, at most.
+    fn square_deviation(&self, cost: &CostSpread) -> f64 {
+        (1.0 + self.variability) * cost.dispersion - 1.0
     }
 }

@@ -98,7 +98,7 @@ fn labels_are_trimmed_wherever_they_are_passed() {
         assert!(registry.contains(label));
         registry.get::<Bulkhead>(label).unwrap();
         assert!(registry.snapshot().get(label).is_some());
-        registry.layer(label).unwrap();
+        let _layer = registry.layer(label).unwrap();
         let error = registry.get::<WeightedBulkhead>(label).unwrap_err();
         assert!(error.to_string().starts_with("\"payments\" is a"), "{error}");
     }

@@ -211,7 +211,9 @@ async fn callers_that_leave_while_their_work_runs_are_the_cause_that_is_named() 
     for _ in 0..1500 {
         let payments = payments.clone();
         callers.push(tokio::spawn(async move {
-            timeout(Duration::from_secs(1), payments.execute(sleep(ms(500)))).await.is_ok()
+            timeout(Duration::from_secs(1), payments.execute(async { sleep(ms(500)).await }))
+                .await
+                .is_ok()
         }));
         sleep(Duration::from_micros(16_667)).await;
     }
@@ -225,6 +227,7 @@ async fn callers_that_leave_while_their_work_runs_are_the_cause_that_is_named() 
     let finding = &report.findings[0];
     assert!(report.summary().contains(&finding.message), "{}", report.summary());
     assert!(finding.recommendation.contains("now 10 s"), "{}", finding.recommendation);
+    assert!(finding.recommendation.contains("to 51"), "{}", finding.recommendation);
     assert!(
         report
             .findings

@@ -232,3 +232,41 @@ fn severities_are_ordered_and_named() {
     let names = [Ok, Notice, Warning, Critical].map(|severity| severity.to_string());
     assert_eq!(names, ["ok", "notice", "warning", "critical"]);
 }
+
+#[test]
+fn codes_have_stable_names_like_their_own() {
+    let codes = [
+        ClosedWithActiveWork,
+        ActiveWorkAboveCapacity,
+        SlotsHeldLong,
+        WorkCutShort,
+        WaitersGiveUp,
+        DeadlinesPassed,
+        OversizedRequests,
+        KeysTurnedAway,
+        PartitionsFull,
+        UnusedAdmissions,
+        WaitingRoomFull,
+        ExecutionFull,
+        WaitingRoomNearCapacity,
+        UnboundedQueueWait,
+        LargeWaitingRoom,
+        LimitWithoutRoom,
+        RoomOutlastsLimit,
+        FrequentQueueing,
+        ElevatedRejectionRate,
+        ElevatedExpirationRate,
+        WaitTimeNearLimit,
+        HandlersPanic,
+    ];
+    for code in codes {
+        let mut snake = String::new();
+        for letter in format!("{code:?}").chars() {
+            if letter.is_uppercase() && !snake.is_empty() {
+                snake.push('_');
+            }
+            snake.extend(letter.to_lowercase());
+        }
+        assert_eq!(code.name(), snake);
+    }
+}

@@ -238,3 +238,36 @@ fn a_status_is_a_value_that_outlives_the_bulkhead() {
     drop(payments);
     assert_eq!((status.in_flight, status.clone()), (1, status));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_ratios_behind_the_findings_are_methods_of_the_totals() {
+    let payments = bulkhead(1, 1);
+    let none = payments.capacity_report();
+    let ratios = |totals: &Totals| {
+        [
+            totals.queueing_share(),
+            totals.overload_share(),
+            totals.late_share(),
+            totals.invalid_cost_share(),
+            totals.without_partition_share(),
+            totals.missing_key_share(),
+            totals.unused_share(),
+        ]
+    };
+    assert_eq!((ratios(&none.totals), none.pressure_share()), ([None; 7], None));
+    let slot = payments.slot_now().unwrap();
+    let mut waiter = task::spawn(payments.slot());
+    assert_pending!(waiter.poll());
+    for _ in 0..2 {
+        payments.slot_now().unwrap_err();
+    }
+    advance(ms(30)).await;
+    drop(slot);
+    drop(assert_ready_ok!(waiter.poll()));
+    advance(ms(70)).await;
+    let report = payments.capacity_report();
+    let zero = Some(0.0);
+    assert_eq!(ratios(&report.totals), [Some(0.25), Some(0.5), zero, zero, zero, zero, zero]);
+    assert_eq!(report.pressure_share(), Some(0.3));
+    assert_eq!((report.elapsed, report.pressure), (ms(100), ms(30)));
+}

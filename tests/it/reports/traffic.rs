@@ -127,6 +127,7 @@ impl Traffic {
 
     /// Lets traffic run for a while, and returns that interval.
     pub(super) async fn run(&mut self, time: Duration) -> BulkheadInterval {
+        self.admit_from_line();
         let before = self.status();
         let until = self.now() + time.as_secs_f64();
         loop {
