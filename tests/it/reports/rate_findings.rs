@@ -230,3 +230,63 @@ async fn a_report_assesses_the_status_it_contains() {
     assert!(report.status.sequence() < status.sequence);
     assert_eq!(report.severity(), Critical);
 }
+
+/// Adds a thousand to each of these counters alone, and returns those that change no finding.
+macro_rules! without_effect {
+    ($status:expr; $($counter:ident)*; $($time:ident)*) => {{
+        let status = &$status;
+        let before = status.capacity_report().findings;
+        let mut silent = Vec::new();
+        $({
+            let mut changed = status.clone();
+            changed.totals.$counter += 1000;
+            if changed.capacity_report().findings == before {
+                silent.push(stringify!($counter));
+            }
+        })*
+        $({
+            let mut changed = status.clone();
+            changed.totals.$time += Duration::from_secs(1000);
+            if changed.capacity_report().findings == before {
+                silent.push(stringify!($time));
+            }
+        })*
+        silent
+    }};
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_counter_of_an_outcome_changes_some_finding() {
+    let history = History { direct: 200, queued: 100, cancelled: 50, expired: 50, saturated: 50 };
+    let report = history.report().await;
+    let mut status = report.status.bulkhead().unwrap().clone();
+    status.totals.cut_short = 50;
+    status.totals.oversized = 50;
+    status.totals.expired_before_queue = 50;
+    status.waiting_room = 1000;
+    status.age += Duration::from_secs(3600);
+    // The status of a single partition has none.
+    status.patience = bulklink::Histogram::default();
+    let silent = without_effect! { status;
+        admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
+        abandoned_units abandoned_by_deadline queued queued_units saturated expired
+        expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
+        closed_before_queue closed_while_waiting oversized invalid_cost partition_limited
+        invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
+        bodies_ended_early handler_panics;
+        wait_time cancelled_wait_time expired_wait_time pressure_time
+    };
+    let exceptions = [
+        // Units tell how large operations are, and are in the causes of an interval.
+        "admitted_units",
+        "admitted_from_queue_units",
+        "abandoned_units",
+        "queued_units",
+        "bypassed",
+        "finished_units",
+        "cut_short_units",
+        "bodies_ended_early",
+    ];
+    let unexpected: Vec<_> = silent.iter().filter(|name| !exceptions.contains(name)).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
+}
