@@ -23,12 +23,12 @@ fn runtime_id() -> Id {
 }
 
 /// Fires the alarm of a gate, like the alarm waker of a compartment.
-struct GateAlarmWaker(Weak<Gate>);
+struct GateAlarmWaker(Weak<GateOfModel>);
 
 impl Wake for GateAlarmWaker {
     fn wake(self: Arc<Self>) {
         if let Some(gate) = self.0.upgrade() {
-            gate.fire_alarm();
+            gate.gate.fire_alarm();
         }
     }
 }
@@ -74,7 +74,7 @@ impl Waiter {
     /// the limit now.
     fn assert_enforces_its_limit(&self, gate: &SharedGate) {
         assert!(self.flag.was_woken() || self.enforcer == LimitEnforcer::Waiter, "forgotten");
-        let found = gate.poll_waiter(self.ticket, Waker::noop(), None);
+        let found = gate.poll_waiter(self.ticket, Waker::noop());
         assert!(matches!(found, WaiterState::Waiting(LimitEnforcer::Waiter)), "{found:?}");
     }
 
@@ -130,8 +130,7 @@ fn an_alarm_that_fires_early_is_armed_again() {
         let first = Waiter::join(&gate, here, NEVER, &timer);
         assert_eq!(first.enforcer, LimitEnforcer::Alarm);
         let firing = spawn_fire(&timer);
-        let leaving =
-            spawn_with(&gate, move |gate| gate.cancel(first.ticket, Instant::now(), None));
+        let leaving = spawn_with(&gate, move |gate| gate.cancel(first.ticket));
         let second = Waiter::join(&gate, here, NEVER, &timer);
         assert!(join_thread(firing), "the timer was not armed");
         join_thread(leaving);
@@ -259,7 +258,7 @@ fn a_waiter_polled_with_a_new_waker_is_not_forgotten() {
         let waiter = Waiter::join(&gate, here, PASSED, &timer);
         let firing = spawn_fire(&timer);
         let (flag, waker) = WakeFlag::new();
-        let found = gate.poll_waiter(waiter.ticket, &waker, None);
+        let found = gate.poll_waiter(waiter.ticket, &waker);
         join_thread(firing);
         let WaiterState::Waiting(enforcer) = found else {
             panic!("admitted without a release: {found:?}")

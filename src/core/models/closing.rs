@@ -99,7 +99,7 @@ fn the_drained_event_is_emitted_once_and_last() {
         let ticket = gate.join(1, &waker);
         gate.set_sink(Some(recorder.clone()));
         let releasing = thread::spawn(move || drop(held));
-        let cancelling = spawn_with(&gate, move |gate| gate.cancel(ticket, Instant::now(), None));
+        let cancelling = spawn_with(&gate, move |gate| gate.cancel(ticket));
         gate.close();
         join_thread(releasing);
         join_thread(cancelling);

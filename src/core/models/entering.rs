@@ -126,9 +126,9 @@ fn a_waiter_polled_without_a_wake_up_synchronizes_with_the_release() {
         };
         if gate.poll_outcome(ticket, &waker) == Some(Ok(())) {
             assert_eq!(data.load(Relaxed), 1);
-            gate.release(1, || None);
+            gate.release(1);
         } else {
-            gate.cancel(ticket, Instant::now(), None);
+            gate.cancel(ticket);
         }
         join_thread(release);
         assert_eq!(gate.checked_snapshot().used, 0);
@@ -154,7 +154,7 @@ fn the_fast_path_synchronizes_with_the_previous_release() {
         };
         if gate.admit_fast(1) {
             assert_eq!(data.load(Relaxed), 1);
-            gate.release(1, || None);
+            gate.release(1);
         }
         join_thread(release);
     });

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use super::{reference::Reference, *};
-use crate::core::gate::arrival::ResizeRefusal;
 use crate::core::gate::counts::{Peaks, Totals};
 
 /// An operation that was carried out.

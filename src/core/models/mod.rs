@@ -26,12 +26,16 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::{
     core::{
         gate::{
             Gate, GateKind,
-            arrival::{Arrival, ArrivalOutcome, WaiterState, WhenFull},
+            arrival::{Arrival, ArrivalOutcome, ResizeRefusal, WaiterState, WhenFull},
             effects::{Change, EventKind, EventSink, SharedSink},
+            ending::Abandonment,
+            records::SharedRecords,
             snapshot::Snapshot,
             word::Word,
         },
@@ -47,7 +51,7 @@ use crate::{
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     sync::{
-        Arc, Mutex as GateMutex, Ordering,
+        Arc, Ordering,
         models::{
             Builder, Condvar, JoinHandle, LoomUsize, Mutex, StdBool, StdMutex, StdUsize, ThreadId,
             thread,
@@ -87,16 +91,25 @@ fn explore_some(
 }
 
 /// A gate with several owners.
+///
+/// Its methods are those of the gate, with the records that a partition shares and the current time filled in.
 #[derive(Clone, Debug)]
-struct SharedGate(Arc<Gate>);
+struct SharedGate(Arc<GateOfModel>);
+
+#[derive(Debug)]
+struct GateOfModel {
+    gate: Gate,
+    /// What the gate shares with others, if it is a partition.
+    records: Option<Arc<SharedRecords>>,
+}
 
 impl GateHandle for SharedGate {
     fn gate(&self) -> &Gate {
-        &self.0
+        &self.0.gate
     }
 
     fn shared(&self) -> Option<&SharedRecords> {
-        None
+        self.0.records.as_deref()
     }
 
     fn wait_limit(&self) -> Option<Duration> {
@@ -120,7 +133,7 @@ impl std::ops::Deref for SharedGate {
     type Target = Gate;
 
     fn deref(&self) -> &Gate {
-        &self.0
+        &self.0.gate
     }
 }
 
@@ -128,8 +141,14 @@ type Admission = Result<Permit<SharedGate>, RejectionReason>;
 
 impl SharedGate {
     fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
-        let rejections = RejectionCache::new("model".into(), false);
-        Self(Arc::new(Gate::new(capacity, room, kind, Some(rejections))))
+        let is_partition = kind == GateKind::Partition;
+        let rejections = RejectionCache::new("model".into(), is_partition);
+        let (own, records) = if is_partition {
+            (None, Some(Arc::new(SharedRecords::new(rejections))))
+        } else {
+            (Some(rejections), None)
+        };
+        Self(Arc::new(GateOfModel { gate: Gate::new(capacity, room, kind, own), records }))
     }
 
     fn plain(capacity: u32, room: u32) -> Self {
@@ -168,11 +187,39 @@ impl SharedGate {
     }
 
     fn arrive(&self, arrival: Arrival) -> ArrivalOutcome {
-        self.0.arrive(arrival, None)
+        self.gate().arrive(arrival, self.shared())
+    }
+
+    fn poll_waiter(
+        &self,
+        ticket: Ticket,
+        waker: &Waker,
+    ) -> WaiterState<Result<(), RejectionReason>> {
+        match self.gate().poll_waiter(ticket, waker, self.shared()) {
+            WaiterState::Settled(outcome) => WaiterState::Settled(outcome.map_err(reason)),
+            WaiterState::Waiting(enforcer) => WaiterState::Waiting(enforcer),
+        }
     }
 
     fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
-        self.0.expire(ticket, expiry, Duration::ZERO, None).map_err(reason)
+        self.gate().expire(ticket, expiry, Duration::ZERO, self.shared()).map_err(reason)
+    }
+
+    fn cancel(&self, ticket: Ticket) {
+        self.gate().cancel(ticket, Instant::now(), self.shared());
+    }
+
+    /// Releases the units of an operation that is not timed.
+    fn release(&self, cost: u32) {
+        self.gate().release(cost, || self.shared());
+    }
+
+    fn abandon(&self, cost: u32) {
+        self.gate().abandon(cost, Abandonment::default(), self.shared());
+    }
+
+    fn resize(&self, capacity: u32) -> Result<(), ResizeRefusal> {
+        self.gate().resize(capacity, self.shared())
     }
 
     /// Joins the line of a gate that is full.
@@ -186,8 +233,8 @@ impl SharedGate {
 
     /// Polls a waiter. Returns its outcome, or `None` while it waits.
     fn poll_outcome(&self, ticket: Ticket, waker: &Waker) -> Option<Result<(), RejectionReason>> {
-        match self.poll_waiter(ticket, waker, None) {
-            WaiterState::Settled(outcome) => Some(outcome.map_err(reason)),
+        match self.poll_waiter(ticket, waker) {
+            WaiterState::Settled(outcome) => Some(outcome),
             WaiterState::Waiting(_) => None,
         }
     }

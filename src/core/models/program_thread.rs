@@ -6,7 +6,6 @@ use super::{
     history::{Event, Operation, Outcome, Record, Refusal},
     *,
 };
-use crate::core::limits::Expiry;
 
 /// A step of a thread. A step that needs a permit or a waiter is skipped if the thread has none.
 #[derive(Clone, Copy, Debug)]
@@ -103,21 +102,21 @@ impl ProgramThread {
             }
             Step::Cancel => {
                 let (id, _, ticket) = self.waiters.pop_back()?;
-                gate.cancel(ticket, Instant::now(), None);
+                gate.cancel(ticket);
                 (Operation::Cancel { id }, Outcome::Done)
             }
             Step::Release => {
                 let cost = self.permits.pop_front()?;
-                gate.release(cost as u32, || None);
+                gate.release(cost as u32);
                 (Operation::Release { cost }, Outcome::Done)
             }
             Step::Abandon => {
                 let cost = self.permits.pop_front()?;
-                gate.abandon(cost as u32, Abandonment::default(), None);
+                gate.abandon(cost as u32);
                 (Operation::Abandon { cost }, Outcome::Done)
             }
             Step::Resize(capacity) => {
-                let resized = gate.resize(capacity as u32, None);
+                let resized = gate.resize(capacity as u32);
                 let refused = |refusal: _| Outcome::Refused(Refusal::from(refusal));
                 (Operation::Resize { capacity }, resized.map_or_else(refused, |()| Outcome::Done))
             }

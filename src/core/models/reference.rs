@@ -93,7 +93,7 @@ impl Reference {
                     self.emit(EventKind::Cancelled, cost, true);
                     self.settle();
                 } else if let Some(cost) = self.take_settled(id) {
-                    self.abandon(cost, Abandonment::default(), None);
+                    self.abandon(cost);
                 }
                 Outcome::Done
             }
@@ -107,10 +107,10 @@ impl Reference {
                 Outcome::Done
             }
             Operation::Abandon { cost } => {
-                self.abandon(cost, Abandonment::default(), None);
+                self.abandon(cost);
                 Outcome::Done
             }
-            Operation::Resize { capacity } => self.resize(capacity, None),
+            Operation::Resize { capacity } => self.resize(capacity),
             Operation::Close => self.close(),
             Operation::Snapshot => {
                 self.sequence += 1;

@@ -11,7 +11,7 @@ fn a_shrink_removes_free_units_or_units_as_they_are_released() {
         let held = gate.try_enter(1);
         let releasing = thread::spawn(move || drop(held));
         let arriving = spawn_with(&gate, |gate| gate.try_enter(1));
-        gate.resize(1, None).expect("open");
+        gate.resize(1).expect("open");
         let during = gate.checked_snapshot();
         assert_eq!(during.capacity, 1);
         gate.assert_invariants();
@@ -31,7 +31,7 @@ fn no_operation_is_admitted_until_use_falls_below_a_shrunk_capacity() {
     explore(3, || {
         let gate = SharedGate::plain(2, 1);
         let held = [gate.try_enter(1), gate.try_enter(1)];
-        gate.resize(1, None).expect("open");
+        gate.resize(1).expect("open");
         let [first, second] = held.map(|held| thread::spawn(move || drop(held)));
         let before = gate.snapshot();
         let admission = gate.try_enter(1);
@@ -52,7 +52,7 @@ fn a_grow_does_not_miss_a_waiter_that_joins_concurrently() {
     explore(3, || {
         let gate = SharedGate::plain(1, 1);
         let _held = gate.try_enter(1);
-        let growing = spawn_with(&gate, |gate| gate.resize(2, None));
+        let growing = spawn_with(&gate, |gate| gate.resize(2));
         let waiting = spawn_with(&gate, |gate| gate.enter(1).map(drop));
         assert_eq!(join_thread(growing), Ok(()));
         gate.assert_invariants();
@@ -71,7 +71,7 @@ fn a_grow_neither_makes_nor_loses_units() {
         drop(gate.try_enter(1));
         let running = spawn_with(&gate, |gate| gate.try_enter(1).map(drop).is_ok());
         let arriving = spawn_with(&gate, |gate| gate.try_enter(1));
-        gate.resize(2, None).expect("open");
+        gate.resize(2).expect("open");
         join_thread(running);
         let arrived = join_thread(arriving);
         let snapshot = gate.checked_snapshot();
@@ -90,8 +90,8 @@ fn a_shrink_and_a_grow_do_not_hide_a_peak() {
         let gate = SharedGate::plain(2, 0);
         let _held = gate.try_enter(1);
         let arriving = spawn_with(&gate, |gate| gate.try_enter(1));
-        gate.resize(1, None).expect("open");
-        gate.resize(2, None).expect("open");
+        gate.resize(1).expect("open");
+        gate.resize(2).expect("open");
         let during = gate.checked_snapshot();
         let arrived = join_thread(arriving);
         let snapshot = gate.checked_snapshot();
@@ -109,7 +109,7 @@ fn a_grow_does_not_hide_a_peak_of_the_fast_path() {
         let gate = SharedGate::plain(2, 0);
         drop([gate.try_enter(1), gate.try_enter(1)]);
         let arriving = spawn_with(&gate, |gate| [gate.try_enter(1), gate.try_enter(1)]);
-        gate.resize(3, None).expect("open");
+        gate.resize(3).expect("open");
         let held = gate.try_enter(1);
         let arrived = join_thread(arriving);
         let admitted = arrived.iter().chain([&held]).filter(|permit| permit.is_ok()).count();
@@ -126,8 +126,8 @@ fn concurrent_resizes_take_effect_one_after_the_other() {
     explore(2, || {
         let gate = SharedGate::plain(2, 0);
         let held = gate.try_enter(1);
-        let shrinking = spawn_with(&gate, |gate| gate.resize(1, None));
-        let growing = spawn_with(&gate, |gate| gate.resize(3, None));
+        let shrinking = spawn_with(&gate, |gate| gate.resize(1));
+        let growing = spawn_with(&gate, |gate| gate.resize(3));
         drop(held);
         join_thread(shrinking).expect("open");
         join_thread(growing).expect("open");
@@ -178,8 +178,8 @@ fn an_admission_is_correct_after_the_word_changes_and_changes_back() {
         drop([gate.try_enter(1), gate.try_enter(1)]);
         let arriving = spawn_with(&gate, |gate| gate.try_enter(1));
         // Each resize moves the counts to the state and leaves the word as it was.
-        gate.resize(3, None).expect("open");
-        gate.resize(2, None).expect("open");
+        gate.resize(3).expect("open");
+        gate.resize(2).expect("open");
         let during = gate.checked_snapshot();
         let arrived = join_thread(arriving);
         assert!(arrived.is_ok(), "a unit is free");

@@ -1,7 +1,6 @@
 //! The order of the waiting line, and every way to leave it, racing each other.
 
 use super::*;
-use crate::core::limits::Expiry;
 
 /// Returns whether a reason is the wait limit. Models do not control the clock, so any `waited` under
 /// 60 s will do.
@@ -76,7 +75,7 @@ fn a_wait_is_admitted_or_expires_but_never_both() {
         assert!(during.totals.expired <= snapshot.totals.expired);
         gate.assert_invariants();
         if admitted {
-            gate.release(1, || None);
+            gate.release(1);
         }
         assert!(gate.try_enter(1).is_ok(), "the unit is not lost");
     });
@@ -91,7 +90,7 @@ fn a_cancelled_waiter_passes_its_unit_to_the_next_waiter() {
         let [(_, first), (flag, second)] = [WakeFlag::new(), WakeFlag::new()];
         let (leaving, staying) = (gate.join(1, &first), gate.join(1, &second));
         let releasing = thread::spawn(move || drop(held));
-        let cancelling = spawn_with(&gate, move |gate| gate.cancel(leaving, Instant::now(), None));
+        let cancelling = spawn_with(&gate, move |gate| gate.cancel(leaving));
         let during = gate.checked_snapshot();
         assert!(during.totals.cancelled + during.totals.abandoned <= 1);
         join_thread(releasing);
@@ -155,7 +154,7 @@ fn a_replaced_waker_does_not_miss_the_hand_over() {
                 assert_eq!(gate.poll_outcome(ticket, &waker), Some(Ok(())));
             }
         }
-        gate.release(1, || None);
+        gate.release(1);
         assert!(gate.admit_fast(1), "the fast path is open again");
     });
 }
@@ -187,12 +186,12 @@ fn every_waiter_ends_exactly_once() {
         let [(_, first), (_, second)] = [WakeFlag::new(), WakeFlag::new()];
         let (expires, cancels) = (gate.join(1, &first), gate.join(1, &second));
         let releasing = thread::spawn(move || drop(held));
-        let cancelling = spawn_with(&gate, move |gate| gate.cancel(cancels, Instant::now(), None));
+        let cancelling = spawn_with(&gate, move |gate| gate.cancel(cancels));
         let outcome = gate.expire(expires, Expiry::Deadline);
         join_thread(releasing);
         join_thread(cancelling);
         if outcome.is_ok() {
-            gate.release(1, || None);
+            gate.release(1);
         }
         let snapshot = gate.checked_snapshot();
         let totals = snapshot.totals;
@@ -215,7 +214,7 @@ fn a_compact_gate_frees_its_line_only_when_no_waiter_needs_it() {
         let leaving = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
         let waiting = spawn_with(&gate, |gate| gate.enter(1).map(drop));
-        gate.cancel(leaving, Instant::now(), None);
+        gate.cancel(leaving);
         gate.assert_invariants();
         join_thread(releasing);
         assert_eq!(join_thread(waiting), Ok(()));
@@ -237,7 +236,7 @@ fn a_compact_gate_keeps_its_counts_and_drain_waiters() {
         let drain = gate.join_drain(drained.clone()).expect("open");
         let leaving = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
-        let cancelling = spawn_with(&gate, move |gate| gate.cancel(leaving, Instant::now(), None));
+        let cancelling = spawn_with(&gate, move |gate| gate.cancel(leaving));
         assert!(gate.try_enter(2).is_err(), "a cost of 2 exceeds the capacity of 1");
         join_thread(releasing);
         join_thread(cancelling);

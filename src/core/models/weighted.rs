@@ -1,7 +1,6 @@
 //! Operations of different costs: no waiter is admitted before the head, however small its cost.
 
 use super::*;
-use crate::core::{gate::arrival::ResizeRefusal, limits::Expiry};
 
 /// Creates a gate of two units and room for two waiters, with both units in use by operations of cost 1.
 fn full_gate() -> (SharedGate, [Admission; 2]) {
@@ -26,7 +25,7 @@ fn a_small_operation_waits_behind_a_large_one() {
         assert_eq!(gate.poll_outcome(behind, &small), None);
         let snapshot = gate.checked_snapshot();
         assert_eq!((snapshot.used, snapshot.in_flight, snapshot.waiting_units), (2, 1, 1));
-        gate.release(2, || None);
+        gate.release(2);
         assert_eq!(gate.poll_outcome(behind, &small), Some(Ok(())));
         let snapshot = gate.checked_snapshot();
         assert_eq!(
@@ -49,7 +48,7 @@ fn waiters_that_fit_are_admitted_when_the_head_leaves() {
             let left = if expires {
                 gate.expire(head, Expiry::WaitLimit).is_err()
             } else {
-                gate.cancel(head, Instant::now(), None);
+                gate.cancel(head);
                 true
             };
             assert!(left, "two units were never free");
@@ -95,7 +94,7 @@ fn no_operation_waits_for_more_than_the_capacity() {
         let gate = SharedGate::weighted(2, 1);
         let held = gate.try_enter(1);
         let waiting = spawn_with(&gate, |gate| gate.enter(2).map(drop));
-        let shrunk = gate.resize(1, None);
+        let shrunk = gate.resize(1);
         gate.assert_invariants();
         drop(held);
         match (join_thread(waiting), shrunk) {

@@ -47,7 +47,8 @@ fn one_idle_partition_makes_room_for_one_of_two_new_keys() {
             [&own, &other].iter().any(|outcome| outcome.as_ref().is_err_and(is_partition_limit))
         );
         let status = map.assert_invariants();
-        assert_eq!((status.evicted, status.limit_rejected, status.active_partitions), (1, 1, 2));
+        assert_eq!((status.evicted, status.active_partitions), (1, 2));
+        assert_eq!((status.totals.partition_limited, status.totals.rejected()), (1, 1));
     });
 }
 
