@@ -1,10 +1,13 @@
 //! The history of one run of a random program, and the check that it is linearizable: some sequential
 //! order of its operations explains every result.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    hash::{Hash, Hasher},
+};
 
 use super::{reference::Reference, *};
-use crate::core::gate::counts::{Peaks, Totals};
+use crate::core::gate::counts::Peaks;
 
 /// An operation that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +17,8 @@ pub(super) enum Operation {
         id: usize,
         cost: usize,
         waits: bool,
-        expired: bool,
+        /// The limit that has passed already.
+        expired: Option<Limit>,
     },
     Poll {
         id: usize,
@@ -22,6 +26,7 @@ pub(super) enum Operation {
     },
     Expire {
         id: usize,
+        limit: Limit,
     },
     Cancel {
         id: usize,
@@ -29,8 +34,12 @@ pub(super) enum Operation {
     Release {
         cost: usize,
     },
+    CutShort {
+        cost: usize,
+    },
     Abandon {
         cost: usize,
+        by_deadline: bool,
     },
     Resize {
         capacity: usize,
@@ -41,6 +50,13 @@ pub(super) enum Operation {
     JoinDrain {
         waker: usize,
     },
+}
+
+/// A limit that ends a wait: [`Expiry`], with a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Limit {
+    Wait,
+    Deadline,
 }
 
 /// The result of an operation.
@@ -58,13 +74,14 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refusal {
     Closed,
-    Cost,
-    Expired,
+    InvalidCost,
+    Oversized { capacity: usize },
+    Expired(Limit),
     Saturated { used: usize, capacity: usize, waiting: usize, room: usize },
     BelowQueuedCost(usize),
 }
 
-/// A snapshot without wait times.
+/// A snapshot without times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) sequence: u64,
@@ -74,16 +91,39 @@ pub(super) struct View {
     pub(super) waiting: usize,
     pub(super) waiting_units: usize,
     pub(super) is_closed: bool,
+    pub(super) is_under_pressure: bool,
     pub(super) totals: Totals,
     pub(super) peaks: Peaks,
 }
 
-impl std::hash::Hash for View {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let Self { sequence, used, in_flight, waiting, is_closed, ref totals, ref peaks, .. } =
-            *self;
-        (sequence, used, in_flight, waiting, is_closed).hash(state);
-        (totals.admitted, totals.finished, totals.queued, peaks.used).hash(state);
+/// Returns all counters, without the times.
+macro_rules! counters {
+    ($totals:expr; $($counter:ident)*; $($time:ident)*) => {{
+        let Totals { $($counter,)* $($time: _,)* } = *$totals;
+        [$($counter),*]
+    }};
+    ($totals:expr) => {
+        counters! { $totals;
+            admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
+            abandoned_units abandoned_by_deadline queued queued_units saturated expired
+            expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
+            closed_before_queue closed_while_waiting oversized invalid_cost partition_limited
+            invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
+            bodies_ended_early handler_panics;
+            wait_time cancelled_wait_time expired_wait_time pressure_time
+        }
+    };
+}
+
+impl Hash for View {
+    /// Of several histories with the same hash only the first is checked, so nothing is left out.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { sequence, capacity, used, in_flight, waiting, waiting_units, .. } = *self;
+        (sequence, capacity, used, in_flight, waiting, waiting_units).hash(state);
+        let Self { is_closed, is_under_pressure, ref totals, ref peaks, .. } = *self;
+        (is_closed, is_under_pressure, counters!(totals)).hash(state);
+        let Peaks { used, in_flight, waiting, waiting_units, wait: _ } = *peaks;
+        (used, in_flight, waiting, waiting_units).hash(state);
     }
 }
 
@@ -169,14 +209,23 @@ impl From<RejectionReason> for Refusal {
     fn from(reason: RejectionReason) -> Self {
         match reason {
             RejectionReason::Closed => Self::Closed,
-            RejectionReason::InvalidCost | RejectionReason::CostExceedsCapacity { .. } => {
-                Self::Cost
-            }
-            RejectionReason::WaitLimit { .. } | RejectionReason::Deadline { .. } => Self::Expired,
+            RejectionReason::InvalidCost => Self::InvalidCost,
+            RejectionReason::CostExceedsCapacity { capacity, .. } => Self::Oversized { capacity },
+            RejectionReason::WaitLimit { .. } => Self::Expired(Limit::Wait),
+            RejectionReason::Deadline { .. } => Self::Expired(Limit::Deadline),
             RejectionReason::Saturated { used, capacity, waiting, waiting_room, .. } => {
                 Self::Saturated { used, capacity, waiting, room: waiting_room }
             }
             other => panic!("the engine never rejects with: {other}"),
+        }
+    }
+}
+
+impl From<Limit> for Expiry {
+    fn from(limit: Limit) -> Self {
+        match limit {
+            Limit::Wait => Self::WaitLimit,
+            Limit::Deadline => Self::Deadline,
         }
     }
 }
@@ -192,9 +241,14 @@ impl From<ResizeRefusal> for Refusal {
 
 impl From<&Snapshot> for View {
     fn from(snapshot: &Snapshot) -> Self {
-        let (mut totals, mut peaks) = (snapshot.totals, snapshot.peaks);
-        totals.wait_time = std::time::Duration::ZERO;
-        peaks.wait = std::time::Duration::ZERO;
+        let totals = Totals {
+            wait_time: Duration::ZERO,
+            cancelled_wait_time: Duration::ZERO,
+            expired_wait_time: Duration::ZERO,
+            pressure_time: Duration::ZERO,
+            ..snapshot.totals
+        };
+        let peaks = Peaks { wait: Duration::ZERO, ..snapshot.peaks };
         Self {
             sequence: snapshot.sequence,
             capacity: snapshot.capacity as usize,
@@ -203,6 +257,7 @@ impl From<&Snapshot> for View {
             waiting: snapshot.waiting as usize,
             waiting_units: snapshot.waiting_units as usize,
             is_closed: snapshot.is_closed,
+            is_under_pressure: snapshot.under_pressure_since.is_some(),
             totals,
             peaks,
         }

@@ -20,6 +20,7 @@ mod waiting;
 mod weighted;
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     pin::pin,
     task::{Context, Poll, Wake, Waker},
@@ -33,10 +34,13 @@ use crate::{
         gate::{
             Gate, GateKind,
             arrival::{Arrival, ArrivalOutcome, ResizeRefusal, WaiterState, WhenFull},
+            counts::Totals,
             effects::{Change, EventKind, EventSink, SharedSink},
             ending::Abandonment,
             records::SharedRecords,
+            sampling::Stamp,
             snapshot::Snapshot,
+            times::TimesSnapshot,
             word::Word,
         },
         limits::Expiry,
@@ -101,6 +105,8 @@ struct GateOfModel {
     gate: Gate,
     /// What the gate shares with others, if it is a partition.
     records: Option<Arc<SharedRecords>>,
+    /// The totals of the checked snapshots, by their sequence numbers.
+    checked: StdMutex<BTreeMap<u64, Totals>>,
 }
 
 impl GateHandle for SharedGate {
@@ -148,7 +154,8 @@ impl SharedGate {
         } else {
             (Some(rejections), None)
         };
-        Self(Arc::new(GateOfModel { gate: Gate::new(capacity, room, kind, own), records }))
+        let gate = Gate::new(capacity, room, kind, own);
+        Self(Arc::new(GateOfModel { gate, records, checked: StdMutex::default() }))
     }
 
     fn plain(capacity: u32, room: u32) -> Self {
@@ -214,8 +221,19 @@ impl SharedGate {
         self.gate().release(cost, || self.shared());
     }
 
-    fn abandon(&self, cost: u32) {
-        self.gate().abandon(cost, Abandonment::default(), self.shared());
+    /// Releases the units of an operation that was timed from now on.
+    fn release_timed(&self, cost: u32) {
+        self.gate().release_timed(cost, Stamp::timed(Instant::now()), self.shared());
+    }
+
+    /// Ends an operation that was timed from now on as cut short.
+    fn cut_short(&self, cost: u32) {
+        self.gate().cut_short(cost, Stamp::timed(Instant::now()), self.shared());
+    }
+
+    fn abandon(&self, cost: u32, by_deadline: bool) {
+        let abandonment = Abandonment { waited: None, by_deadline };
+        self.gate().abandon(cost, abandonment, self.shared());
     }
 
     fn resize(&self, capacity: u32) -> Result<(), ResizeRefusal> {
@@ -266,13 +284,52 @@ impl SharedGate {
         assert!(!word.is_slow() || word.admissions() == 0, "a slow word counts admissions");
         assert!(!state.is_closed || waiting == 0, "a closed gate has waiters");
         assert!(used <= peak, "{used} units are in use, above the peak of {peak}");
+        let is_pressed = lazy.is_some_and(|lazy| lazy.pressed_since.is_some());
+        assert_eq!(is_pressed, waiting > 0, "the pressure does not begin and end with the line");
+        if state.is_compact {
+            assert!(lazy.is_none_or(|lazy| !lazy.is_droppable()), "unused state is not freed");
+        }
+        let counts = &state.counts;
+        match &self.0.records {
+            None => assert!(state.times.is_some()),
+            Some(records) => {
+                assert!(state.times.is_none(), "a partition has times of its own");
+                let times = records.times.lock().snapshot();
+                let recorded = (times.waits.count(), times.patience.count());
+                // Other partitions record there too.
+                if Arc::strong_count(records) == 1 {
+                    assert_eq!(recorded, (counts.admitted_from_queue, counts.cancelled));
+                }
+            }
+        }
     }
 
-    /// Takes a snapshot and asserts its identities.
+    /// Takes a snapshot and asserts its identities, and that no counter has decreased since an earlier one.
     fn checked_snapshot(&self) -> Snapshot {
-        let snapshot = self.snapshot();
+        let (snapshot, times) = self.snapshot_with_times();
         assert_identities(&snapshot);
+        let Snapshot { sequence, ref totals, .. } = snapshot;
+        if self.0.records.is_none() {
+            assert_eq!(times.waits.count(), totals.admitted_from_queue);
+            assert_eq!(times.patience.count(), totals.cancelled);
+            assert!(times.holds.timed() <= totals.completed(), "a hold precedes its release");
+        }
+        let mut checked = self.0.checked.lock().expect("not poisoned");
+        let rises = |earlier: &Totals, later: &Totals| later.since(earlier).is_some();
+        let earlier = checked.range(..sequence).next_back();
+        assert!(earlier.is_none_or(|(_, earlier)| rises(earlier, totals)), "a counter decreases");
+        let later = checked.range(sequence..).next();
+        assert!(later.is_none_or(|(_, later)| rises(totals, later)), "a counter decreases");
+        checked.insert(sequence, *totals);
         snapshot
+    }
+
+    /// Returns the times of the gate, or those that it shares.
+    fn times(&self) -> TimesSnapshot {
+        match self.shared() {
+            Some(records) => records.times.lock().snapshot(),
+            None => self.snapshot_with_times().1,
+        }
     }
 }
 
@@ -296,6 +353,17 @@ fn assert_identities(snapshot: &Snapshot) {
             + totals.cancelled
             + totals.closed_while_waiting
     );
+    assert_eq!(
+        totals.arrived(),
+        totals.admitted + totals.rejected() + totals.cancelled + u64::from(snapshot.waiting)
+    );
+    assert_eq!(totals.completed(), totals.finished - totals.cut_short);
+    assert!(totals.cut_short <= totals.finished, "a count fell below zero");
+    assert!(totals.cut_short_units <= totals.finished_units, "a count fell below zero");
+    assert!(totals.expired_by_deadline <= totals.expired);
+    assert!(totals.expired_before_queue_by_deadline <= totals.expired_before_queue);
+    assert!(totals.abandoned_by_deadline <= totals.abandoned);
+    assert_eq!(snapshot.under_pressure_since.is_some(), snapshot.waiting > 0);
     assert!(totals.finished <= totals.admitted, "a count fell below zero");
     assert!(totals.finished_units <= totals.admitted_units, "a count fell below zero");
     assert!(totals.admitted_from_queue <= totals.admitted);

@@ -65,7 +65,7 @@ fn a_subscriber_receives_every_change_after_it_subscribes() {
             changes.iter().partition(|change| change.sequence < subscribed.sequence);
         assert!(early.last().is_none_or(|change| change.used == subscribed.used));
         let count = |kind| late.iter().filter(|change| change.kind == kind).count() as u64;
-        let crate::core::gate::counts::Totals { admitted, finished, .. } = subscribed.totals;
+        let Totals { admitted, finished, .. } = subscribed.totals;
         assert_eq!(last.totals.admitted, admitted + count(EventKind::Admitted));
         assert_eq!(last.totals.finished, finished + count(EventKind::Released));
         let mut used = subscribed.used;

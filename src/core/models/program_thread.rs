@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
-    history::{Event, Operation, Outcome, Record, Refusal},
+    history::{Event, Limit, Operation, Outcome, Record, Refusal},
     *,
 };
 
@@ -14,16 +14,22 @@ pub(super) enum Step {
     Now(usize),
     /// Arrives and joins the line if it must wait.
     Wait(usize),
-    /// Arrives after its limit has passed.
-    Late(usize),
+    /// Arrives after this limit has passed.
+    Late(usize, Limit),
     /// Polls the thread's oldest waiter.
     Poll,
     /// Expires the thread's oldest waiter.
-    Expire,
+    Expire(Limit),
     /// Releases the thread's oldest permit.
     Release,
-    /// Abandons the thread's oldest permit.
-    Abandon,
+    /// Releases the thread's oldest permit, as that of a timed operation.
+    ReleaseTimed,
+    /// Ends the operation of the thread's oldest permit as cut short.
+    CutShort,
+    /// Abandons the thread's oldest permit, because of a deadline or for another reason.
+    Abandon {
+        by_deadline: bool,
+    },
     /// Cancels the thread's newest waiter.
     Cancel,
     Resize(usize),
@@ -55,6 +61,8 @@ pub(super) struct ProgramThread {
     /// The id, cost and ticket of each waiter.
     waiters: VecDeque<(usize, usize, Ticket)>,
     drain_waiters: Vec<Ticket>,
+    /// How many timed operations it has released.
+    timed: u64,
     wakers: Vec<(usize, Arc<WakeFlag>)>,
     pub(super) records: Vec<Record>,
 }
@@ -80,9 +88,9 @@ impl ProgramThread {
     fn execute(&mut self, context: &ProgramContext, step: Step) -> Option<(Operation, Outcome)> {
         let gate = &context.gate;
         Some(match step {
-            Step::Now(cost) => self.arrive(gate, cost, false, false),
-            Step::Wait(cost) => self.arrive(gate, cost, true, false),
-            Step::Late(cost) => self.arrive(gate, cost, true, true),
+            Step::Now(cost) => self.arrive(gate, cost, false, None),
+            Step::Wait(cost) => self.arrive(gate, cost, true, None),
+            Step::Late(cost, limit) => self.arrive(gate, cost, true, Some(limit)),
             Step::Poll => {
                 let (id, cost, ticket) = self.waiters.pop_front()?;
                 let (number, waker) = self.waker();
@@ -95,10 +103,10 @@ impl ProgramThread {
                 };
                 (Operation::Poll { id, waker: number }, outcome)
             }
-            Step::Expire => {
+            Step::Expire(limit) => {
                 let (id, cost, ticket) = self.waiters.pop_front()?;
-                let outcome = gate.expire(ticket, Expiry::WaitLimit);
-                (Operation::Expire { id }, self.collect(cost, outcome))
+                let outcome = gate.expire(ticket, limit.into());
+                (Operation::Expire { id, limit }, self.collect(cost, outcome))
             }
             Step::Cancel => {
                 let (id, _, ticket) = self.waiters.pop_back()?;
@@ -110,10 +118,21 @@ impl ProgramThread {
                 gate.release(cost as u32);
                 (Operation::Release { cost }, Outcome::Done)
             }
-            Step::Abandon => {
+            Step::ReleaseTimed => {
                 let cost = self.permits.pop_front()?;
-                gate.abandon(cost as u32);
-                (Operation::Abandon { cost }, Outcome::Done)
+                self.timed += 1;
+                gate.release_timed(cost as u32);
+                (Operation::Release { cost }, Outcome::Done)
+            }
+            Step::CutShort => {
+                let cost = self.permits.pop_front()?;
+                gate.cut_short(cost as u32);
+                (Operation::CutShort { cost }, Outcome::Done)
+            }
+            Step::Abandon { by_deadline } => {
+                let cost = self.permits.pop_front()?;
+                gate.abandon(cost as u32, by_deadline);
+                (Operation::Abandon { cost, by_deadline }, Outcome::Done)
             }
             Step::Resize(capacity) => {
                 let resized = gate.resize(capacity as u32);
@@ -147,11 +166,11 @@ impl ProgramThread {
         gate: &SharedGate,
         cost: usize,
         waits: bool,
-        expired: bool,
+        expired: Option<Limit>,
     ) -> (Operation, Outcome) {
         let (id, waker) = self.waker();
         let operation = Operation::Arrive { id, cost, waits, expired };
-        let expired = expired.then_some(Expiry::WaitLimit);
+        let expired = expired.map(Expiry::from);
         if expired.is_none() && gate.admit_fast(cost as u32) {
             self.permits.push_back(cost);
             return (operation, Outcome::Admitted);
@@ -211,11 +230,12 @@ impl ProgramThread {
         self.permits.extend(other.permits);
         self.waiters.extend(other.waiters);
         self.drain_waiters.extend(other.drain_waiters);
+        self.timed += other.timed;
         self.wakers.extend(other.wakers);
     }
 
     /// Runs the epilogue: polls every waiter and releases every permit, twice, cancels the remaining waiters,
-    /// releases what they were admitted to, closes the gate and checks the drain.
+    /// releases what they were admitted to, closes the gate and checks the drain and the recorded holds.
     pub(super) fn finish(&mut self, context: &ProgramContext) {
         self.perform(context, Step::Inspect);
         self.perform(context, Step::Snapshot);
@@ -246,6 +266,7 @@ impl ProgramThread {
                 "a drain waiter missed the drain"
             );
         }
+        assert_eq!(context.gate.times().holds.timed(), self.timed);
     }
 
     /// Returns the numbers of the wakers that were woken.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    history::History,
+    history::{History, Limit},
     program_thread::{ProgramContext, ProgramThread, Step},
     reference::Reference,
     *,
@@ -170,22 +170,28 @@ fn cost(kind: ProgramKind, random: &mut Xorshift) -> usize {
     }
 }
 
+fn limit(random: &mut Xorshift) -> Limit {
+    if random.one_in(2) { Limit::Wait } else { Limit::Deadline }
+}
+
 fn step(kind: ProgramKind, random: &mut Xorshift) -> Step {
-    match random.below(32) {
+    match random.below(36) {
         0..4 => Step::Now(cost(kind, random)),
-        4..9 => Step::Wait(cost(kind, random)),
-        9 => Step::Late(cost(kind, random)),
-        10..15 => Step::Release,
-        15 => Step::Abandon,
-        16..18 => Step::Poll,
-        18..20 => Step::Expire,
-        20..22 => Step::Cancel,
-        22..25 => Step::Resize(1 + random.below(3)),
-        25 => Step::Close,
-        26..28 => Step::Snapshot,
-        28 => Step::Subscribe(true),
-        29 => Step::Subscribe(false),
-        30 => Step::JoinDrain,
+        4..10 => Step::Wait(cost(kind, random)),
+        10 => Step::Late(cost(kind, random), limit(random)),
+        11..15 => Step::Release,
+        15..17 => Step::ReleaseTimed,
+        17..19 => Step::CutShort,
+        19 => Step::Abandon { by_deadline: random.one_in(2) },
+        20..22 => Step::Poll,
+        22..24 => Step::Expire(limit(random)),
+        24..26 => Step::Cancel,
+        26..29 => Step::Resize(1 + random.below(3)),
+        29 => Step::Close,
+        30..32 => Step::Snapshot,
+        32 => Step::Subscribe(true),
+        33 => Step::Subscribe(false),
+        34 => Step::JoinDrain,
         _ => Step::Inspect,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     EventKind,
-    history::{Event, Operation, Outcome, Record, Refusal, View},
+    history::{Event, Limit, Operation, Outcome, Record, Refusal, View},
 };
 use crate::core::gate::counts::{Peaks, Totals};
 
@@ -76,13 +76,14 @@ impl Reference {
                 }
                 None => self.collect(id),
             },
-            Operation::Expire { id } => match self.waiter(id) {
+            Operation::Expire { id, limit } => match self.waiter(id) {
                 Some(at) => {
                     let cost = self.line.remove(at).map(|waiter| waiter.cost);
                     self.totals.expired += 1;
+                    self.totals.expired_by_deadline += u64::from(limit == Limit::Deadline);
                     self.emit(EventKind::Expired, cost, true);
                     self.settle();
-                    Outcome::Refused(Refusal::Expired)
+                    Outcome::Refused(Refusal::Expired(limit))
                 }
                 None => self.collect(id),
             },
@@ -93,21 +94,23 @@ impl Reference {
                     self.emit(EventKind::Cancelled, cost, true);
                     self.settle();
                 } else if let Some(cost) = self.take_settled(id) {
-                    self.abandon(cost);
+                    self.abandon(cost, true);
                 }
                 Outcome::Done
             }
             Operation::Release { cost } => {
-                self.used -= cost;
-                self.in_flight -= 1;
-                self.totals.finished += 1;
-                self.totals.finished_units += cost as u64;
-                self.emit(EventKind::Released, Some(cost), false);
-                self.settle();
+                self.release(cost);
                 Outcome::Done
             }
-            Operation::Abandon { cost } => {
-                self.abandon(cost);
+            Operation::CutShort { cost } => {
+                self.totals.cut_short += 1;
+                self.totals.cut_short_units += cost as u64;
+                self.release(cost);
+                Outcome::Done
+            }
+            Operation::Abandon { cost, by_deadline } => {
+                self.totals.abandoned_by_deadline += u64::from(by_deadline);
+                self.abandon(cost, false);
                 Outcome::Done
             }
             Operation::Resize { capacity } => self.resize(capacity),
@@ -129,19 +132,23 @@ impl Reference {
         }
     }
 
-    fn arrive(&mut self, id: usize, cost: usize, waits: bool, expired: bool) -> Outcome {
+    fn arrive(&mut self, id: usize, cost: usize, waits: bool, expired: Option<Limit>) -> Outcome {
         let waiting = self.line.len();
         Outcome::Refused(if self.closed {
             self.totals.closed_before_queue += 1;
             self.emit(EventKind::ClosedRejection, Some(cost), false);
             Refusal::Closed
-        } else if cost == 0 || cost > self.capacity {
+        } else if cost == 0 {
+            self.totals.invalid_cost += 1;
+            Refusal::InvalidCost
+        } else if cost > self.capacity {
             self.totals.oversized += 1;
-            Refusal::Cost
-        } else if expired {
+            Refusal::Oversized { capacity: self.capacity }
+        } else if let Some(limit) = expired {
             self.totals.expired_before_queue += 1;
+            self.totals.expired_before_queue_by_deadline += u64::from(limit == Limit::Deadline);
             self.emit(EventKind::Expired, Some(cost), false);
-            Refusal::Expired
+            Refusal::Expired(limit)
         } else if waiting == 0 && self.used + cost <= self.capacity {
             self.admit(cost, false);
             return Outcome::Admitted;
@@ -179,12 +186,21 @@ impl Reference {
         self.emit(EventKind::Admitted, Some(cost), from_queue);
     }
 
-    fn abandon(&mut self, cost: usize) {
+    fn release(&mut self, cost: usize) {
+        self.used -= cost;
+        self.in_flight -= 1;
+        self.totals.finished += 1;
+        self.totals.finished_units += cost as u64;
+        self.emit(EventKind::Released, Some(cost), false);
+        self.settle();
+    }
+
+    fn abandon(&mut self, cost: usize, from_queue: bool) {
         self.used -= cost;
         self.in_flight -= 1;
         self.totals.abandoned += 1;
         self.totals.abandoned_units += cost as u64;
-        self.emit(EventKind::Abandoned, Some(cost), false);
+        self.emit(EventKind::Abandoned, Some(cost), from_queue);
         self.settle();
     }
 
@@ -296,6 +312,7 @@ impl Reference {
             waiting: self.line.len(),
             waiting_units: self.waiting_units(),
             is_closed: self.closed,
+            is_under_pressure: !self.line.is_empty(),
             totals: self.totals,
             peaks: self.peaks,
         }
