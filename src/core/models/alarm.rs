@@ -1,7 +1,7 @@
 //! The alarm of the line: no waiter whose limit it enforces is forgotten, whatever happens while the alarm
 //! is armed, fires or loses its runtime.
 
-use tokio::runtime::{self, Id};
+use tokio::runtime::Id;
 
 use super::*;
 use crate::core::limits::{
