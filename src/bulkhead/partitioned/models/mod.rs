@@ -10,18 +10,21 @@ mod evicting;
 mod totals_and_close;
 
 use std::{
+    future::Future,
     hash::{BuildHasher, Hasher},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use super::{
+    limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
     map::{MapSettings, PartitionMap},
     partition_limits::{Limits, LimitsSource},
 };
 use crate::{
     bulkhead::{compartment::OwnedHandle, slot::Slot},
     core::{
-        operation::{arrive::admit_now, wait_policy::WaitPolicy},
+        operation::{arrive::admit_now, handle::WaitPolicy, wait::Wait},
         rejection::{Rejection, reason::RejectionReason},
     },
     observe::partitions::PartitionedStatus,
@@ -105,9 +108,21 @@ struct SharedMap(Arc<PartitionMap<Key>>);
 
 impl SharedMap {
     fn new(max_partitions: usize) -> Self {
+        Self::with_source(max_partitions, None)
+    }
+
+    /// Creates a map in which a key has the limits that `limits_for` returns.
+    fn with_limits(
+        max_partitions: usize,
+        limits_for: impl Fn(&Key) -> PartitionLimits + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_source(max_partitions, Some(Box::new(limits_for)))
+    }
+
+    fn with_source(max_partitions: usize, chosen: Option<LimitsFn<Key>>) -> Self {
         let settings = MapSettings { max_partitions, idle_timeout: Duration::from_secs(300) };
         let default = Limits { parallelism: 2, waiting_room: 0 };
-        let limits = LimitsSource { default, chosen: None };
+        let limits = LimitsSource { default, chosen };
         Self(Arc::new(PartitionMap::new("customers".into(), None, settings, limits)))
     }
 
@@ -121,6 +136,11 @@ impl SharedMap {
     /// Admits an operation with this key, or rejects it.
     fn try_enter(&self, key: Key) -> Result<Slot, Rejection> {
         admit_now(self.pin(key)?, 1, WaitPolicy::NoWait).map(Slot::new)
+    }
+
+    /// Returns a wait for an operation with this key, which has not arrived yet.
+    fn wait(&self, key: Key) -> Result<Wait<OwnedHandle>, Rejection> {
+        Ok(Wait::new(self.pin(key)?, 1, WaitPolicy::UpToLimit))
     }
 
     /// Pins the partition of a key, creating it if there is none, without admitting an operation.
@@ -143,18 +163,31 @@ impl SharedMap {
         let status = self.0.status();
         let totals = &status.totals;
         assert_eq!(totals.admitted, status.in_flight as u64 + totals.finished + totals.abandoned);
+        let waiting = status.waiting as u64;
+        assert_eq!(totals.queued, waiting + totals.settled_waiting());
+        assert_eq!(
+            totals.arrived(),
+            totals.admitted + totals.rejected() + totals.cancelled + waiting
+        );
         assert!(totals.finished <= totals.admitted, "a count fell below zero");
+        // The times are read after the totals.
+        assert!(status.waits.count() >= totals.admitted_from_queue, "{status:?}");
+        assert!(status.patience.count() >= totals.cancelled, "{status:?}");
+        assert!((status.waiting == 0) == (status.partitions_under_pressure == 0), "{status:?}");
         assert!(status.partitions <= status.max_partitions, "{status:?}");
         assert!(status.active_partitions <= status.partitions, "{status:?}");
         status
     }
 
-    /// Asserts the invariants of every shard, and that the status agrees with the partitions they hold.
+    /// Asserts the invariants of every shard, and that the status agrees with the partitions they hold and with
+    /// the times that they share. No other thread may use the map.
     fn assert_invariants(&self) -> PartitionedStatus {
         self.0.shards.all().iter().for_each(|shard| shard.assert_settled());
         let status = self.checked_status();
         let blocks = (0..self.0.shards()).filter_map(|shard| self.0.block(shard, 0));
         assert_eq!(status.partitions, blocks.map(|block| block.len()).sum::<usize>());
+        assert_eq!(status.waits.count(), status.totals.admitted_from_queue);
+        assert_eq!(status.patience.count(), status.totals.cancelled);
         status
     }
 }

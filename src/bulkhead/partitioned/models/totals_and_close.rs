@@ -17,6 +17,72 @@ fn a_status_counts_an_evicted_partition_exactly_once() {
     });
 }
 
+/// A rejection for want of a partition and one for invalid limits are each counted once and for their own reason,
+/// whether a partition is evicted before, during or after the read.
+#[test]
+fn a_status_counts_a_rejection_without_a_partition_exactly_once() {
+    explore(3, || {
+        let limits_for = |key: &Key| PartitionLimits::new(if key.1 == 4 { 0 } else { 2 });
+        let map = SharedMap::with_limits(1, limits_for);
+        let held = map.try_enter((0, 1)).expect("room for one");
+        let new_key = map.spawn(|map| map.try_enter((0, 3)).map(drop));
+        let invalid = map.spawn(|map| map.try_enter((0, 4)).map(drop));
+        drop(held);
+        let before = map.checked_status();
+        let after = map.checked_status();
+        let is_limited =
+            join_thread(new_key).is_err_and(|rejection| is_partition_limit(&rejection));
+        let invalid = join_thread(invalid).map_err(|rejection| *rejection.reason());
+        assert!(matches!(invalid, Err(RejectionReason::InvalidLimits { value: 0, .. })));
+        let last = map.assert_invariants();
+        for (earlier, later) in [(&before, &after), (&after, &last)] {
+            assert!(later.since(earlier).is_ok(), "a count decreases");
+        }
+        let totals = last.totals;
+        assert_eq!((totals.partition_limited, totals.invalid_limits), (is_limited.into(), 1));
+        assert_eq!((totals.arrived(), totals.rejected()), (3, 1 + u64::from(is_limited)));
+        assert_eq!(last.evicted, u64::from(!is_limited));
+    });
+}
+
+/// The wait and the hold of an operation remain in the status when its partition is evicted.
+#[test]
+fn times_of_an_evicted_partition_remain_in_the_status() {
+    explore(2, || {
+        let map = SharedMap::with_limits(1, |_| PartitionLimits::new(1).waiting_room(1));
+        let held = map.try_enter((0, 1)).expect("room for one");
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut wait = Box::pin(map.wait((0, 1)).expect("known"));
+        assert!(wait.as_mut().poll(cx).is_pending());
+        let during = map.checked_status();
+        assert_eq!((during.waiting, during.partitions_under_pressure), (1, 1));
+        let releasing = thread::spawn(move || drop(held));
+        let new_key = map.spawn(|map| map.pin((0, 2)).map(drop));
+        let admitted = match wait.as_mut().poll(cx) {
+            Poll::Ready(slot) => {
+                drop(Slot::new(slot.expect("handed over")));
+                true
+            }
+            Poll::Pending => false,
+        };
+        drop(wait);
+        let status = map.checked_status();
+        join_thread(releasing);
+        let is_evicted = join_thread(new_key).is_ok();
+        assert!(map.checked_status().since(&status).is_ok(), "a count decreases");
+        let last = map.assert_invariants();
+        let totals = last.totals;
+        assert_eq!(
+            (last.evicted, totals.partition_limited),
+            (is_evicted.into(), (!is_evicted).into())
+        );
+        assert_eq!(totals.finished, 1 + u64::from(admitted));
+        assert_eq!(totals.cancelled + totals.abandoned, u64::from(!admitted));
+        assert_eq!(last.holds.timed(), u64::from(admitted));
+        assert_eq!((last.waiting, last.partitions_under_pressure), (0, 0));
+    });
+}
+
 /// With operations in progress and two concurrent statuses, totals never decrease from a status to one with
 /// a later sequence number.
 #[test]
