@@ -183,6 +183,9 @@ fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
         units.queued += u64::from(cost);
         units.peak_waiting = units.peak_waiting.max(waiting_units);
     }
-    section.record(EventKind::Queued, |change| change.cost = Some(cost));
+    section.record(EventKind::Queued, |change| {
+        change.cost = Some(cost);
+        change.from_queue = true;
+    });
     ticket
 }
