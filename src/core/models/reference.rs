@@ -167,7 +167,7 @@ impl Reference {
             self.totals.queued_units += cost as u64;
             self.peaks.waiting = self.peaks.waiting.max(self.line.len());
             self.peaks.waiting_units = self.peaks.waiting_units.max(self.waiting_units());
-            self.emit(EventKind::Queued, Some(cost), false);
+            self.emit(EventKind::Queued, Some(cost), true);
             return Outcome::Waits;
         })
     }

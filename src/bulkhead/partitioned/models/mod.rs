@@ -17,14 +17,13 @@ use std::{
 };
 
 use super::{
-    limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
     map::{MapSettings, PartitionMap},
-    partition_limits::{Limits, LimitsSource},
+    partition_limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
 };
 use crate::{
     bulkhead::{compartment::OwnedHandle, slot::Slot},
     core::{
-        operation::{arrive::admit_now, handle::WaitPolicy, wait::Wait},
+        operation::{arrive::admit_now, wait::Wait, wait_policy::WaitPolicy},
         rejection::{Rejection, reason::RejectionReason},
     },
     observe::partitions::PartitionedStatus,
