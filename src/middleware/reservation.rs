@@ -11,6 +11,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
 use super::{
     admit::{AdmitWithoutRequest, Target},
@@ -51,7 +52,20 @@ pin_project! {
     #[project = ReservedWaitProj]
     pub(super) enum ReservedWait {
         Queued { #[pin] queued: Queued<OwnedHandle> },
-        Ended { outcome: Option<Result<UnusedSlot, Rejection>>, waited: Duration },
+        Ended { outcome: Option<Result<UnusedSlot, Rejection>>, wait: EndedWait },
+    }
+}
+
+/// When a wait began, and how long it took until its end was noticed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndedWait {
+    since: Instant,
+    waited: Duration,
+}
+
+impl EndedWait {
+    fn ends_now(since: Instant) -> Self {
+        Self { since, waited: since.elapsed() }
     }
 }
 
@@ -63,7 +77,7 @@ impl ReservedWait {
             let since = queued.since();
             let outcome = if newly_queued { queued.poll_newly_queued(cx) } else { queued.poll(cx) };
             let outcome = ready!(outcome).map(|permit| UnusedSlot::new(permit, since));
-            self.set(Self::Ended { outcome: Some(outcome), waited: since.elapsed() });
+            self.set(Self::Ended { outcome: Some(outcome), wait: EndedWait::ends_now(since) });
         }
         Poll::Ready(self.has_slot())
     }
@@ -166,15 +180,15 @@ impl Reservation {
                     ReservedWaitProj::Queued { queued } => {
                         let since = queued.since();
                         let outcome = queued.try_outcome();
-                        outcome.map(|outcome| (outcome.map(Some), since.elapsed()))
+                        outcome.map(|outcome| (outcome.map(Some), EndedWait::ends_now(since)))
                     }
-                    ReservedWaitProj::Ended { outcome, waited } => {
+                    ReservedWaitProj::Ended { outcome, wait } => {
                         let outcome = outcome.take();
-                        outcome.map(|outcome| (outcome.map(UnusedSlot::take), *waited))
+                        outcome.map(|outcome| (outcome.map(UnusedSlot::take), *wait))
                     }
                 };
-                if let Some((Ok(Some(permit)), waited)) = end {
-                    return check_deadline(permit, Some(waited), deadline);
+                if let Some((Ok(Some(permit)), wait)) = end {
+                    return check_deadline(permit, Some(wait), deadline);
                 }
                 if let Some((Err(rejection), _)) = end {
                     return Err(rejection);
@@ -189,19 +203,21 @@ impl Reservation {
 #[inline]
 fn check_deadline(
     permit: Permit<OwnedHandle>,
-    waited: Option<Duration>,
+    wait: Option<EndedWait>,
     deadline: Option<Deadline>,
 ) -> Result<Permit<OwnedHandle>, Rejection> {
     if deadline.is_some_and(|deadline| deadline.is_expired()) {
-        return Err(abandon_late(permit, waited));
+        return Err(abandon_late(permit, wait));
     }
     Ok(permit)
 }
 
 #[cold]
-fn abandon_late(permit: Permit<OwnedHandle>, waited: Option<Duration>) -> Rejection {
-    let reason = RejectionReason::Deadline { waited: waited.unwrap_or_default() };
-    let rejection = permit.handle().compartment().reject(reason);
+fn abandon_late(permit: Permit<OwnedHandle>, wait: Option<EndedWait>) -> Rejection {
+    let waited = wait.map_or(Duration::ZERO, |wait| wait.waited);
+    let rejection = permit.handle().compartment().reject(RejectionReason::Deadline { waited });
+    // The wait of an abandoned operation goes on until it returns its units.
+    let waited = wait.map(|wait| wait.since.elapsed());
     permit.abandon(Abandonment { waited, by_deadline: true });
     rejection
 }

@@ -5,11 +5,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bulklink::{BulkheadEvent, Deadline, EventKind, WeightedBulkhead};
+use bulklink::{BulkheadEvent, BulkheadLayer, Deadline, EventKind, WeightedBulkhead};
 use tokio::time::{Instant, advance};
-use tokio_test::assert_ready_err;
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
+use tower::Layer;
+use tower_test::mock::Spawn;
 
-use crate::support::{Log, bulkhead, rejection_of, slot_of, waiting, weighted};
+use crate::support::{
+    Log, bulkhead,
+    http_service::{request, shop},
+    rejection_of, slot_of, waiting, weighted,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -89,7 +95,7 @@ async fn fields_of_queued_and_admitted_from_the_line() {
     logged.only_event(EventKind::Admitted);
     let mut waiter = waiting(logged.reports.slot(5));
     let event = logged.only_event(EventKind::Queued);
-    assert_eq!((state(&event), operation(&event)), ((7, 1, 1), (Some(5), false, None)));
+    assert_eq!((state(&event), operation(&event)), ((7, 1, 1), (Some(5), true, None)));
     advance(SECOND * 3).await;
     drop(slot);
     let [released, admitted] = logged.only_two([EventKind::Released, EventKind::Admitted]);
@@ -146,12 +152,61 @@ async fn fields_of_cancelled_and_abandoned() {
     let event = logged.only_event(EventKind::Cancelled);
     assert_eq!((state(&event), operation(&event)), ((10, 1, 0), (Some(4), true, Some(SECOND))));
 
+    // The wait of an abandoned operation goes on after its admission, until it is dropped.
     let waiter = waiting(logged.reports.slot(6));
+    advance(SECOND).await;
     drop(slot);
     logged.log.take();
+    advance(SECOND * 2).await;
     drop(waiter);
     let event = logged.only_event(EventKind::Abandoned);
-    assert_eq!((state(&event), event.cost), ((0, 0, 0), Some(6)));
+    assert_eq!((state(&event), operation(&event)), ((0, 0, 0), (Some(6), true, Some(SECOND * 3))));
+}
+
+/// The only `Abandoned` event of a bulkhead with one slot: whether it came from the line, and how long it waited.
+fn abandoned(log: &Log) -> (bool, Option<Duration>) {
+    let events = log.take();
+    let mut abandoned = events.iter().filter(|event| event.kind == EventKind::Abandoned);
+    let event = abandoned.next().unwrap();
+    assert_eq!((event.used, event.cost, abandoned.next()), (0, Some(1), None));
+    (event.from_queue, event.waited)
+}
+
+#[tokio::test(start_paused = true)]
+async fn fields_of_abandoned_by_a_service() {
+    let payments = bulkhead(1, 1);
+    let log = Log::default();
+    let _subscription = payments.subscribe(log.handler());
+    let service = || Spawn::new(BulkheadLayer::new(&payments).layer(shop()));
+    let late = || request().extension(Deadline::after(Duration::ZERO)).body(()).unwrap();
+
+    // Ready at once.
+    let mut ready = service();
+    assert_ready_ok!(ready.poll_ready());
+    advance(SECOND).await;
+    drop(ready);
+    assert_eq!(abandoned(&log), (false, None));
+    let mut ready = service();
+    assert_ready_ok!(ready.poll_ready());
+    advance(SECOND).await;
+    drop(ready.call(late()));
+    assert_eq!(abandoned(&log), (false, None));
+
+    // Ready after a wait of one second, and dropped or called late two seconds after that.
+    for calls in [false, true] {
+        let slot = payments.slot_now().unwrap();
+        let mut ready = service();
+        assert_pending!(ready.poll_ready());
+        advance(SECOND).await;
+        drop(slot);
+        assert_ready_ok!(ready.poll_ready());
+        advance(SECOND * 2).await;
+        if calls {
+            drop(ready.call(late()));
+        }
+        drop(ready);
+        assert_eq!(abandoned(&log), (true, Some(SECOND * 3)), "called: {calls}");
+    }
 }
 
 #[test]
@@ -223,5 +278,6 @@ fn an_impossible_cost_is_counted_without_an_event() {
     let logged = logged();
     assert!(logged.reports.slot_now(0).is_err() && logged.reports.slot_now(11).is_err());
     assert!(logged.log.take().is_empty());
-    assert_eq!(logged.reports.status().totals.oversized, 2);
+    let totals = logged.reports.status().totals;
+    assert_eq!((totals.invalid_cost, totals.oversized), (1, 1));
 }

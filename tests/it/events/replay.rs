@@ -37,7 +37,8 @@ struct Replay {
 impl Replay {
     fn apply(&mut self, event: &BulkheadEvent) {
         let cost = event.cost.unwrap_or(0);
-        if event.from_queue && event.kind != EventKind::Abandoned {
+        // It left the line with this event, unless it joined it now or left it when it was admitted.
+        if event.from_queue && !matches!(event.kind, EventKind::Queued | EventKind::Abandoned) {
             self.waiting -= 1;
             self.waiting_units -= cost;
         }
@@ -52,6 +53,7 @@ impl Replay {
                 assert!(event.from_queue || self.waiting == 0, "overtook a waiter: {event:?}");
             }
             EventKind::Queued => {
+                assert!(event.from_queue, "{event:?}");
                 self.waiting += 1;
                 self.waiting_units += cost;
                 self.queued += 1;
@@ -64,6 +66,7 @@ impl Replay {
                 self.used -= cost;
                 self.in_flight -= 1;
                 if event.kind == EventKind::Abandoned {
+                    assert_eq!(event.from_queue, event.waited.is_some(), "{event:?}");
                     self.abandoned += 1;
                 } else {
                     self.released += 1;

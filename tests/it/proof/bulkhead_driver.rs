@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::{
     event_handlers::{EventHandlers, HandlerKind},
-    reference::bulkhead::{Id, Outcome, Terms},
+    reference::bulkhead::{Id, Outcome, Terms, WorkEnd},
     reference::observed::Reason,
     reference::partitioned::Key,
     reference::{Real, Reference, compare},
@@ -337,14 +337,19 @@ impl Driver {
             return;
         }
         let mut op = self.ops.remove(at);
+        // A slot knows nothing of the work, so its drop completes it.
+        let mut how = WorkEnd::Completed;
         if op.slot.is_none() {
+            if panics {
+                how = WorkEnd::CutShort;
+            }
             op.work.command.store(if panics { PANIC } else { END }, Ordering::Relaxed);
             let cx = &mut Context::from_waker(&op.waker);
             let end = catch_unwind(AssertUnwindSafe(|| op.future.as_mut().poll(cx)));
             assert_eq!(end.is_err(), panics, "a panic must reach the caller");
         }
         drop(op.slot);
-        self.reference.release(op.id);
+        self.reference.release(op.id, how);
     }
 
     fn drop_op(&mut self, at: usize) {
@@ -352,7 +357,10 @@ impl Driver {
         match op.stage {
             Stage::NotPolled => {}
             Stage::Waiting => self.reference.leave(op.id),
-            Stage::Running => self.reference.release(op.id),
+            Stage::Running if op.slot.is_some() => {
+                self.reference.release(op.id, WorkEnd::Completed);
+            }
+            Stage::Running => self.reference.release(op.id, WorkEnd::CutShort),
         }
         drop((op.future, op.slot));
     }

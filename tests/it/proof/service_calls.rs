@@ -8,9 +8,9 @@ use std::{
 use http_body::Body as _;
 
 use super::{
-    reference::bulkhead::Outcome,
+    reference::bulkhead::{Outcome, WorkEnd},
     reference::observed::Reason,
-    service_driver::{ServiceDriver, Stage},
+    service_driver::{HeldSlot, ServiceDriver, Stage},
     service_handles::{Answer, Body, END, FAIL, Failed, PANIC, poll_caught},
 };
 
@@ -73,15 +73,16 @@ impl ServiceDriver {
                 assert!(answer.rejection.is_none());
                 match (id, self.shape.holds_body) {
                     (Some(id), true) => {
-                        self.calls.remove(at);
-                        self.bodies.push((answer.body, id));
+                        let to_head = self.calls.remove(at).to_head;
+                        self.bodies.push(HeldSlot { body: answer.body, id, to_head });
                     }
-                    _ => self.drop_call(at),
+                    _ => self.complete_call(at),
                 }
             }
             FAIL => {
                 assert!(matches!(polled, Ok(Poll::Ready(Err(Failed)))));
-                self.drop_call(at);
+                // An error is an answer too.
+                self.complete_call(at);
             }
             PANIC => {
                 assert!(polled.is_err());
@@ -93,8 +94,11 @@ impl ServiceDriver {
 
     /// Ends a body, with its last frame or by dropping it.
     pub(super) fn end_body(&mut self, at: usize, by_frame: bool) {
-        let (mut body, id) = self.bodies.remove(at);
-        self.reference.release(id);
+        let HeldSlot { mut body, id, to_head } = self.bodies.remove(at);
+        if !by_frame && !to_head {
+            self.reference.end_body_early(id);
+        }
+        self.reference.release(id, WorkEnd::Completed);
         match &mut body {
             Body::Held(body) if by_frame => {
                 let mut cx = Context::from_waker(Waker::noop());
@@ -106,12 +110,23 @@ impl ServiceDriver {
         }
     }
 
+    /// Drops a call that has a response or an error.
+    fn complete_call(&mut self, at: usize) {
+        let call = self.calls.remove(at);
+        drop(call.future);
+        let Stage::Running(id) = call.stage else { unreachable!("not running") };
+        if let Some(id) = id {
+            self.reference.release(id, WorkEnd::Completed);
+        }
+    }
+
+    /// Drops a call that has no outcome, has panicked, or was rejected.
     pub(super) fn drop_call(&mut self, at: usize) {
         let call = self.calls.remove(at);
         drop(call.future);
         match call.stage {
             Stage::Waiting(id) | Stage::Admitted(Some(id)) => self.reference.leave(id),
-            Stage::Running(Some(id)) => self.reference.release(id),
+            Stage::Running(Some(id)) => self.reference.release(id, WorkEnd::CutShort),
             _ => {}
         }
     }

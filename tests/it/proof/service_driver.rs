@@ -85,6 +85,15 @@ pub(super) struct Call {
     pub(super) stage: Stage,
     pub(super) future: ResponseFuture,
     pub(super) command: Command,
+    pub(super) to_head: bool,
+}
+
+/// A response body that holds a slot.
+pub(super) struct HeldSlot {
+    pub(super) body: Body,
+    pub(super) id: Id,
+    /// Whether it answers a HEAD request, whose client reads no body.
+    pub(super) to_head: bool,
 }
 
 pub(super) struct ServiceDriver {
@@ -94,7 +103,7 @@ pub(super) struct ServiceDriver {
     pub(super) wait_limit: Option<Duration>,
     pub(super) handles: Vec<(Box<dyn Handle>, HandleState)>,
     pub(super) calls: Vec<Call>,
-    pub(super) bodies: Vec<(Body, Id)>,
+    pub(super) bodies: Vec<HeldSlot>,
     pub(super) ended: Vec<HeldBody<String>>,
     pub(super) inner: Command,
     /// The current command of the inner service.
@@ -185,7 +194,7 @@ impl ServiceDriver {
             Step::PollReady(n) => _ = at(n, handles).map(|at| self.poll_ready(at)),
             Step::Call { at: n, cost, key, bypasses, deadline } => {
                 let command = Command::default();
-                let spec = Spec { cost, key, bypasses, command };
+                let spec = Spec { cost, key, bypasses, command, to_head: n % 4 == 3 };
                 _ = at(n, handles).map(|at| self.call(at, spec, deadline));
             }
             Step::Clone(n) if handles < 6 => {
@@ -317,7 +326,7 @@ impl ServiceDriver {
     }
 
     fn call(&mut self, at: usize, spec: Spec, deadline: Option<u64>) {
-        let command = spec.command.clone();
+        let (command, to_head) = (spec.command.clone(), spec.to_head);
         let now = self.reference.now();
         let model_deadline = deadline.map(|ms| now + Duration::from_millis(ms));
         let real_deadline =
@@ -328,7 +337,7 @@ impl ServiceDriver {
             self.call_after_readiness(at, model_deadline)
         };
         let future = self.handles[at].0.call(spec, real_deadline);
-        self.calls.push(Call { stage, future, command });
+        self.calls.push(Call { stage, future, command, to_head });
     }
 
     /// Calls with the slot from readiness, or with a slot that is free now.
@@ -347,7 +356,7 @@ impl ServiceDriver {
             HandleState::Admitted(id, waited)
                 if deadline.is_some_and(|deadline| deadline <= now) =>
             {
-                self.reference.leave(id);
+                self.reference.leave_late(id);
                 Stage::Rejected(Reason::Deadline(waited))
             }
             HandleState::Admitted(id, _) => Stage::Running(Some(id)),
@@ -372,7 +381,10 @@ impl ServiceDriver {
         if let (Real::Partitioned(_), false) = (&self.real, bypasses) {
             match (spec.key, self.shape.cost % 3) {
                 (Some(own), _) => key = own,
-                (None, 0) => return Stage::Rejected(Reason::MissingKey),
+                (None, 0) => {
+                    self.reference.reject_missing_key();
+                    return Stage::Rejected(Reason::MissingKey);
+                }
                 (None, missing) => bypasses = missing == 1,
             }
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bulklink::{Deadline, HeldBody, Rejection};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tower::Service;
 
 /// A request, with its cost, its key and the outcome of its call.
@@ -24,6 +24,7 @@ pub(crate) struct Spec {
     pub(crate) key: Option<u8>,
     pub(crate) bypasses: bool,
     pub(crate) command: Command,
+    pub(crate) to_head: bool,
 }
 
 /// Controls how the inner service responds, to polls of readiness or to one request.
@@ -131,7 +132,11 @@ where
     }
 
     fn call(&mut self, spec: Spec, deadline: Option<Deadline>) -> ResponseFuture {
+        let to_head = spec.to_head;
         let mut request = Request::new(spec);
+        if to_head {
+            *request.method_mut() = Method::HEAD;
+        }
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(deadline);
         }

@@ -64,7 +64,7 @@ async fn a_wait_limit_is_unavailable() {
     let builder = Bulkhead::builder("payments").parallelism(1).waiting_room(1);
     let payments = builder.wait_limit(Duration::from_secs(3)).build().unwrap();
     let _slot = payments.slot_now().unwrap();
-    let reason = "wait limit reached after 3s";
+    let reason = "wait limit of 3s reached after 3s";
     let expected = || Expected { http: 503, grpc: 14, retry: true, reason };
     assert_rejected(BulkheadLayer::new(&payments), request, expected()).await;
     assert_rejected(BulkheadLayer::new(&payments).per_request(), request, expected()).await;
@@ -139,7 +139,7 @@ async fn a_saturated_customer_has_made_too_many_requests() {
 async fn a_customer_at_its_wait_limit_has_made_too_many_requests() {
     let customers = customers(1, 1);
     let _slot = customers.slot_now(&7).unwrap();
-    let reason = "wait limit reached after 3s";
+    let reason = "wait limit of 3s reached after 3s";
     let expected = || Expected { http: 429, grpc: 8, retry: true, reason };
     assert_rejected_by_both_layers(&customers, request, expected).await;
 }

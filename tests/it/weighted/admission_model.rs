@@ -44,6 +44,7 @@ struct Model {
     saturated: u64,
     cancelled: u64,
     oversized: u64,
+    invalid_cost: u64,
     abandoned_units: u64,
     closed_before: u64,
     closed_waiting: u64,
@@ -76,9 +77,13 @@ impl Model {
             self.closed_before += 1;
             return "closed";
         }
-        if cost == 0 || cost > self.capacity {
+        if cost == 0 {
+            self.invalid_cost += 1;
+            return "invalid";
+        }
+        if cost > self.capacity {
             self.oversized += 1;
-            return if cost == 0 { "invalid" } else { "oversized" };
+            return "oversized";
         }
         if self.line.is_empty() && self.used() + cost <= self.capacity {
             self.admit(id, cost);
@@ -162,8 +167,13 @@ fn assert_same(reports: &WeightedBulkhead, model: &Model, step: &Step) {
         (model.queued_units, model.abandoned_units, model.saturated, model.cancelled)
     );
     assert_eq!(
-        (totals.oversized, totals.closed_before_queue, totals.closed_while_waiting),
-        (model.oversized, model.closed_before, model.closed_waiting)
+        (totals.oversized, totals.invalid_cost),
+        (model.oversized, model.invalid_cost),
+        "after {step:?}"
+    );
+    assert_eq!(
+        (totals.closed_before_queue, totals.closed_while_waiting),
+        (model.closed_before, model.closed_waiting)
     );
     let peaks = &status.peaks;
     assert_eq!(

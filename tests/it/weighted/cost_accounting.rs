@@ -23,8 +23,8 @@ async fn a_cost_of_zero_is_invalid_for_every_method() {
         assert!(rejection.to_string().ends_with("cost 0 is not allowed, the minimum is 1"));
     }
     let totals = reports.status().totals;
-    assert_eq!((totals.oversized, totals.admitted, totals.expired_before_queue), (5, 0, 0));
-    assert_eq!(totals.rejected(), 5);
+    assert_eq!((totals.invalid_cost, totals.admitted, totals.expired_before_queue), (5, 0, 0));
+    assert_eq!((totals.oversized, totals.rejected()), (0, 5));
 }
 
 #[tokio::test]
@@ -43,6 +43,7 @@ async fn a_cost_above_the_capacity_is_rejected_with_the_numbers() {
     }
     let status = reports.status();
     assert_eq!((status.totals.oversized, status.used, status.waiting), (8, 0, 0));
+    assert_eq!((status.totals.invalid_cost, status.totals.rejected()), (0, 8));
     let _all = reports.slot_now(10).unwrap();
 }
 
@@ -67,7 +68,7 @@ fn closed_takes_precedence_over_an_impossible_cost() {
         assert_eq!(*reports.slot_now(cost).unwrap_err().reason(), RejectionReason::Closed);
     }
     let totals = reports.status().totals;
-    assert_eq!((totals.closed_before_queue, totals.oversized), (4, 0));
+    assert_eq!((totals.closed_before_queue, totals.oversized, totals.invalid_cost), (4, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -92,7 +92,7 @@ async fn a_large_head_that_reaches_its_wait_limit_admits_the_waiters_behind_it_a
     assert!(!large.is_woken() && line.iter().all(|waiter| !waiter.is_woken()));
     advance(Duration::from_millis(1)).await;
     let rejection = rejection_of(&mut large);
-    assert_eq!(*rejection.reason().to_string(), *"wait limit reached after 1s");
+    assert_eq!(*rejection.reason().to_string(), *"wait limit of 1s reached after 1s");
     let status = reports.status();
     assert_eq!((status.used, status.in_flight, status.waiting), (10, 4, 1));
     assert_eq!((status.totals.expired, status.totals.admitted_from_queue), (1, 3));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bulklink::{
-    Admission, Bulkhead, BulkheadEvent, BulkheadStatus, Deadline, Rejection, RejectionReason,
-    ResizeError, Slot, Subscription, WeightedBulkhead,
+    Admission, Bulkhead, BulkheadEvent, BulkheadStatus, Deadline, HoldTimes, Rejection,
+    RejectionReason, ResizeError, Slot, Subscription, WeightedBulkhead,
 };
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
@@ -191,11 +191,13 @@ impl<B: Kind> Run<B> {
         self.waiters.iter().map(|waiter| waiter.is_woken()).collect()
     }
 
-    /// The status, and the events since the last call, without the fields in which any two bulkheads differ.
+    /// The status, and the events since the last call, without the fields in which any two bulkheads differ. Which
+    /// operations are timed is one of these, because it is random.
     fn observed(&self) -> (BulkheadStatus, Vec<BulkheadEvent>) {
         let mut status = self.bulkhead.status();
         assert_identities(&status);
         status.instance = 0;
+        status.holds = HoldTimes::default();
         let mut events = self.log.take();
         for event in &mut events {
             event.occurred_at = std::time::UNIX_EPOCH;

@@ -35,13 +35,69 @@ pub(crate) enum Outcome {
     Rejected(Reason),
 }
 
+/// How work that has started ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkEnd {
+    /// With an output, a response or an error, or by the drop of its slot.
+    Completed,
+    /// Its future was dropped or has panicked.
+    CutShort,
+}
+
+/// Why an operation leaves before it has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeaveReason {
+    Dropped,
+    /// It was admitted, and then called with a request whose deadline has passed.
+    Late,
+}
+
+/// Returns the reason of an operation that has expired before it arrived.
+pub(super) fn late(by_deadline: bool) -> Reason {
+    match by_deadline {
+        true => Reason::Deadline(Duration::ZERO),
+        false => Reason::WaitLimit { waited: Duration::ZERO, limit: Duration::ZERO },
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Waiter {
     id: Id,
     cost: usize,
     since: Duration,
-    /// When it expires, and the reason it then reports.
-    end: Option<(Duration, fn(Duration) -> Reason)>,
+    end: Option<End>,
+}
+
+/// When a waiter expires.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    at: Duration,
+    /// Whether its deadline passes then, and not its wait limit.
+    by_deadline: bool,
+}
+
+/// An admitted operation that has not released its units.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    cost: usize,
+    /// When it joined the line, if it did.
+    joined: Option<Duration>,
+    /// Since when its hold is timed, if it always is: an operation from the line that knows of its admission.
+    timed_since: Option<Duration>,
+}
+
+/// How long the operations from the line held their units, which are all timed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Holds {
+    /// Of completed operations.
+    pub(crate) completed: u64,
+    pub(crate) time: Duration,
+    /// Cost times hold, also of operations that were cut short.
+    pub(crate) unit_time: Duration,
+    /// Ended operations that did not wait, which are timed now and then.
+    pub(crate) untimed: u64,
+    /// Those of them that were cut short.
+    pub(crate) untimed_cut_short: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -52,12 +108,20 @@ pub(crate) struct Model {
     pub(crate) is_closed: bool,
     is_drained: bool,
     line: VecDeque<Waiter>,
-    /// The admitted operations that have not released their units, with their costs.
-    running: BTreeMap<Id, usize>,
+    running: BTreeMap<Id, Running>,
     /// Waiters that the close has rejected and that have not been polled since.
     rejected: Vec<Id>,
     pub(crate) totals: Totals,
     pub(crate) peaks: Peaks,
+    /// When the current period of pressure began.
+    pub(crate) pressed_since: Option<Duration>,
+    /// The wait of each waiter that was admitted.
+    pub(crate) waits: Vec<Duration>,
+    /// The wait of each waiter that was cancelled.
+    pub(crate) patience: Vec<Duration>,
+    pub(crate) holds: Holds,
+    /// When a waiter was last admitted. One that is polled later than another was admitted is timed from then on.
+    last_hand_over: Duration,
     /// All events that the driver has not compared yet, in order.
     pub(crate) events: Vec<ObservedEvent>,
     /// Waiters that were admitted or rejected by the close and that the driver has not compared yet, in order.
@@ -77,13 +141,18 @@ impl Model {
             rejected: Vec::new(),
             totals: Totals::default(),
             peaks: Peaks::default(),
+            pressed_since: None,
+            waits: Vec::new(),
+            patience: Vec::new(),
+            holds: Holds::default(),
+            last_hand_over: Duration::ZERO,
             events: Vec::new(),
             called: Vec::new(),
         }
     }
 
     pub(crate) fn used(&self) -> usize {
-        self.running.values().sum()
+        self.running.values().map(|running| running.cost).sum()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -136,7 +205,7 @@ impl Model {
             return Outcome::Rejected(Reason::Closed);
         }
         if cost == 0 {
-            self.totals.oversized += 1;
+            self.totals.invalid_cost += 1;
             return Outcome::Rejected(Reason::InvalidCost);
         }
         if cost > capacity {
@@ -146,12 +215,14 @@ impl Model {
         let is_late = deadline.is_some_and(|deadline| self.now >= deadline);
         if is_late || limit == Some(Duration::ZERO) {
             self.totals.expired_before_queue += 1;
+            if is_late {
+                self.totals.expired_before_queue_by_deadline += 1;
+            }
             self.record(EventKind::Expired, |event| {
                 event.cost = Some(cost);
                 event.waited = Some(Duration::ZERO);
             });
-            let reason = if is_late { Reason::Deadline } else { Reason::WaitLimit };
-            return Outcome::Rejected(reason(Duration::ZERO));
+            return Outcome::Rejected(late(is_late));
         }
         if self.line.is_empty() && self.used() + cost <= capacity {
             self.admit(id, cost, None);
@@ -164,32 +235,43 @@ impl Model {
             return Outcome::Rejected(Reason::Saturated { cost, used, capacity, waiting, room });
         }
         let limit_at = limit.map(|limit| self.now + limit);
-        let end: Option<(Duration, fn(Duration) -> Reason)> = match (limit_at, deadline) {
+        let end = match (limit_at, deadline) {
             (None, None) => None,
-            (Some(at), None) => Some((at, Reason::WaitLimit)),
-            (None, Some(at)) => Some((at, Reason::Deadline)),
+            (Some(at), None) => Some(End { at, by_deadline: false }),
+            (None, Some(at)) => Some(End { at, by_deadline: true }),
             // If both end at the same instant, either reason is right. The crate reports the limit.
-            (Some(limit), Some(deadline)) if limit <= deadline => Some((limit, Reason::WaitLimit)),
-            (Some(_), Some(deadline)) => Some((deadline, Reason::Deadline)),
+            (Some(limit), Some(deadline)) if limit <= deadline => {
+                Some(End { at: limit, by_deadline: false })
+            }
+            (Some(_), Some(deadline)) => Some(End { at: deadline, by_deadline: true }),
         };
+        if self.line.is_empty() {
+            self.pressed_since = Some(self.now);
+        }
         self.line.push_back(Waiter { id, cost, since: self.now, end });
         self.totals.queued += 1;
         self.totals.queued_units += cost as u64;
         self.peaks.waiting = self.peaks.waiting.max(self.waiting());
         self.peaks.waiting_units = self.peaks.waiting_units.max(self.waiting_units());
-        self.record(EventKind::Queued, |event| event.cost = Some(cost));
+        self.record(EventKind::Queued, |event| {
+            event.cost = Some(cost);
+            event.from_queue = true;
+        });
         Outcome::Waits
     }
 
-    fn admit(&mut self, id: Id, cost: usize, waited: Option<Duration>) {
-        self.running.insert(id, cost);
+    fn admit(&mut self, id: Id, cost: usize, joined: Option<Duration>) {
+        self.running.insert(id, Running { cost, joined, timed_since: None });
+        let waited = joined.map(|joined| self.now - joined);
         self.totals.admitted += 1;
         self.totals.admitted_units += cost as u64;
         if let Some(waited) = waited {
             self.totals.admitted_from_queue += 1;
             self.totals.admitted_from_queue_units += cost as u64;
             self.totals.wait_time += waited;
+            self.waits.push(waited);
             self.peaks.wait = self.peaks.wait.max(waited);
+            self.last_hand_over = self.now;
         }
         self.peaks.used = self.peaks.used.max(self.used());
         self.peaks.in_flight = self.peaks.in_flight.max(self.in_flight());
@@ -208,7 +290,12 @@ impl Model {
             }
             self.line.pop_front();
             self.called.push(head.id);
-            self.admit(head.id, head.cost, Some(self.now - head.since));
+            self.admit(head.id, head.cost, Some(head.since));
+        }
+        if self.line.is_empty() {
+            if let Some(since) = self.pressed_since.take() {
+                self.totals.pressure_time += self.now - since;
+            }
         }
         if self.is_drained() && !self.is_drained {
             self.is_drained = true;
@@ -218,7 +305,8 @@ impl Model {
 
     /// Returns the outcome of a waiter that is polled.
     pub(crate) fn poll_waiter(&mut self, id: Id) -> Outcome {
-        if self.running.contains_key(&id) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.timed_since.get_or_insert(self.last_hand_over);
             return Outcome::Admitted;
         }
         if let Some(at) = self.rejected.iter().position(|&rejected| rejected == id) {
@@ -228,46 +316,80 @@ impl Model {
         let at = self.line.iter().position(|waiter| waiter.id == id).unwrap();
         let waiter = self.line[at];
         match waiter.end {
-            Some((end, reason)) if end <= self.now => {
+            Some(end) if end.at <= self.now => {
                 let waited = self.now - waiter.since;
                 self.line.remove(at);
                 self.totals.expired += 1;
+                self.totals.expired_wait_time += waited;
+                if end.by_deadline {
+                    self.totals.expired_by_deadline += 1;
+                }
                 self.record(EventKind::Expired, |event| {
                     event.cost = Some(waiter.cost);
                     event.from_queue = true;
                     event.waited = Some(waited);
                 });
                 self.settle();
-                Outcome::Rejected(reason(waited))
+                Outcome::Rejected(match end.by_deadline {
+                    true => Reason::Deadline(waited),
+                    false => Reason::WaitLimit { waited, limit: end.at - waiter.since },
+                })
             }
             _ => Outcome::Waits,
         }
     }
 
-    /// Ends an admitted operation.
-    pub(crate) fn release(&mut self, id: Id) {
-        let cost = self.running.remove(&id).unwrap();
+    /// Ends an operation that has started: it has completed, or was cut short.
+    pub(crate) fn release(&mut self, id: Id, end: WorkEnd) {
+        let Running { cost, timed_since, .. } = self.running.remove(&id).unwrap();
         self.totals.finished += 1;
         self.totals.finished_units += cost as u64;
+        if end == WorkEnd::CutShort {
+            self.totals.cut_short += 1;
+            self.totals.cut_short_units += cost as u64;
+        }
+        match timed_since.map(|since| self.now - since) {
+            None => {
+                self.holds.untimed += 1;
+                self.holds.untimed_cut_short += u64::from(end == WorkEnd::CutShort);
+            }
+            Some(held) => {
+                self.holds.unit_time += held * cost as u32;
+                if end == WorkEnd::Completed {
+                    self.holds.completed += 1;
+                    self.holds.time += held;
+                }
+            }
+        }
         self.record(EventKind::Released, |event| event.cost = Some(cost));
         self.settle();
     }
 
     /// Drops an operation that has not started: from the line, or after its admission.
-    pub(crate) fn leave(&mut self, id: Id) {
+    pub(crate) fn leave(&mut self, id: Id, reason: LeaveReason) {
         if let Some(at) = self.line.iter().position(|waiter| waiter.id == id) {
             let waiter = self.line.remove(at).unwrap();
-            self.totals.cancelled += 1;
             let waited = self.now - waiter.since;
+            self.totals.cancelled += 1;
+            self.totals.cancelled_wait_time += waited;
+            self.patience.push(waited);
             self.record(EventKind::Cancelled, |event| {
                 event.cost = Some(waiter.cost);
                 event.from_queue = true;
                 event.waited = Some(waited);
             });
-        } else if let Some(cost) = self.running.remove(&id) {
+        } else if let Some(Running { cost, joined, .. }) = self.running.remove(&id) {
             self.totals.abandoned += 1;
             self.totals.abandoned_units += cost as u64;
-            self.record(EventKind::Abandoned, |event| event.cost = Some(cost));
+            if reason == LeaveReason::Late {
+                self.totals.abandoned_by_deadline += 1;
+            }
+            let waited = joined.map(|joined| self.now - joined);
+            self.record(EventKind::Abandoned, |event| {
+                event.cost = Some(cost);
+                event.from_queue = waited.is_some();
+                event.waited = waited;
+            });
         } else {
             self.rejected.retain(|&rejected| rejected != id);
         }
@@ -313,7 +435,7 @@ impl Model {
     /// Returns the waiters whose limit or deadline has passed since `after`.
     pub(crate) fn due(&self, after: Duration) -> Vec<Id> {
         let is_due =
-            |waiter: &&Waiter| waiter.end.is_some_and(|(end, _)| after < end && end <= self.now);
+            |waiter: &&Waiter| waiter.end.is_some_and(|end| after < end.at && end.at <= self.now);
         self.line.iter().filter(is_due).map(|waiter| waiter.id).collect()
     }
 }

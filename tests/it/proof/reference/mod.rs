@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use bulklink::{Bulkhead, BulkheadStatus, PartitionedBulkhead, WeightedBulkhead};
+use bulklink::{
+    Bulkhead, BulkheadStatus, Histogram, HoldTimes, PartitionedBulkhead, Totals, WeightedBulkhead,
+};
+use tokio::time::Instant;
 
 use self::{
-    bulkhead::{Id, Model, Outcome, Terms},
+    bulkhead::{Holds, Id, LeaveReason, Model, Outcome, Terms, WorkEnd},
     partitioned::{Key, PartitionedModel},
 };
 use crate::support::{assert_identities, assert_plain};
@@ -42,12 +45,35 @@ impl Reference {
         either!(self, reference => reference.poll_waiter(id))
     }
 
-    pub(crate) fn release(&mut self, id: Id) {
-        either!(self, reference => reference.release(id));
+    /// Ends an operation that has started.
+    pub(crate) fn release(&mut self, id: Id, end: WorkEnd) {
+        either!(self, reference => reference.release(id, end));
     }
 
+    /// Drops an operation that has not started.
     pub(crate) fn leave(&mut self, id: Id) {
-        either!(self, reference => reference.leave(id));
+        either!(self, reference => reference.leave(id, LeaveReason::Dropped));
+    }
+
+    /// Gives back the units of an operation whose deadline has passed since its admission.
+    pub(crate) fn leave_late(&mut self, id: Id) {
+        either!(self, reference => reference.leave(id, LeaveReason::Late));
+    }
+
+    /// Counts a body that was dropped before its end, for the operation that held a slot for it.
+    pub(crate) fn end_body_early(&mut self, id: Id) {
+        match self {
+            Self::Plain(model) | Self::Weighted(model) => model.totals.bodies_ended_early += 1,
+            Self::Partitioned(partitioned) => partitioned.end_body_early(id),
+        }
+    }
+
+    /// Counts a request without a key.
+    pub(crate) fn reject_missing_key(&mut self) {
+        match self {
+            Self::Plain(_) | Self::Weighted(_) => unreachable!("it needs no key"),
+            Self::Partitioned(partitioned) => partitioned.missing_key += 1,
+        }
     }
 
     pub(crate) fn resize(&mut self, key: Key, capacity: usize) -> bool {
@@ -143,12 +169,14 @@ pub(crate) fn compare(real: &Real, reference: &Reference) -> u64 {
         (Real::Plain(bulkhead), Reference::Plain(model)) => {
             let status = bulkhead.status();
             assert_plain(&status);
-            compare_one(&status, model);
+            compare_one(&status, model, &model.totals);
+            compare_times(&status, model);
             status.sequence
         }
         (Real::Weighted(bulkhead), Reference::Weighted(model)) => {
             let status = bulkhead.status();
-            compare_one(&status, model);
+            compare_one(&status, model, &model.totals);
+            compare_times(&status, model);
             status.sequence
         }
         (Real::Partitioned(bulkhead), Reference::Partitioned(partitioned)) => {
@@ -159,7 +187,7 @@ pub(crate) fn compare(real: &Real, reference: &Reference) -> u64 {
 }
 
 #[track_caller]
-fn compare_one(status: &BulkheadStatus, model: &Model) {
+fn compare_one(status: &BulkheadStatus, model: &Model, totals: &Totals) {
     assert_identities(status);
     assert_eq!(status.capacity, model.capacity, "capacity");
     assert_eq!(status.waiting_room, model.room, "waiting room");
@@ -169,8 +197,59 @@ fn compare_one(status: &BulkheadStatus, model: &Model) {
     assert_eq!(status.waiting_units, model.waiting_units(), "waiting units");
     assert_eq!(status.is_closed, model.is_closed, "closed");
     assert_eq!(status.is_drained(), model.is_drained(), "drained");
-    assert_eq!(status.totals, model.totals, "totals");
+    assert_eq!(status.totals, *totals, "totals");
     assert_eq!(status.peaks, model.peaks, "peaks");
+    assert_eq!(status.taken_at, Instant::now(), "taken at");
+    let pressed_since = status.under_pressure_since.map(|since| time_of(since, model.now));
+    assert_eq!(pressed_since, model.pressed_since, "under pressure since");
+    let current = model.pressed_since.map_or(Duration::ZERO, |since| model.now - since);
+    assert_eq!(status.pressure(status.taken_at), totals.pressure_time + current, "pressure");
+}
+
+/// Returns the time of an instant since the start of the case. `now` is the time of the present one.
+fn time_of(instant: Instant, now: Duration) -> Duration {
+    now - (Instant::now() - instant)
+}
+
+/// Compares what the status of a single partition does not show.
+#[track_caller]
+fn compare_times(status: &BulkheadStatus, model: &Model) {
+    assert_eq!(status.age, model.now, "age");
+    assert_counts(&status.waits, &model.waits, "waits");
+    assert_counts(&status.patience, &model.patience, "patience");
+    assert_holds(&status.holds, model.holds);
+}
+
+/// Asserts that a histogram has counted exactly these durations.
+#[track_caller]
+fn assert_counts(histogram: &Histogram, durations: &[Duration], what: &str) {
+    assert_eq!(histogram.count(), durations.len() as u64, "{what}");
+    for bucket in histogram.buckets() {
+        let (from, to) = (bucket.from, bucket.to.unwrap_or(Duration::MAX));
+        assert!(from.is_zero() || bucket.to.is_none_or(|to| to <= from * 9 / 8), "{bucket:?}");
+        let inside = durations.iter().filter(|&&duration| (from..to).contains(&duration));
+        assert_eq!(inside.count() as u64, bucket.count, "{what} in {bucket:?}");
+    }
+}
+
+/// Asserts that every operation from the line was timed, and that each other one that was timed counts for 64.
+#[track_caller]
+fn assert_holds(holds: &HoldTimes, expected: Holds) {
+    let sampled = holds.timed().checked_sub(expected.completed).expect("not all were timed");
+    assert!(sampled <= expected.untimed, "{sampled} of {} were sampled", expected.untimed);
+    assert_eq!(holds.histogram().count(), expected.completed + 64 * sampled, "weights");
+    // A stamp has a precision of 8.192 microseconds. No case has more units than this.
+    let is_close =
+        |seconds: f64, time: Duration| (seconds - time.as_secs_f64()).abs() < 8.192e-6 * 500.0;
+    if sampled == 0 {
+        let mean = holds.mean().map_or(0.0, |mean| mean.as_secs_f64());
+        let seconds = mean * expected.completed as f64;
+        assert!(is_close(seconds, expected.time), "{seconds}: {expected:?}");
+    }
+    if sampled == 0 && expected.untimed_cut_short == 0 {
+        let seconds = holds.unit_seconds();
+        assert!(is_close(seconds, expected.unit_time), "{seconds}: {expected:?}");
+    }
 }
 
 #[track_caller]
@@ -186,6 +265,14 @@ fn compare_partitioned(bulkhead: &PartitionedBulkhead<Key>, partitioned: &Partit
     assert_eq!(status.discarded, partitioned.discarded, "discarded");
     assert_eq!(status.peak_partitions, partitioned.peak, "peak partitions");
     assert_eq!(status.totals, partitioned.totals(), "totals");
+    assert_eq!((status.taken_at, status.age), (Instant::now(), partitioned.now), "time");
+    let pressure = (status.partitions_under_pressure, status.current_pressure);
+    assert_eq!(pressure, partitioned.pressure(), "pressure");
+    assert_eq!(status.pressure(), status.totals.pressure_time + pressure.1, "pressure");
+    let [waits, patience] = partitioned.waits();
+    assert_counts(&status.waits, &waits, "waits");
+    assert_counts(&status.patience, &patience, "patience");
+    assert_holds(&status.holds, partitioned.holds());
     for key in 0..6 {
         let partition = bulkhead.partition_status(&key);
         assert_eq!(
@@ -195,7 +282,12 @@ fn compare_partitioned(bulkhead: &PartitionedBulkhead<Key>, partitioned: &Partit
         );
         if let (Some(status), Some(model)) = (partition, partitioned.partitions.get(&key)) {
             assert_plain(&status);
-            compare_one(&status, model);
+            // These times are kept for all partitions together.
+            let mut totals = model.totals;
+            (totals.cancelled_wait_time, totals.expired_wait_time) = Default::default();
+            compare_one(&status, model, &totals);
+            assert!(status.waits.is_empty() && status.patience.is_empty());
+            assert_eq!(status.holds, HoldTimes::default());
         }
     }
     status.sequence

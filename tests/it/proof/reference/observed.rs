@@ -11,7 +11,7 @@ pub(crate) enum Reason {
     InvalidCost,
     CostExceedsCapacity { cost: usize, capacity: usize },
     Deadline(Duration),
-    WaitLimit(Duration),
+    WaitLimit { waited: Duration, limit: Duration },
     Saturated { cost: usize, used: usize, capacity: usize, waiting: usize, room: usize },
     PartitionLimit { max: usize, active: usize },
     MissingKey,
@@ -28,7 +28,7 @@ impl From<&RejectionReason> for Reason {
                 Self::CostExceedsCapacity { cost, capacity }
             }
             RejectionReason::Deadline { waited, .. } => Self::Deadline(waited),
-            RejectionReason::WaitLimit { waited, .. } => Self::WaitLimit(waited),
+            RejectionReason::WaitLimit { waited, limit, .. } => Self::WaitLimit { waited, limit },
             RejectionReason::Saturated { cost, used, capacity, waiting, waiting_room, .. } => {
                 Self::Saturated { cost, used, capacity, waiting, room: waiting_room }
             }

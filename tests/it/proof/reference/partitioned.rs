@@ -8,7 +8,7 @@ use std::{
 use bulklink::Totals;
 
 use super::{
-    bulkhead::{Id, Model, Outcome, Terms},
+    bulkhead::{Holds, Id, LeaveReason, Model, Outcome, Terms, WorkEnd, late},
     observed::Reason,
 };
 
@@ -34,14 +34,18 @@ pub(crate) struct PartitionedModel {
     pub(crate) created: u64,
     pub(crate) evicted: u64,
     pub(crate) discarded: u64,
-    pub(crate) limit_rejected: u64,
+    partition_limited: u64,
+    invalid_limits: u64,
     pub(crate) peak: usize,
     pub(crate) closed_before_queue: u64,
     pub(crate) bypassed: u64,
+    pub(crate) missing_key: u64,
     /// Operations that expired on arrival while their key had no partition.
     late: u64,
-    /// The totals of removed partitions.
-    removed: Vec<Totals>,
+    /// Those of them whose deadline had passed.
+    late_by_deadline: u64,
+    /// The removed partitions, as they were then.
+    removed: Vec<Model>,
     pub(crate) called: Vec<Id>,
 }
 
@@ -65,11 +69,14 @@ impl PartitionedModel {
             created: 0,
             evicted: 0,
             discarded: 0,
-            limit_rejected: 0,
+            partition_limited: 0,
+            invalid_limits: 0,
             peak: 0,
             closed_before_queue: 0,
             bypassed: 0,
+            missing_key: 0,
             late: 0,
+            late_by_deadline: 0,
             removed: Vec::new(),
             called: Vec::new(),
         }
@@ -89,7 +96,7 @@ impl PartitionedModel {
     }
 
     fn remove(&mut self, key: Key) {
-        self.removed.push(self.partitions.remove(&key).unwrap().totals);
+        self.removed.push(self.partitions.remove(&key).unwrap());
     }
 
     /// Removes the partitions that have been idle for the timeout, and returns how many.
@@ -117,18 +124,18 @@ impl PartitionedModel {
         let is_late = terms.deadline.is_some_and(|deadline| self.now >= deadline);
         if is_late || terms.limit == Some(Duration::ZERO) {
             self.late += 1;
-            let reason = if is_late { Reason::Deadline } else { Reason::WaitLimit };
-            return Err(reason(Duration::ZERO));
+            self.late_by_deadline += u64::from(is_late);
+            return Err(late(is_late));
         }
         if key == INVALID || key == PANICKING {
-            self.limit_rejected += 1;
+            self.invalid_limits += 1;
             let panics = key == PANICKING;
             return Err(if panics { Reason::LimitsPanicked } else { Reason::InvalidLimits });
         }
         self.clean_up();
         if self.partitions.len() == self.max {
             let Some((oldest, _)) = self.idle.pop_front() else {
-                self.limit_rejected += 1;
+                self.partition_limited += 1;
                 let active = self.partitions.len();
                 return Err(Reason::PartitionLimit { max: self.max, active });
             };
@@ -156,12 +163,17 @@ impl PartitionedModel {
         self.with_partition(self.keys[&id], |partition| partition.poll_waiter(id))
     }
 
-    pub(crate) fn release(&mut self, id: Id) {
-        self.with_partition(self.keys[&id], |partition| partition.release(id));
+    pub(crate) fn release(&mut self, id: Id, end: WorkEnd) {
+        self.with_partition(self.keys[&id], |partition| partition.release(id, end));
     }
 
-    pub(crate) fn leave(&mut self, id: Id) {
-        self.with_partition(self.keys[&id], |partition| partition.leave(id));
+    pub(crate) fn leave(&mut self, id: Id, reason: LeaveReason) {
+        self.with_partition(self.keys[&id], |partition| partition.leave(id, reason));
+    }
+
+    /// Counts a body that was dropped before its end, for the operation that held a slot for it.
+    pub(crate) fn end_body_early(&mut self, id: Id) {
+        self.partitions.get_mut(&self.keys[&id]).unwrap().totals.bodies_ended_early += 1;
     }
 
     pub(crate) fn resize(&mut self, key: Key, capacity: usize) -> bool {
@@ -200,14 +212,45 @@ impl PartitionedModel {
         self.is_closed && self.sum(Model::in_flight) == 0
     }
 
+    /// Returns all partitions, also those that were removed.
+    fn all(&self) -> impl Iterator<Item = &Model> {
+        self.partitions.values().chain(&self.removed)
+    }
+
+    /// Returns how many partitions have waiters, and for how long these have been under pressure together.
+    pub(crate) fn pressure(&self) -> (usize, Duration) {
+        let since = self.partitions.values().filter_map(|partition| partition.pressed_since);
+        (since.clone().count(), since.map(|since| self.now - since).sum())
+    }
+
+    /// Returns the waits of all partitions: of admitted waiters, and of cancelled ones.
+    pub(crate) fn waits(&self) -> [Vec<Duration>; 2] {
+        let waits = self.all().flat_map(|partition| &partition.waits).copied().collect();
+        let patience = self.all().flat_map(|partition| &partition.patience).copied().collect();
+        [waits, patience]
+    }
+
+    pub(crate) fn holds(&self) -> Holds {
+        self.all().fold(Holds::default(), |sum, Model { holds, .. }| Holds {
+            completed: sum.completed + holds.completed,
+            time: sum.time + holds.time,
+            unit_time: sum.unit_time + holds.unit_time,
+            untimed: sum.untimed + holds.untimed,
+            untimed_cut_short: sum.untimed_cut_short + holds.untimed_cut_short,
+        })
+    }
+
     /// Returns the totals, summed over all present and removed partitions.
     pub(crate) fn totals(&self) -> Totals {
         let mut sum = Totals::default();
         sum.closed_before_queue = self.closed_before_queue;
         sum.bypassed = self.bypassed;
         sum.expired_before_queue = self.late;
-        let present = self.partitions.values().map(|partition| &partition.totals);
-        for totals in present.chain(&self.removed) {
+        sum.expired_before_queue_by_deadline = self.late_by_deadline;
+        sum.partition_limited = self.partition_limited;
+        sum.invalid_limits = self.invalid_limits;
+        sum.missing_key = self.missing_key;
+        for Model { totals, .. } in self.all() {
             sum.admitted += totals.admitted;
             sum.admitted_units += totals.admitted_units;
             sum.admitted_from_queue += totals.admitted_from_queue;
@@ -223,9 +266,19 @@ impl PartitionedModel {
             sum.closed_before_queue += totals.closed_before_queue;
             sum.closed_while_waiting += totals.closed_while_waiting;
             sum.oversized += totals.oversized;
+            sum.invalid_cost += totals.invalid_cost;
             sum.finished += totals.finished;
             sum.finished_units += totals.finished_units;
+            sum.cut_short += totals.cut_short;
+            sum.cut_short_units += totals.cut_short_units;
+            sum.abandoned_by_deadline += totals.abandoned_by_deadline;
+            sum.expired_by_deadline += totals.expired_by_deadline;
+            sum.expired_before_queue_by_deadline += totals.expired_before_queue_by_deadline;
+            sum.bodies_ended_early += totals.bodies_ended_early;
             sum.wait_time += totals.wait_time;
+            sum.cancelled_wait_time += totals.cancelled_wait_time;
+            sum.expired_wait_time += totals.expired_wait_time;
+            sum.pressure_time += totals.pressure_time;
         }
         sum
     }
