@@ -5,6 +5,7 @@ mod admission;
 mod alarm;
 mod builder;
 mod close;
+mod cut_short;
 mod dropping;
 mod execute;
 mod fifo;

@@ -1,13 +1,27 @@
 //! What a bulkhead reports about itself: statuses, the intervals between them, their consistency while other
 //! threads work, and the findings of the capacity report.
 
-mod held_slots;
-mod interval_findings;
+mod hold_times;
 mod intervals;
-mod outcome_findings;
-mod partition_findings;
+mod names;
+mod outcomes;
+mod pressure;
 mod rate_findings;
 mod snapshots;
 mod state_findings;
 mod status;
-mod traffic;
+mod waits;
+
+use bulklink::Totals;
+
+/// Returns all counters and times of `totals`, each with its value, in the order of their declaration. A new one is among
+/// them without a change here.
+fn counters(totals: &Totals) -> Vec<(String, String)> {
+    let text = format!("{totals:?}");
+    let fields = text.strip_prefix("Totals { ").and_then(|text| text.strip_suffix(" }")).unwrap();
+    fields
+        .split(", ")
+        .map(|field| field.split_once(": ").unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use bulklink::{Bulkhead, BulkheadStatus, Totals};
+use bulklink::{Bulkhead, BulkheadStatus, Histogram, HoldTimes, PartitionedStatus, Totals};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 
-use crate::support::{assert_nothing_left, bulkhead, checked_status, ms};
+use crate::support::{
+    assert_nothing_left, bulkhead, checked_status, customers, full, ms, slot_of, waiting,
+};
 
 #[test]
 fn a_new_bulkhead_has_counted_nothing() {
@@ -240,34 +242,109 @@ fn a_status_is_a_value_that_outlives_the_bulkhead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ratios_behind_the_findings_are_methods_of_the_totals() {
-    let payments = bulkhead(1, 1);
-    let none = payments.capacity_report();
-    let ratios = |totals: &Totals| {
-        [
-            totals.queueing_share(),
-            totals.overload_share(),
-            totals.late_share(),
-            totals.invalid_cost_share(),
-            totals.without_partition_share(),
-            totals.missing_key_share(),
-            totals.unused_share(),
-        ]
-    };
-    assert_eq!((ratios(&none.totals), none.pressure_share()), ([None; 7], None));
-    let slot = payments.slot_now().unwrap();
-    let mut waiter = task::spawn(payments.slot());
-    assert_pending!(waiter.poll());
-    for _ in 0..2 {
-        payments.slot_now().unwrap_err();
+async fn equality_leaves_out_the_number_and_the_time_of_a_status() {
+    let (payments, _slot) = full(2);
+    let _waiter = waiting(payments.slot());
+    let before = checked_status(&payments);
+    advance(ms(1_500)).await;
+    let after = checked_status(&payments);
+    assert!(before.sequence < after.sequence);
+    assert_eq!(after.taken_at - before.taken_at, ms(1_500));
+    assert_eq!((before.age, after.age), (ms(0), ms(1_500)));
+    assert_eq!(before, after);
+
+    type Change = fn(&mut BulkheadStatus);
+    let changes: [Change; 16] = [
+        |status| status.label = "other".into(),
+        |status| status.instance += 1,
+        |status| status.capacity += 1,
+        |status| status.used += 1,
+        |status| status.in_flight += 1,
+        |status| status.waiting += 1,
+        |status| status.waiting_units += 1,
+        |status| status.waiting_room += 1,
+        |status| status.wait_limit = Some(ms(1)),
+        |status| status.is_closed = true,
+        |status| status.totals.missing_key += 1,
+        |status| status.peaks.used += 1,
+        |status| status.under_pressure_since = None,
+        |status| status.waits = some_times().0,
+        |status| status.patience = some_times().0,
+        |status| status.holds = some_times().1,
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut changed = after.clone();
+        change(&mut changed);
+        assert_ne!(changed, after, "change {at}");
     }
-    advance(ms(30)).await;
+}
+
+/// A wait and a hold.
+fn some_times() -> (Histogram, HoldTimes) {
+    let (payments, slot) = full(1);
+    let mut waiter = waiting(payments.slot());
     drop(slot);
-    drop(assert_ready_ok!(waiter.poll()));
-    advance(ms(70)).await;
-    let report = payments.capacity_report();
-    let zero = Some(0.0);
-    assert_eq!(ratios(&report.totals), [Some(0.25), Some(0.5), zero, zero, zero, zero, zero]);
-    assert_eq!(report.pressure_share(), Some(0.3));
-    assert_eq!((report.elapsed, report.pressure), (ms(100), ms(30)));
+    drop(slot_of(&mut waiter));
+    let status = checked_status(&payments);
+    assert!(!status.waits.is_empty() && status.holds.timed() > 0);
+    (status.waits, status.holds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn equality_of_partitioned_statuses_leaves_out_the_time_of_the_present_pressure_too() {
+    let customers = customers(1, 1, 2);
+    let _slot = customers.slot_now(&1).unwrap();
+    let _waiter = waiting(customers.slot(&1));
+    let before = customers.status();
+    advance(ms(1_500)).await;
+    let after = customers.status();
+    assert!(before.sequence < after.sequence);
+    assert_eq!((before.current_pressure, after.current_pressure), (ms(0), ms(1_500)));
+    assert_eq!((after.taken_at - before.taken_at, after.age), (ms(1_500), ms(1_500)));
+    assert_eq!(before, after);
+
+    type Change = fn(&mut PartitionedStatus);
+    let changes: [Change; 21] = [
+        |status| status.label = "other".into(),
+        |status| status.instance += 1,
+        |status| status.parallelism += 1,
+        |status| status.waiting_room += 1,
+        |status| status.wait_limit = Some(ms(1)),
+        |status| status.max_partitions += 1,
+        |status| status.idle_timeout += ms(1),
+        |status| status.partitions += 1,
+        |status| status.active_partitions += 1,
+        |status| status.in_flight += 1,
+        |status| status.waiting += 1,
+        |status| status.is_closed = true,
+        |status| status.created += 1,
+        |status| status.evicted += 1,
+        |status| status.discarded += 1,
+        |status| status.peak_partitions += 1,
+        |status| status.totals.missing_key += 1,
+        |status| status.partitions_under_pressure += 1,
+        |status| status.waits = some_times().0,
+        |status| status.patience = some_times().0,
+        |status| status.holds = some_times().1,
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut changed = after.clone();
+        change(&mut changed);
+        assert_ne!(changed, after, "change {at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_a_partition_is_in_whole_seconds() {
+    let customers = customers(1, 0, 1);
+    advance(ms(500)).await;
+    let _slot = customers.slot_now(&1).unwrap();
+    for _ in 0..5 {
+        advance(ms(700)).await;
+        let age = customers.partition_status(&1).unwrap().age;
+        assert_eq!(age.subsec_nanos(), 0);
+        let exact = customers.status().age - ms(500);
+        // Both its creation and now are in whole seconds.
+        assert!(age.abs_diff(exact) < ms(1_000), "{age:?} for {exact:?}");
+    }
 }

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bulklink::{Admission, Rejection, Slot};
+use bulklink::{Rejection, Slot};
 use tokio_test::{
     assert_pending, assert_ready_err, assert_ready_ok,
     task::{self, Spawn},
@@ -26,20 +26,26 @@ pub(crate) async fn never_polled() {
 }
 
 /// Polls `admission` once and asserts that it waits.
-pub(crate) fn waiting(admission: Admission) -> Spawn<Admission> {
+pub(crate) fn waiting<F: Future<Output = Result<Slot, Rejection>>>(admission: F) -> Spawn<F> {
     let mut waiter = task::spawn(admission);
     assert_pending!(waiter.poll());
     waiter
 }
 
 /// Returns the slot of an admitted waiter, after asserting that the waiter was woken.
-pub(crate) fn slot_of(waiter: &mut Spawn<Admission>) -> Slot {
+pub(crate) fn slot_of<F>(waiter: &mut Spawn<F>) -> Slot
+where
+    F: Future<Output = Result<Slot, Rejection>>,
+{
     assert!(waiter.is_woken(), "an admitted waiter is woken");
     assert_ready_ok!(waiter.poll())
 }
 
 /// Returns the rejection of a waiter, after asserting that the waiter was woken.
-pub(crate) fn rejection_of(waiter: &mut Spawn<Admission>) -> Rejection {
+pub(crate) fn rejection_of<F>(waiter: &mut Spawn<F>) -> Rejection
+where
+    F: Future<Output = Result<Slot, Rejection>>,
+{
     assert!(waiter.is_woken(), "a rejected waiter is woken");
     assert_ready_err!(waiter.poll())
 }

@@ -11,7 +11,7 @@ use std::{
 use axum::{Router, body::Body, routing::get};
 use bulklink::{Bulkhead, BulkheadLayer};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use tonic::codegen::tokio_stream;
 
@@ -23,6 +23,7 @@ use crate::support::{
 on_both_protocols! {
     a_slow_reader_keeps_its_slot
     a_reader_that_disconnects_gives_its_slot_back
+    readers_that_read_to_the_end_end_no_body_early
     without_hold_body_a_slow_reader_holds_nothing
 }
 
@@ -66,7 +67,8 @@ async fn a_slow_reader_keeps_its_slot(protocol: Protocol) {
     must_come(response.into_body().collect()).await.unwrap();
     until(&downloads, |status| status.used == 0).await;
     assert_eq!(sent.load(Ordering::SeqCst), FRAMES);
-    assert_eq!(downloads.status().totals.finished, 1);
+    let totals = downloads.status().totals;
+    assert_eq!((totals.finished, totals.cut_short, totals.bodies_ended_early), (1, 0, 0));
 }
 
 async fn a_reader_that_disconnects_gives_its_slot_back(protocol: Protocol) {
@@ -79,7 +81,37 @@ async fn a_reader_that_disconnects_gives_its_slot_back(protocol: Protocol) {
     drop((response, client));
     until(&downloads, |status| status.used == 0).await;
     assert!(sent.load(Ordering::SeqCst) < FRAMES);
-    assert_eq!(downloads.status().totals.finished, 1);
+    let totals = downloads.status().totals;
+    assert_eq!((totals.finished, totals.cut_short, totals.bodies_ended_early), (1, 0, 1));
+}
+
+/// One connection for several requests: with a content-length, without one, and without a body.
+async fn readers_that_read_to_the_end_end_no_body_early(protocol: Protocol) {
+    let downloads = downloads();
+    let (app, _) = download();
+    let app = app.route("/text", get(async || "x".repeat(3 * FRAME)));
+    let app = app.route("/empty", get(async || StatusCode::NO_CONTENT));
+    let server = Server::start(app.layer(BulkheadLayer::new(&downloads).hold_body())).await;
+    let mut client = server.connect(protocol).await;
+    let requests = [
+        (Method::GET, "/text"),
+        (Method::GET, "/file"),
+        (Method::GET, "/empty"),
+        (Method::HEAD, "/text"),
+    ];
+    let mut finished = 0;
+    for _ in 0..3 {
+        for (method, path) in requests.clone() {
+            let response = client.send(method, path).await;
+            assert!(response.status().is_success());
+            must_come(response.into_body().collect()).await.unwrap();
+            finished += 1;
+            until(&downloads, |status| status.totals.finished == finished).await;
+        }
+    }
+    drop(client);
+    let totals = downloads.status().totals;
+    assert_eq!((totals.completed(), totals.bodies_ended_early), (12, 0));
 }
 
 async fn without_hold_body_a_slow_reader_holds_nothing(protocol: Protocol) {

@@ -1,9 +1,11 @@
 //! The tower middleware: layers, their services and response futures, by themselves and on real sockets.
 
 mod axum_on_sockets;
+mod bodies_ended_early;
 mod bypass;
 mod contracts;
 mod custom_rejections;
+mod cut_short;
 mod deadlines;
 mod fair_shares;
 mod held_bodies;

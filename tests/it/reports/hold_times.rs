@@ -1,0 +1,256 @@
+//! Hold times are estimates from a sample: how far they may be from the truth.
+//!
+//! Which operations are timed is random and cannot be seeded, so each bound here leaves room for chance:
+//!
+//! - Each workload has 60 intervals with about 100 timed operations. In each, the mean may be wrong by
+//!   3 cv / sqrt(timed), which is three standard deviations. If the estimate keeps that promise, six intervals or more
+//!   exceed it less often than once in a million runs.
+//! - Over all intervals the mean may be wrong by 5 cv / sqrt(timed), which is five standard deviations.
+//!
+//! The truth is what this test has done itself, in paused time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bulklink::{Bulkhead, HoldTimes, Slot};
+use tokio::time::advance;
+
+use crate::support::{Random, bulkhead, in_paused_time, ms, slot_of, waiting};
+
+/// Operations that run at once.
+const BATCH: usize = 640;
+const BATCHES: usize = 10;
+const INTERVALS: usize = 60;
+
+/// One operation in so many is timed if it does not wait.
+const GAP: f64 = 64.0;
+
+/// The true holds of some operations.
+#[derive(Clone, Debug, Default)]
+struct Truth(Vec<Duration>);
+
+impl Truth {
+    fn mean(&self) -> f64 {
+        self.0.iter().map(Duration::as_secs_f64).sum::<f64>() / self.0.len() as f64
+    }
+
+    /// The standard deviation divided by the mean.
+    fn cv(&self) -> f64 {
+        let mean = self.mean();
+        let squares = self.0.iter().map(|hold| (hold.as_secs_f64() - mean).powi(2));
+        (squares.sum::<f64>() / self.0.len() as f64).sqrt() / mean
+    }
+
+    fn quantile(&self, q: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let rank = (q * sorted.len() as f64).ceil() as usize;
+        sorted[rank.clamp(1, sorted.len()) - 1].as_secs_f64()
+    }
+}
+
+/// How wrong the mean is, as a share of it.
+fn error(holds: &HoldTimes, truth: &Truth) -> f64 {
+    (holds.mean().unwrap().as_secs_f64() / truth.mean() - 1.0).abs()
+}
+
+/// Releases each slot after its time.
+async fn release(slots: impl IntoIterator<Item = (Duration, Slot)>) {
+    let mut by_time = BTreeMap::<Duration, Vec<Slot>>::new();
+    slots.into_iter().for_each(|(hold, slot)| by_time.entry(hold).or_default().push(slot));
+    let mut now = Duration::ZERO;
+    for (hold, slots) in by_time {
+        advance(hold - now).await;
+        now = hold;
+        drop(slots);
+    }
+}
+
+/// Runs operations that do not wait. `hold` returns how long the one with this number holds its slot.
+async fn run_directly(
+    bulkhead: &Bulkhead,
+    batches: std::ops::Range<usize>,
+    mut hold: impl FnMut(usize) -> Duration,
+) -> Truth {
+    let mut truth = Truth::default();
+    for batch in batches {
+        let holds: Vec<_> = (0..BATCH).map(|at| hold(batch * BATCH + at)).collect();
+        release(holds.iter().map(|&hold| (hold, bulkhead.slot_now().unwrap()))).await;
+        truth.0.extend(holds);
+    }
+    truth
+}
+
+/// Checks the estimates of a workload without waits, in each interval and over all of them.
+fn check(mut hold: impl FnMut(usize, &mut Random) -> Duration) {
+    in_paused_time(async {
+        let (payments, mut random) = (bulkhead(BATCH, 0), Random::new(7));
+        let (mut all, mut exceeded) = (Truth::default(), 0);
+        for interval in 0..INTERVALS {
+            let start = payments.status();
+            let batches = interval * BATCHES..(interval + 1) * BATCHES;
+            let truth = run_directly(&payments, batches, |number| hold(number, &mut random)).await;
+            let holds = payments.status().since(&start).unwrap().holds;
+            let promised = 3.0 * truth.cv() / (holds.timed() as f64).sqrt();
+            exceeded += usize::from(error(&holds, &truth) > promised + 1e-3);
+            all.0.extend(truth.0);
+        }
+        assert!(exceeded < 6, "{exceeded} of {INTERVALS} estimates are worse than promised");
+
+        let holds = payments.status().holds;
+        let (timed, operations) = (holds.timed() as f64, all.0.len() as f64);
+        // The gaps vary by 36.7, so the number of samples varies by 0.072 times the root of the operations.
+        let deviation = (timed - operations / GAP).abs();
+        assert!(deviation < 5.0 * 0.072 * operations.sqrt() + 1.0, "{timed} of {operations} timed");
+        assert_eq!(holds.histogram().count(), 64 * holds.timed());
+        let (error, cv) = (error(&holds, &all), all.cv());
+        assert!(error < 5.0 * cv / timed.sqrt() + 1e-3, "{error} with cv {cv} and {timed} timed");
+        let unit_seconds = holds.mean_unit_seconds().unwrap();
+        assert!((unit_seconds - holds.mean().unwrap().as_secs_f64()).abs() < 1e-6);
+        assert_p99(&holds, &all, timed);
+    });
+}
+
+/// Asserts that the 99th percentile is within 7 % of a true quantile that is five standard deviations off at most.
+fn assert_p99(holds: &HoldTimes, truth: &Truth, timed: f64) {
+    let found = holds.quantile(0.99).unwrap().as_secs_f64();
+    let chance = 5.0 * (0.99 * 0.01 / timed).sqrt();
+    let (low, high) = (truth.quantile(0.99 - chance), truth.quantile((0.99 + chance).min(1.0)));
+    assert!((low * 0.93..=high * 1.07).contains(&found), "p99 {found} of {low} to {high}");
+}
+
+/// Exponential work with a mean of about 20 ms, in 64 steps.
+fn exponential(random: &mut Random) -> Duration {
+    let uniform = (random.below(64) as f64 + 0.5) / 64.0;
+    Duration::from_secs_f64(-0.02 * uniform.ln())
+}
+
+/// 95 % of the operations take 5 ms, and 5 % take 500 ms.
+fn bimodal(random: &mut Random) -> Duration {
+    if random.below(20) == 0 { ms(500) } else { ms(5) }
+}
+
+#[test]
+fn exponential_work() {
+    check(|_, random| exponential(random));
+}
+
+#[test]
+fn bimodal_work() {
+    check(|_, random| bimodal(random));
+}
+
+#[test]
+fn every_64th_operation_is_long() {
+    check(|number, _| if number % 64 == 63 { ms(500) } else { ms(5) });
+}
+
+#[test]
+fn alternating_work() {
+    check(|number, _| if number % 2 == 0 { ms(100) } else { ms(5) });
+}
+
+#[test]
+fn bursts_of_long_work() {
+    // 320 long ones follow each other, then 2,880 short ones.
+    check(|number, _| if number % 3_200 < 320 { ms(300) } else { ms(5) });
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_operations_from_the_line_are_timed_and_exact() {
+    let payments = bulkhead(1, 2);
+    let mut random = Random::new(3);
+    let first = payments.slot_now().unwrap();
+    let mut waiter = waiting(payments.slot());
+    drop(first);
+    let mut slot = slot_of(&mut waiter);
+    let start = payments.status();
+    let mut truth = Truth::default();
+    for _ in 0..2_000 {
+        let hold = bimodal(&mut random);
+        let mut next = waiting(payments.slot());
+        advance(hold).await;
+        drop(slot);
+        slot = slot_of(&mut next);
+        truth.0.push(hold);
+    }
+    let holds = payments.status().since(&start).unwrap().holds;
+    assert_eq!((holds.timed(), holds.histogram().count()), (2_000, 2_000));
+    // Stamps have a precision of 8.2 microseconds.
+    let difference = holds.mean().unwrap().as_secs_f64() - truth.mean();
+    assert!(difference.abs() < 8.2e-6, "{difference}");
+    assert!((holds.unit_seconds() - 2_000.0 * truth.mean()).abs() < 2_000.0 * 8.2e-6);
+    // It does not depend on chance, but on the middle of each bucket.
+    assert_p99(&holds, &truth, f64::INFINITY);
+    let cv = holds.variability().unwrap().sqrt();
+    assert!((cv / truth.cv() - 1.0).abs() < 0.15, "{cv} for {}", truth.cv());
+}
+
+/// Quiet times, in which an operation that is timed counts for 64, and times under pressure, in which each is timed and
+/// counts for itself.
+#[test]
+fn quiet_and_pressed_times_are_weighted_by_their_operations() {
+    in_paused_time(async {
+        let (payments, mut random) = (bulkhead(BATCH, BATCH), Random::new(9));
+        let (mut truth, mut pressed) = (Truth::default(), 0);
+        for _ in 0..INTERVALS {
+            truth.0.extend(run_directly(&payments, 0..9, |_| exponential(&mut random)).await.0);
+            // The last quiet batch has as many operations waiting behind it, which take ten times as long.
+            let slots: Vec<_> = (0..BATCH).map(|_| payments.slot_now().unwrap()).collect();
+            let mut line: Vec<_> = (0..BATCH).map(|_| waiting(payments.slot())).collect();
+            advance(ms(20)).await;
+            drop(slots);
+            truth.0.extend([ms(20); BATCH]);
+            let slots: Vec<_> = line.iter_mut().map(slot_of).collect();
+            let holds: Vec<_> = slots.iter().map(|_| exponential(&mut random) * 10).collect();
+            release(holds.iter().copied().zip(slots)).await;
+            truth.0.extend(holds);
+            pressed += BATCH as u64;
+        }
+        let holds = payments.status().holds;
+        let count = holds.histogram().count();
+        let sampled = holds.timed() - pressed;
+        assert_eq!(count, pressed + 64 * sampled, "each counts for as many as it stands for");
+        // Only those that stand for 64 are uncertain, so `timed` would promise too much here: of the operations counted, one
+        // in 64 is worth a sample.
+        let samples = count as f64 / GAP;
+        let (error, cv) = (error(&holds, &truth), truth.cv());
+        assert!(error < 5.0 * cv / samples.sqrt(), "{error} with cv {cv} and {samples} samples");
+        let share = holds.timed() as f64 / truth.0.len() as f64;
+        assert!((0.09..0.13).contains(&share), "{share} of the operations are timed");
+        // The mean over the timed ones alone would be that of the pressed times.
+        let quiet = Truth(truth.0.iter().copied().filter(|hold| *hold <= ms(20)).collect());
+        assert!(quiet.mean() < holds.mean().unwrap().as_secs_f64());
+        assert_p99(&holds, &truth, samples);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_was_cut_short_is_not_in_the_mean_but_in_the_use() {
+    let payments = bulkhead(1, 2);
+    let first = payments.slot_now().unwrap();
+    let mut completes = waiting(payments.slot());
+    let mut cut_short = tokio_test::task::spawn(payments.execute(std::future::pending::<()>()));
+    assert!(cut_short.poll().is_pending());
+    drop(first);
+    let start = payments.status();
+    let slot = slot_of(&mut completes);
+    advance(ms(100)).await;
+    drop(slot);
+    assert!(cut_short.poll().is_pending());
+    advance(ms(900)).await;
+    drop(cut_short);
+    let holds = payments.status().since(&start).unwrap().holds;
+    assert_eq!((holds.timed(), holds.histogram().count()), (1, 1));
+    let close = |seconds: f64, exact: f64| (seconds - exact).abs() < 2e-5;
+    assert!(close(holds.mean().unwrap().as_secs_f64(), 0.1), "{holds:?}");
+    assert!(close(holds.mean_unit_seconds().unwrap(), 0.1), "{holds:?}");
+    assert!(close(holds.unit_seconds(), 1.0), "{}", holds.unit_seconds());
+}
+
+#[test]
+fn nothing_timed_has_no_mean() {
+    let holds = HoldTimes::default();
+    assert_eq!((holds.timed(), holds.mean(), holds.quantile(0.5)), (0, None, None));
+    assert_eq!((holds.mean_unit_seconds(), holds.variability()), (None, None));
+    assert_eq!(holds.unit_seconds(), 0.0);
+}
