@@ -102,9 +102,10 @@ impl Times {
 /// How long operations held their slots: an estimate from those that were timed.
 ///
 /// While operations wait, every operation that is admitted from the line is timed. Otherwise about one in 64 is, chosen at
-/// random, and stands for 64. The mean is within 3 x cv / sqrt([`timed`](Self::timed)) of the true one, where cv is the
-/// standard deviation of the holds divided by their mean; it may lag behind by operations that are about to release
-/// their slot.
+/// random, and stands for 64. The mean is within 3 x cv / sqrt(n) of the true one, where cv is the standard deviation of
+/// the holds divided by their mean, and n is the count of the [`histogram`](Self::histogram) divided by 64. If none of the
+/// operations waited, n is [`timed`](Self::timed). The mean may lag behind by operations that are about to release their
+/// slot.
 ///
 /// The mean and the quantiles are of operations that completed. Work that was cut short is not among them: how long it
 /// held its slot says how long its caller stayed, and not how long the work takes.
