@@ -1,15 +1,20 @@
 //! What a bulkhead reports about itself: statuses, the intervals between them, their consistency while other
 //! threads work, and the findings of the capacity report.
 
+mod held_slots;
 mod hold_times;
+mod interval_findings;
 mod intervals;
 mod names;
+mod outcome_findings;
 mod outcomes;
+mod partition_findings;
 mod pressure;
 mod rate_findings;
 mod snapshots;
 mod state_findings;
 mod status;
+mod traffic;
 mod waits;
 
 use bulklink::Totals;
