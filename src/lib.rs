@@ -113,6 +113,7 @@ pub use middleware::{
     service::AdmissionService,
 };
 pub use observe::{
+    advice::{Advice, AdviceError, Goal},
     event::{BulkheadEvent, Subscription},
     interval::{BulkheadInterval, IntervalError},
     partitions::{PartitionedInterval, PartitionedStatus},

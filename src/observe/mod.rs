@@ -1,8 +1,9 @@
-//! Observation of bulkheads: statuses, intervals, events and reports.
+//! Observation of bulkheads: statuses, intervals, events, reports and advice.
 //!
 //! It owns these values and the pure rules over them. It reads the engine's snapshots and changes
 //! nothing.
 
+pub(crate) mod advice;
 pub(crate) mod event;
 pub(crate) mod interval;
 pub(crate) mod partitions;
