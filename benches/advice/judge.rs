@@ -16,6 +16,9 @@ const MOST_LATE: f64 = 0.02;
 /// The least goodput, as a share of the best that was found.
 const LEAST_GOODPUT: f64 = 0.97;
 
+/// Of weighted work: (0.6 x 1 x 0.6 + 0.25 x 2 + 0.15 x 6 x 2) / (0.6 x 0.6 + 0.25 + 0.15 x 2) = 2.92, rounded up.
+const MEAN_COST_IN_PROGRESS: f64 = 3.0;
+
 /// One situation: a bulkhead of some capacity, and a load on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
@@ -131,7 +134,9 @@ fn check_capacity(verdict: &mut Verdict, advice: &Advice, demand: f64) {
     }
     // Above the cap, the cap is what there is to advise.
     let target = verdict.least.unwrap_or(verdict.cap) as f64;
-    let allowed = (target * 0.1).max(1.0) + 1e-9;
+    // One server is as many units as an operation in progress has on average.
+    let server = if verdict.point.work.weighted { MEAN_COST_IN_PROGRESS } else { 1.0 };
+    let allowed = (target * 0.1).max(server) + 1e-9;
     let middle = (low + high) as f64 / 2.0;
     if (middle - target).abs() > allowed {
         verdict.failures.push(format!("capacity {middle} for {target}"));

@@ -87,21 +87,23 @@ pub(crate) struct Setup {
     pub(crate) limit: Option<Duration>,
 }
 
-/// How the operations fared that arrived after the first tenth.
+/// How the operations fared that arrived after the first tenth. `arrived` and `in_time` are in unit-seconds where operations
+/// have costs: with numbers of operations, it would be best to serve the cheap ones only.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) interval: BulkheadInterval,
+    operations: f64,
+    late: f64,
     arrived: f64,
     in_time: f64,
-    late: f64,
 }
 
 impl Outcome {
     pub(crate) fn late_share(&self) -> f64 {
-        self.late / self.arrived
+        self.late / self.operations
     }
 
-    /// The share of the operations that were answered within the goal.
+    /// The share of the operations, or of the unit-seconds, that were answered within the goal.
     pub(crate) fn goodput(&self) -> f64 {
         self.in_time / self.arrived
     }
@@ -168,6 +170,7 @@ async fn drive(setup: &Setup) -> Outcome {
     let warm_up = operations / 10;
     let (start, mut at) = (Instant::now(), 0.0);
     let mut before = bulkhead.status();
+    let mut arrived_worth = 0;
     for number in 0..operations {
         at += gaps.exponential() / rate;
         let (cost, hold) = work.draw(&mut works);
@@ -175,14 +178,22 @@ async fn drive(setup: &Setup) -> Outcome {
         if number == warm_up {
             before = bulkhead.status();
         }
+        // In micro-unit-seconds.
+        let worth = if work.weighted { (cost as f64 * hold * 1e6) as u64 } else { 1 };
+        if number >= warm_up {
+            arrived_worth += worth;
+        }
         let (bulkhead, counters) = (bulkhead.clone(), counters.clone());
         tokio::spawn(async move {
             let arrived = Instant::now();
             let answered = bulkhead.execute(cost, Duration::from_secs_f64(hold)).await;
             if answered && number >= warm_up {
                 let in_time = arrived.elapsed() <= goal;
-                let counter = if in_time { &counters.in_time } else { &counters.late };
-                counter.fetch_add(1, Relaxed);
+                if in_time {
+                    counters.in_time.fetch_add(worth, Relaxed);
+                } else {
+                    counters.late.fetch_add(1, Relaxed);
+                }
             }
             counters.done.fetch_add(1, Relaxed);
         });
@@ -193,8 +204,9 @@ async fn drive(setup: &Setup) -> Outcome {
     }
     Outcome {
         interval,
-        arrived: f64::from(operations - warm_up),
-        in_time: counters.in_time.load(Relaxed) as f64,
+        operations: f64::from(operations - warm_up),
         late: counters.late.load(Relaxed) as f64,
+        arrived: arrived_worth as f64,
+        in_time: counters.in_time.load(Relaxed) as f64,
     }
 }

@@ -124,7 +124,7 @@ impl Evidence {
             timed,
             elapsed: *elapsed,
             rate,
-            demand: rate * unit_seconds,
+            demand: rate * unit_seconds * rejected_cost_factor(totals),
             mean_hold,
             p50_hold,
             p90_hold: holds.quantile(0.9).unwrap_or(p99_hold),
@@ -150,6 +150,19 @@ impl Evidence {
 fn wanted(totals: &Totals) -> u64 {
     let Totals { admitted, saturated, expired, cancelled, .. } = *totals;
     [saturated, expired, cancelled].into_iter().fold(admitted, u64::saturating_add)
+}
+
+/// Returns by how much the mean cost of all operations that were admitted or joined the waiting line exceeds that of the
+/// admitted ones.
+///
+/// Costly operations wait longer at the head of the line and expire more often, so that the completed ones are cheaper
+/// than those that arrive. It is taken for a factor of their unit-seconds, too.
+fn rejected_cost_factor(totals: &Totals) -> f64 {
+    let direct = (totals.direct_admitted_units() as f64, totals.direct_admitted() as f64);
+    let arrived = direct.0 + totals.queued_units as f64;
+    let mean = arrived / (direct.1 + totals.queued as f64);
+    let factor = mean / totals.average_cost().unwrap_or(0.0);
+    if factor.is_finite() { factor.clamp(1.0, 2.0) } else { 1.0 }
 }
 
 /// Returns how many operations of equal weight would give as exact a mean as the timed ones.

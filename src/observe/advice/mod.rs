@@ -173,12 +173,21 @@ impl BulkheadInterval {
         let left_for_wait = |hold| time.saturating_sub(hold).max(evidence.p50_hold);
         let (usual_wait, wait_limit) = (left_for_wait(p99_hold), left_for_wait(evidence.p90_hold));
         let drained = evidence.drained_per_unit * *capacity.end() as f64 * usual_wait.as_secs_f64();
-        // One more, because a short line moves in jumps.
-        let waiting_room = (drained.ceil() as usize).saturating_add(1).min(MAX_UNITS as usize);
+        let waiting_room = room(drained, evidence.variability);
         let wanted = low..=high;
         let reasons = reasons(&evidence, goal, &wanted, &capacity, usual_wait, wait_limit);
         Ok(Advice { capacity, waiting_room, wait_limit, demand: evidence.demand, reasons })
     }
+}
+
+/// Returns how many may wait if the line moves up by `drained` on average in the time that they have.
+///
+/// A room of just that many rejects operations that would have been in time, because the line moves in jumps: one more, and
+/// one standard deviation, which for a renewal process is about the square root of `drained` times the coefficient of
+/// variation (D. R. Cox, "Renewal Theory", 1962).
+fn room(drained: f64, variability: f64) -> usize {
+    let room = drained + (drained * variability).sqrt();
+    (room.ceil() as usize).saturating_add(1).min(MAX_UNITS as usize)
 }
 
 /// Returns the largest capacity to advise. One of 1 may grow, too.

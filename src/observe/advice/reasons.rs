@@ -99,8 +99,8 @@ fn room(evidence: &Evidence, capacity: &RangeInclusive<usize>, usual_wait: Durat
         false => "by the mean hold, because hardly any operation waited",
     };
     format!(
-        "waiting room: the line moves at {rate:.1}/s with {capacity} units, {source}; a full room waits for {usual_wait:.1?}, \
-         which leaves the time that 99 of 100 operations need"
+        "waiting room: the line moves at {rate:.1}/s with {capacity} units, {source}; the last of a full room waits for about \
+         {usual_wait:.1?}, which leaves the time that 99 of 100 operations need"
     )
 }
 
