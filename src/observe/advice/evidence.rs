@@ -102,10 +102,13 @@ impl Evidence {
         let has_drained = totals.admitted_from_queue >= LEAST_WAITERS;
         let has_drained = has_drained && start.capacity == end.capacity;
         let measured = interval.drain_rate().filter(|_| has_drained);
-        let mean_hold_or_less = mean_hold.max(1e-9);
+        let wanted_unit_seconds = unit_seconds * rejected_cost_factor(totals);
+        let expected = 1.0 / wanted_unit_seconds.max(1e-9);
         let drained_per_unit = match measured {
+            // A line that costly operations leave by expiring moves faster than it should.
+            Some(rate) if has_costs => (rate / in_force as f64).min(expected),
             Some(rate) => rate / in_force as f64,
-            None => 1.0 / (cost * mean_hold_or_less),
+            None => expected,
         };
         let pressed = interval.pressure().as_secs_f64() / elapsed.as_secs_f64();
         let wasted = match measured {
@@ -124,7 +127,7 @@ impl Evidence {
             timed,
             elapsed: *elapsed,
             rate,
-            demand: rate * unit_seconds * rejected_cost_factor(totals),
+            demand: rate * wanted_unit_seconds,
             mean_hold,
             p50_hold,
             p90_hold: holds.quantile(0.9).unwrap_or(p99_hold),
@@ -217,7 +220,9 @@ fn held_slots(interval: &BulkheadInterval) -> f64 {
         // The work in progress at both ends makes the difference uncertain by as much as this.
         let mean = holds.mean().unwrap_or_default().as_secs_f64();
         let square = mean * mean * (1.0 + holds.variability().unwrap_or(0.0));
-        held >= 0.9 && held > 3.0 * (2.0 * least_used * square).sqrt() / elapsed_seconds
+        // Where costs do not pack, units are idle under pressure, but may all be in use at both ends.
+        let idle = 2.0 * (totals.average_cost().unwrap_or(1.0).max(1.0) - 1.0);
+        held >= 0.9 + idle && held > 3.0 * (2.0 * least_used * square).sqrt() / elapsed_seconds
     } else {
         held > 3.0 * accounted.max(1.0).sqrt()
     };

@@ -22,6 +22,9 @@ const MOST_USED: f64 = 0.8;
 /// How far beyond what was in force the advice goes.
 const MOST_GROWTH: f64 = 1.5;
 
+/// The demand, as a multiple of the capacity, above which the waiting room is taken to be always full.
+const ALWAYS_FULL: f64 = 1.15;
+
 /// Servers from which a load of 80 % makes practically no one wait: Erlang's C is below 10^-9.
 const LARGE: f64 = 2000.0;
 
@@ -173,7 +176,8 @@ impl BulkheadInterval {
         let left_for_wait = |hold| time.saturating_sub(hold).max(evidence.p50_hold);
         let (usual_wait, wait_limit) = (left_for_wait(p99_hold), left_for_wait(evidence.p90_hold));
         let drained = evidence.drained_per_unit * *capacity.end() as f64 * usual_wait.as_secs_f64();
-        let waiting_room = room(drained, evidence.variability);
+        let overload = evidence.demand / *capacity.end() as f64;
+        let waiting_room = room(drained, evidence.variability, overload);
         let wanted = low..=high;
         let reasons = reasons(&evidence, goal, &wanted, &capacity, usual_wait, wait_limit);
         Ok(Advice { capacity, waiting_room, wait_limit, demand: evidence.demand, reasons })
@@ -182,12 +186,13 @@ impl BulkheadInterval {
 
 /// Returns how many may wait if the line moves up by `drained` on average in the time that they have.
 ///
-/// A room of just that many rejects operations that would have been in time, because the line moves in jumps: one more, and
-/// one standard deviation, which for a renewal process is about the square root of `drained` times the coefficient of
-/// variation (D. R. Cox, "Renewal Theory", 1962).
-fn room(drained: f64, variability: f64) -> usize {
-    let room = drained + (drained * variability).sqrt();
-    (room.ceil() as usize).saturating_add(1).min(MAX_UNITS as usize)
+/// The line moves in jumps, so that a room of just that many rejects operations that would have been in time. It has
+/// one more, and two standard deviations: for a renewal process one is about the square root of `drained` times the
+/// coefficient of variation (D. R. Cox, "Renewal Theory", 1962). Where the demand is far above the capacity the room is
+/// always full, and a larger one only makes every operation wait for longer.
+fn room(drained: f64, variability: f64, overload: f64) -> usize {
+    let jumps = if overload <= ALWAYS_FULL { 2.0 * (drained * variability).sqrt() } else { 0.0 };
+    ((drained + jumps).ceil() as usize).saturating_add(1).min(MAX_UNITS as usize)
 }
 
 /// Returns the largest capacity to advise. One of 1 may grow, too.

@@ -78,11 +78,11 @@ fn says(advice: &Advice, text: &str) -> bool {
     advice.reasons.iter().any(|reason| reason.contains(text))
 }
 
-/// The room for a line that moves up by `drained` on average: a standard deviation more, and one.
+/// The room for a line that moves up by `drained` on average: two standard deviations more, and one.
 fn room(interval: &BulkheadInterval, drained: f64) -> usize {
     let variability = interval.holds.variability().unwrap();
     assert!((variability - 1.0).abs() < 0.05, "{variability}");
-    (drained + (drained * variability).sqrt()).ceil() as usize + 1
+    (drained + 2.0 * (drained * variability).sqrt()).ceil() as usize + 1
 }
 
 /// M/M/c with a mean hold of 1 s and 1.6 arrivals per second, by hand. Two servers: B = 0.330, C = 0.711, and
@@ -116,6 +116,19 @@ fn rejected_and_cancelled_operations_are_part_of_the_demand() {
     let advice = interval.advise(within(30.0)).unwrap();
     assert!((advice.demand - 8.0).abs() < 0.01, "{}", advice.demand);
     assert_eq!(advice.capacity, 10..=10);
+}
+
+#[test]
+fn costly_operations_that_expire_more_often_are_part_of_the_demand() {
+    // 1,000 joined the line and 600 expired: the 400 that were admitted cost 2 units on average, and all of them 3.
+    let mut interval = interval(&[(2, ms(1000))].repeat(1000), 2, 100, 4.0);
+    let totals = &mut interval.totals;
+    (totals.queued, totals.queued_units) = (1000, 3000);
+    (totals.admitted, totals.admitted_units) = (400, 800);
+    (totals.admitted_from_queue, totals.admitted_from_queue_units) = (400, 800);
+    totals.expired = 600;
+    let advice = interval.advise(within(30.0)).unwrap();
+    assert!((advice.demand - 12.0).abs() < 0.01, "{}", advice.demand);
 }
 
 #[test]
@@ -302,11 +315,36 @@ fn nothing_is_advised_while_slots_are_held_long() {
     let mut idle = interval.clone();
     idle.start.holds = idle.holds.clone();
     (idle.holds, idle.totals) = Default::default();
-    assert_eq!(held(&idle), Some(5.0));
+    (idle.start.used, idle.end.used) = (1, 1);
+    assert_eq!(held(&idle), Some(1.0));
     idle.elapsed = ms(9000);
     assert_eq!(held(&idle), None, "less than ten times the p99 hold");
     let text = interval.advise(within(10.0)).unwrap_err().to_string();
     assert_eq!(text, "about 4 units have been held for too long");
+}
+
+#[test]
+fn the_room_has_no_margin_where_it_is_always_full() {
+    let interval = exponential(2, 8.0);
+    let advice = interval.advise(within(10.0)).unwrap();
+    let p99 = interval.holds.quantile(0.99).unwrap().as_secs_f64();
+    assert_eq!(
+        (advice.capacity, advice.waiting_room),
+        (3..=3, (3.0 * (10.0 - p99)).ceil() as usize + 1)
+    );
+}
+
+#[test]
+fn units_that_are_idle_since_costs_do_not_pack_are_not_taken_for_held() {
+    // 8 of 10 units in use, pressed throughout, and 10 by chance at both ends.
+    let operations = [(5, ms(1000)), (9, ms(1000))].repeat(600);
+    let mut interval = interval(&operations, 9, 10, 8.0 / 7.0);
+    interval.end.totals.pressure_time = interval.elapsed;
+    (interval.start.used, interval.end.used) = (10, 10);
+    assert!(interval.advise(within(60.0)).is_ok());
+    (interval.start.used, interval.end.used) = (30, 30);
+    let error = interval.advise(within(60.0)).unwrap_err();
+    assert!(matches!(error, AdviceError::SlotsHeldLong { .. }), "{error:?}");
 }
 
 /// Whatever the numbers are, an advice is one that a builder accepts.
