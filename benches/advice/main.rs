@@ -6,8 +6,9 @@
 //! - **Capacity.** The target is the least capacity that is at least the demand / 0.8 and at which, with an unlimited line, at
 //!   most 2 % of the operations are answered later than the goal; or the cap of 1.5 times the capacity in force, if that
 //!   is less. The middle of the advised range must be within one server or 10 % of it.
-//! - **Goodput**, the share of the operations (in weighted bulkheads of their unit-seconds) answered within the goal: with the advised room and limit, at the upper
-//!   end of the advised range, it must be at least 0.97 of the best that a grid of 16 rooms and limits has.
+//! - **Goodput**, the share of the operations that are answered within the goal; in weighted bulkheads that of their
+//!   unit-seconds. With the advised room and limit, at the upper end of the advised range, it must be at least 0.97 of
+//!   the best that a grid of 16 rooms and limits has.
 //!
 //! Prints a table and writes it to `target/bench/advice.json`. Exits with an error if a point fails. `--quick` judges fewer
 //! points, in less than a minute. Does nothing without `--bench`, which `cargo test` does not pass.

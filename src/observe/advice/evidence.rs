@@ -48,6 +48,8 @@ pub(super) struct Evidence {
     pub(super) cost: f64,
     /// Whether operations had costs other than 1.
     pub(super) has_costs: bool,
+    /// By how much all operations are costlier than those that were admitted.
+    pub(super) cost_factor: f64,
     /// Units that the costliest operation needs at least.
     pub(super) least_largest_cost: usize,
     /// Units that stay idle under pressure since the head of the line does not fit into them.
@@ -102,7 +104,8 @@ impl Evidence {
         let has_drained = totals.admitted_from_queue >= LEAST_WAITERS;
         let has_drained = has_drained && start.capacity == end.capacity;
         let measured = interval.drain_rate().filter(|_| has_drained);
-        let wanted_unit_seconds = unit_seconds * rejected_cost_factor(totals);
+        let cost_factor = rejected_cost_factor(totals);
+        let wanted_unit_seconds = unit_seconds * cost_factor;
         let expected = 1.0 / wanted_unit_seconds.max(1e-9);
         let drained_per_unit = match measured {
             // A line that costly operations leave by expiring moves faster than it should.
@@ -138,6 +141,7 @@ impl Evidence {
                 .min(1.0),
             cost,
             has_costs,
+            cost_factor,
             least_largest_cost: least_largest_cost(interval, cost),
             wasted,
             in_force,

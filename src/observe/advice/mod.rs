@@ -56,9 +56,15 @@ pub struct Advice {
     /// It is never above 1.5 times the largest capacity at the start and the end of the interval, rounded up: more was
     /// not tried, and what is behind the bulkhead may not bear it.
     pub capacity: RangeInclusive<usize>,
-    /// How many operations may wait: as many as the upper end of `capacity` can admit within `wait_limit`.
+    /// How many operations may wait: as many as the upper end of `capacity` admits, on average, in a time that leaves 99 of
+    /// 100 operations enough of the goal for their work. There is a margin, because the line moves in jumps; none where the
+    /// demand is far above the capacity, so that the room is always full.
     pub waiting_room: usize,
-    /// How long an operation may wait and still be answered within the goal, and before its caller gives up.
+    /// How long an operation may wait: the goal less the 90th percentile of the holds. If callers give up sooner than the
+    /// goal, the 10th percentile of their patience is in its place. Never less than the median hold.
+    ///
+    /// The waiting room bounds the usual wait. The limit ends that of a waiter for which the line moves more slowly than
+    /// usual, and so it is the longer one of the two.
     pub wait_limit: Duration,
     /// Units that the operations would use on average if all were admitted: see [`BulkheadInterval::demand`].
     pub demand: f64,
@@ -132,9 +138,12 @@ impl BulkheadInterval {
     /// it. Arrivals in bursts need more. The demand counts every attempt: callers that retry a rejection are counted
     /// again.
     ///
-    /// In a weighted bulkhead the largest cost is not recorded. Keep the capacity at or above it: the advice only knows the
-    /// mean costs, and is never below those. If operations of different costs wait for each other, the units that stay idle
-    /// meanwhile are measured and added.
+    /// There is no advice from fewer than 1,000 timed operations. If none has to wait, about one in 64 is timed, and it
+    /// takes 64,000 of them. Holds of more than 137 seconds count as that: see [`Histogram`](crate::Histogram).
+    ///
+    /// In a weighted bulkhead the largest cost is not recorded. Keep the capacity at or above it: the advice only knows mean
+    /// costs, and is never below those. It adds the units that stay idle because the head of the line does not fit into
+    /// them. The range covers the error of the holds, and not that of the costs.
     ///
     /// # Errors
     ///

@@ -27,11 +27,15 @@ pub(super) fn reasons(
 }
 
 fn demand(evidence: &Evidence) -> String {
-    let Evidence { timed, rate, demand, mean_hold, cost, has_costs, .. } = *evidence;
+    let Evidence { timed, rate, demand, mean_hold, cost, has_costs, cost_factor, .. } = *evidence;
     let mean_hold = seconds(mean_hold);
-    let times_cost = if has_costs { format!(" x {cost:.1} units") } else { String::new() };
+    let mut factors = if has_costs { format!(" x {cost:.1} units") } else { String::new() };
+    if cost_factor > 1.005 {
+        factors +=
+            &format!(" x {cost_factor:.2}, as rejected operations cost more than admitted ones,");
+    }
     format!(
-        "demand: {rate:.1}/s x {mean_hold:.1?}{times_cost} = {demand:.1} units, of {timed} timed operations; \
+        "demand: {rate:.1}/s x {mean_hold:.1?}{factors} = {demand:.1} units, of {timed} timed operations; \
          rejected and cancelled operations are counted, each attempt of a retry again"
     )
 }
