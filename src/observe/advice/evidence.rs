@@ -180,7 +180,8 @@ fn effective(timed: u64, weight: u64) -> f64 {
     let (timed, weight) = (timed as f64, weight as f64);
     let sampled = ((weight - timed) / (SAMPLE_WEIGHT - 1.0)).clamp(0.0, timed);
     let squares = timed - sampled + sampled * SAMPLE_WEIGHT * SAMPLE_WEIGHT;
-    (weight * weight / squares).clamp(1.0, timed.max(1.0))
+    // Of nothing it is 0 / 0, which `max` turns into 1 and `clamp` would not.
+    (weight * weight / squares).max(1.0).min(timed.max(1.0))
 }
 
 /// Returns a lower bound of the largest cost, which is not recorded: some operation costs at least as much as the mean of
