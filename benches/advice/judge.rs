@@ -6,10 +6,6 @@ use bulklink::{Advice, Goal};
 
 use crate::simulate::{Setup, Work, run};
 
-/// Seed of the runs that the advice is derived from. The others, which judge it, have another one.
-const EVIDENCE: u64 = 1;
-const JUDGE: u64 = 2;
-
 /// The largest share of operations answered later than the goal.
 const MOST_LATE: f64 = 0.02;
 
@@ -75,7 +71,8 @@ pub(crate) fn points(quick: bool) -> Vec<Point> {
     points
 }
 
-pub(crate) fn judge(point: Point) -> Verdict {
+/// Judges one point. The run that the advice is derived from and those that judge it have different seeds.
+pub(crate) fn judge(point: Point, seed: u64) -> Verdict {
     let Point { work, capacity, load, goal } = point;
     let (unit_seconds, p99) = work.known();
     let goal = Duration::from_secs_f64(goal * p99);
@@ -88,7 +85,7 @@ pub(crate) fn judge(point: Point) -> Verdict {
             true => 150_000,
             false => 50_000,
         },
-        seed: EVIDENCE,
+        seed: 2 * seed + 1,
         goal,
         capacity,
         room: 2 * capacity + 10,
@@ -99,7 +96,7 @@ pub(crate) fn judge(point: Point) -> Verdict {
     let cap = (capacity as f64 * 1.5).ceil() as usize;
     let largest_cost = if work.weighted { 6 } else { 1 };
     let floor = ((demand / 0.8 - 1e-6).ceil() as usize).max(largest_cost);
-    let setup = Setup { seed: JUDGE, ..setup };
+    let setup = Setup { seed: 2 * seed + 2, ..setup };
     let mut verdict = Verdict {
         point,
         timed: evidence.holds.timed(),

@@ -11,7 +11,7 @@
 //!   the best that a grid of 16 rooms and limits has.
 //!
 //! Prints a table and writes it to `target/bench/advice.json`. Exits with an error if a point fails. `--quick` judges fewer
-//! points, in less than a minute. Does nothing without `--bench`, which `cargo test` does not pass.
+//! points, in less than a minute; `--seed=N` draws others. Does nothing without `--bench`, which `cargo test` does not pass.
 //!
 //! [`BulkheadInterval::advise`]: bulklink::BulkheadInterval::advise
 
@@ -28,11 +28,19 @@ fn main() -> ExitCode {
         println!("nothing judged: run `cargo bench --bench advice`");
         return ExitCode::SUCCESS;
     }
+    let seed = arguments.iter().find_map(|argument| argument.strip_prefix("--seed="));
+    let seed = match seed.map_or(Ok(0), str::parse) {
+        Ok(seed) => seed,
+        Err(error) => {
+            eprintln!("--seed: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let start = Instant::now();
     report::print_head();
     let mut verdicts = Vec::new();
     for point in judge::points(has("--quick")) {
-        let verdict = judge::judge(point);
+        let verdict = judge::judge(point, seed);
         report::print_row(&verdict);
         verdicts.push(verdict);
     }
