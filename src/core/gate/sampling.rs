@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many operations a sampled one stands for: the mean of the gaps.
-const GAP: u32 = 64;
+pub(super) const GAP: u32 = 64;
 
 thread_local! {
     /// Operations until the next sample. 0 before the first one.

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use crate::core::gate::histogram::{Buckets, Histogram};
+use crate::core::gate::{
+    histogram::{Buckets, Histogram},
+    sampling::GAP,
+};
 
 /// The times of one bulkhead, or of all partitions of one.
 #[derive(Debug, Default)]
@@ -173,6 +176,24 @@ impl HoldTimes {
         (mean > 0.0).then(|| (squares / count / (mean * mean) - 1.0).max(0.0))
     }
 
+    /// Returns how many of the timed operations are samples, each of which stands for [`GAP`].
+    pub(crate) fn sampled(&self) -> f64 {
+        let (timed, count) = (self.sums.timed as f64, self.histogram.count() as f64);
+        ((count - timed) / f64::from(GAP - 1)).clamp(0.0, timed)
+    }
+
+    /// Returns how many operations of equal weight would give as exact a mean as the timed ones, at least 1.
+    ///
+    /// Some of those count once and others for [`GAP`], so that there are fewer than were timed: `(sum of w)^2 / sum of w^2`,
+    /// by L. Kish, "Survey Sampling", 1965.
+    pub(crate) fn effective_samples(&self) -> f64 {
+        let (timed, count, sampled) =
+            (self.sums.timed as f64, self.histogram.count() as f64, self.sampled());
+        let squares = timed - sampled + sampled * f64::from(GAP) * f64::from(GAP);
+        // Of nothing it is 0 / 0, which `max` turns into 1 and `clamp` would not.
+        (count * count / squares).max(1.0).min(timed.max(1.0))
+    }
+
     /// What was timed since `earlier`; `None` if `earlier` has more of anything.
     pub(crate) fn since(&self, earlier: &Self) -> Option<Self> {
         Some(Self {
@@ -197,4 +218,32 @@ impl HoldSums {
 
 fn seconds(nanos: u128) -> f64 {
     nanos as f64 / 1e9
+}
+
+#[cfg(all(test, not(bulklink_loom)))]
+mod tests {
+    use super::*;
+
+    fn timed(singly: u64, sampled: u64) -> HoldTimes {
+        let mut times = Times::default();
+        let hold = |weight| Hold { nanos: 1_000_000, cost: 1, weight, cut_short: false };
+        (0..singly).for_each(|_| times.record(&hold(1)));
+        (0..sampled).for_each(|_| times.record(&hold(GAP)));
+        times.snapshot().holds
+    }
+
+    #[test]
+    fn samples_of_unequal_weight_are_worth_less_than_their_number() {
+        // All of one weight: each is worth one.
+        assert_eq!(timed(1000, 0).effective_samples(), 1000.0);
+        assert_eq!(timed(0, 1000).effective_samples(), 1000.0);
+        // 32,000 that waited, and 500 of 32,000 that did not: 64,000^2 / (32,000 + 500 x 4,096).
+        let mixed = timed(32_000, 500);
+        assert_eq!(
+            (mixed.timed(), mixed.histogram().count(), mixed.sampled()),
+            (32_500, 64_000, 500.0)
+        );
+        assert!((mixed.effective_samples() - 1969.2).abs() < 0.1);
+        assert_eq!(HoldTimes::default().effective_samples(), 1.0);
+    }
 }

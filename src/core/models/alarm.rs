@@ -131,8 +131,6 @@ fn an_alarm_that_fires_early_is_armed_again() {
         assert_eq!(first.enforcer, LimitEnforcer::Alarm);
         let firing = spawn_fire(&timer);
         let leaving = spawn_with(&gate, move |gate| gate.cancel(first.ticket));
-        let leaving =
-            spawn_with(&gate, move |gate| gate.cancel(first.ticket, Instant::now(), None));
         let second = Waiter::join(&gate, here, NEVER, &timer);
         assert!(join_thread(firing), "the timer was not armed");
         join_thread(leaving);

@@ -23,9 +23,6 @@ const MOST_CUT_SHORT: f64 = 0.1;
 /// pressure is that of the costliest operations.
 const MOSTLY_PRESSED: f64 = 0.9;
 
-/// How many operations a sampled one stands for: see `core::gate::sampling`.
-const SAMPLE_WEIGHT: f64 = 64.0;
-
 #[derive(Clone, Debug)]
 pub(super) struct Evidence {
     pub(super) timed: u64,
@@ -74,8 +71,7 @@ impl Evidence {
                 return Err(AdviceError::WorkCutShort { share: share.min(1.0) });
             }
         }
-        let held = held_slots(interval);
-        if held > 0.0 {
+        if let Some(held) = interval.units_held_long() {
             return Err(AdviceError::SlotsHeldLong { held });
         }
         let too_little = AdviceError::NotEnoughEvidence { timed };
@@ -137,8 +133,7 @@ impl Evidence {
             p99_hold,
             holds: holds.histogram().clone(),
             variability,
-            error: (2.0 * (variability / effective(timed, holds.histogram().count())).sqrt())
-                .min(1.0),
+            error: (2.0 * (variability / holds.effective_samples()).sqrt()).min(1.0),
             cost,
             has_costs,
             cost_factor,
@@ -172,18 +167,6 @@ fn rejected_cost_factor(totals: &Totals) -> f64 {
     if factor.is_finite() { factor.clamp(1.0, 2.0) } else { 1.0 }
 }
 
-/// Returns how many operations of equal weight would give as exact a mean as the timed ones.
-///
-/// Some of those count once and others for 64, so that there are fewer than were timed: `(sum of w)^2 / sum of w^2`, by
-/// L. Kish, "Survey Sampling", 1965.
-fn effective(timed: u64, weight: u64) -> f64 {
-    let (timed, weight) = (timed as f64, weight as f64);
-    let sampled = ((weight - timed) / (SAMPLE_WEIGHT - 1.0)).clamp(0.0, timed);
-    let squares = timed - sampled + sampled * SAMPLE_WEIGHT * SAMPLE_WEIGHT;
-    // Of nothing it is 0 / 0, which `max` turns into 1 and `clamp` would not.
-    (weight * weight / squares).max(1.0).min(timed.max(1.0))
-}
-
 /// Returns a lower bound of the largest cost, which is not recorded: some operation costs at least as much as the mean of
 /// any group of them.
 fn least_largest_cost(interval: &BulkheadInterval, cost_in_use: f64) -> usize {
@@ -203,51 +186,4 @@ fn least_largest_cost(interval: &BulkheadInterval, cost_in_use: f64) -> usize {
     let largest = means.map(|(units, operations)| units.div_ceil(operations)).max().unwrap_or(1);
     let in_use = (cost_in_use - 1e-6).ceil() as usize;
     usize::try_from(largest).unwrap_or(usize::MAX).max(in_use).max(1)
-}
-
-/// Returns how many units have not come back for much longer than operations hold them, or 0.
-///
-/// Compares what was in use at both ends with what the operations that ended account for.
-fn held_slots(interval: &BulkheadInterval) -> f64 {
-    let BulkheadInterval { start, end, elapsed, totals, holds, .. } = interval;
-    let p99 = holds.quantile(0.99).or_else(|| start.holds.quantile(0.99));
-    let Some(p99) = p99 else { return 0.0 };
-    if *elapsed < Duration::from_secs(1).max(p99.saturating_mul(10)) {
-        return 0.0;
-    }
-    let elapsed_seconds = elapsed.as_secs_f64();
-    let least_used = start.used.min(end.used) as f64;
-    let accounted = holds.unit_seconds() / elapsed_seconds;
-    let held = least_used - accounted;
-    let is_found = if totals.finished == 0 {
-        least_used >= 1.0
-    } else if interval.pressure() >= *elapsed {
-        // The work in progress at both ends makes the difference uncertain by as much as this.
-        let mean = holds.mean().unwrap_or_default().as_secs_f64();
-        let square = mean * mean * (1.0 + holds.variability().unwrap_or(0.0));
-        // Where costs do not pack, units are idle under pressure, but may all be in use at both ends.
-        let idle = 2.0 * (totals.average_cost().unwrap_or(1.0).max(1.0) - 1.0);
-        held >= 0.9 + idle && held > 3.0 * (2.0 * least_used * square).sqrt() / elapsed_seconds
-    } else {
-        held > 3.0 * accounted.max(1.0).sqrt()
-    };
-    if is_found { held.max(0.0) } else { 0.0 }
-}
-
-#[cfg(all(test, not(bulklink_loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_of_unequal_weight_are_worth_less_than_their_number() {
-        // All of one weight: each is worth one.
-        assert_eq!(effective(1000, 1000), 1000.0);
-        assert_eq!(effective(1000, 64_000), 1000.0);
-        // 32,000 that waited, and 500 of 32,000 that did not: 64,000^2 / (32,000 + 500 x 4,096).
-        assert!((effective(32_500, 64_000) - 1969.2).abs() < 0.1);
-        for (timed, weight) in [(0, 0), (0, 1), (1, 0), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
-            let worth = effective(timed, weight);
-            assert!(worth.is_finite() && worth >= 1.0, "{timed}, {weight}: {worth}");
-        }
-    }
 }

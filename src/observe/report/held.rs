@@ -18,9 +18,6 @@ const DEVIATIONS: f64 = 3.0;
 /// How much the mean square of the costs may exceed their squared mean.
 const COST_DISPERSION: f64 = 3.0;
 
-/// How many operations an operation stands for that was timed although nothing waited.
-const SAMPLED: f64 = 64.0;
-
 /// The shortest interval to judge if no hold time is known.
 const WITHOUT_HOLDS: Duration = Duration::from_secs(60);
 
@@ -227,18 +224,14 @@ impl Ended {
         }
         let completed = holds.mean_unit_seconds().unwrap_or(0.0) * holds.histogram().count() as f64;
         let variability = usual.variability().unwrap_or(0.0);
-        let (count, timed) = (usual.histogram().count() as f64, usual.timed() as f64);
-        // Each timed operation stands for itself or for 64: this many stand for 64.
-        let sampled = ((count - timed) / (SAMPLED - 1.0)).clamp(0.0, timed);
-        let squares = SAMPLED * SAMPLED * sampled + (timed - sampled);
         Some(Self {
             completed: totals.completed() as f64 * mean_units / seconds,
             summed: completed / seconds,
             cut_short: (holds.unit_seconds() - completed).max(0.0) / seconds,
             mean_square_hold: mean * mean * (1.0 + variability),
             variability,
-            sampled,
-            samples: (count * count / squares.max(1.0)).max(1.0),
+            sampled: usual.sampled(),
+            samples: usual.effective_samples(),
         })
     }
 

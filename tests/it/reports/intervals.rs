@@ -370,7 +370,7 @@ fn counters_of_partitions_that_were_changed_make_no_interval() {
 
 /// Calls every method of totals. A share is from 0 to 1 if the totals could be those of a bulkhead.
 fn call_all(totals: &Totals) {
-    let counts = [
+    std::hint::black_box([
         totals.rejected(),
         totals.closed(),
         totals.completed(),
@@ -379,7 +379,7 @@ fn call_all(totals: &Totals) {
         totals.direct_admitted(),
         totals.direct_admitted_units(),
         totals.settled_waiting(),
-    ];
+    ]);
     let shares = [
         totals.rejected_share(),
         totals.expired_share(),

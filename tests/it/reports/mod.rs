@@ -1,10 +1,10 @@
 //! What a bulkhead reports about itself: statuses, the intervals between them, their consistency while other
 //! threads work, the findings of the capacity report, and the advice that an interval gives.
 
+mod advice;
 mod held_slots;
 mod hold_times;
 mod interval_findings;
-mod advice;
 mod intervals;
 mod names;
 mod outcome_findings;
