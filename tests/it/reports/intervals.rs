@@ -368,18 +368,15 @@ fn counters_of_partitions_that_were_changed_make_no_interval() {
     assert_decreased(end.since(&changed).err(), "holds");
 }
 
-/// Calls every method of totals. A share is from 0 to 1 if the totals could be those of a bulkhead.
+/// Calls every method of totals. A sum is never less than its parts, and a difference never more than what it is of.
 fn call_all(totals: &Totals) {
-    std::hint::black_box([
-        totals.rejected(),
-        totals.closed(),
-        totals.completed(),
-        totals.arrived(),
-        totals.decided(),
-        totals.direct_admitted(),
-        totals.direct_admitted_units(),
-        totals.settled_waiting(),
-    ]);
+    assert!(totals.rejected() >= totals.expired.max(totals.missing_key).max(totals.closed()));
+    assert!(totals.closed() >= totals.closed_before_queue.max(totals.closed_while_waiting));
+    assert!(totals.decided() >= totals.admitted.max(totals.rejected()).max(totals.cancelled));
+    assert!(totals.arrived() >= totals.queued.max(totals.direct_admitted()));
+    assert!(totals.settled_waiting() >= totals.admitted_from_queue.max(totals.expired));
+    assert!(totals.completed() <= totals.finished && totals.direct_admitted() <= totals.admitted);
+    assert!(totals.direct_admitted_units() <= totals.admitted_units);
     let shares = [
         totals.rejected_share(),
         totals.expired_share(),
