@@ -46,12 +46,13 @@ pub struct BulkheadEvent {
     pub is_closed: bool,
     /// The cost of the operation in units, or `None` if the event does not concern a single operation.
     pub cost: Option<usize>,
-    /// Whether the operation was waiting when this happened: it was admitted from the waiting line, or left
-    /// it. Always `false` for [`EventKind::Released`] and [`EventKind::Abandoned`], because an admitted
+    /// Whether this is about an operation in the waiting line: it joined it, was admitted from it, or left it. Also of an
+    /// [`EventKind::Abandoned`] operation that had waited. Always `false` for [`EventKind::Released`], because a running
     /// operation does not record whether it waited.
     pub from_queue: bool,
     /// How long the operation had waited when it was admitted from the waiting line, expired, was cancelled
-    /// or was rejected by a close. Zero if it expired on arrival, and `None` for all other events.
+    /// or was rejected by a close. Of one that was abandoned after a wait, the time since it joined the waiting line. Zero if it
+    /// expired on arrival, and `None` for all other events.
     pub waited: Option<Duration>,
     /// For [`EventKind::Closed`], the number of waiters that the close rejects.
     pub affected_waiters: usize,

@@ -90,7 +90,12 @@ impl PartitionedModel {
         let output = act(partition);
         self.called.append(&mut partition.called);
         if !partition.is_in_use() {
-            self.idle.push_back((key, self.now));
+            if self.is_closed {
+                self.remove(key);
+                self.evicted += 1;
+            } else {
+                self.idle.push_back((key, self.now));
+            }
         }
         output
     }
@@ -156,6 +161,14 @@ impl PartitionedModel {
             }
         }
         self.keys.insert(id, key);
+        let is_late = terms.deadline.is_some_and(|deadline| self.now >= deadline)
+            || terms.limit == Some(Duration::ZERO);
+        let partition = self.partitions.get_mut(&key).unwrap();
+        if is_late && !partition.is_in_use() {
+            // It does not use the partition, which goes on being idle.
+            partition.now = self.now;
+            return partition.arrive(id, terms);
+        }
         self.with_partition(key, |partition| partition.arrive(id, terms))
     }
 
@@ -197,6 +210,11 @@ impl PartitionedModel {
             partition.now = self.now;
             partition.close();
             self.called.append(&mut partition.called);
+        }
+        // Idle partitions go at once, and the others when they become idle.
+        while let Some((key, _)) = self.idle.pop_front() {
+            self.remove(key);
+            self.evicted += 1;
         }
     }
 
