@@ -7,8 +7,8 @@
 //! both times.
 //!
 //! ```text
-//! cargo run --release --example storefront              # the comparison, less than a minute
-//! cargo run --release --example storefront -- --help
+//! cargo run --release -p storefront              # the comparison, less than a minute
+//! cargo run --release -p storefront -- --help
 //! ```
 //!
 //! Start with `server.rs`, where the bulkheads are made and put on the routes. `store.rs` is the
