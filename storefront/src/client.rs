@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::BoxError;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::CONTENT_TYPE;
-use hyper::{Request, Response};
+use axum::body::{Body, to_bytes};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{self, Request, Response};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -40,7 +39,7 @@ pub(crate) enum Outcome {
 
 #[derive(Clone)]
 pub(crate) struct Client {
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    http: legacy::Client<HttpConnector, Body>,
     server: SocketAddr,
     in_flight: Arc<[AtomicUsize; 3]>,
 }
@@ -76,7 +75,7 @@ impl Client {
     async fn exchange(&self, route: Route, number: u64) -> Result<Outcome, BoxError> {
         let request = route.request(self.server, number)?;
         let response = self.http.request(request).await?;
-        outcome_of(response).await
+        outcome_of(response.map(Body::new)).await
     }
 }
 
@@ -89,13 +88,13 @@ impl Route {
         }
     }
 
-    fn request(self, server: SocketAddr, number: u64) -> hyper::http::Result<Request<Full<Bytes>>> {
+    fn request(self, server: SocketAddr, number: u64) -> http::Result<Request<Body>> {
         match self {
             Self::Payments => Request::post(format!("http://{server}/payments"))
                 .header(CONTENT_TYPE, "application/json")
                 .body(payment(number).into()),
-            Self::Reports => Request::get(format!("http://{server}/reports")).body(Full::default()),
-            Self::Healthz => Request::get(format!("http://{server}/healthz")).body(Full::default()),
+            Self::Reports => Request::get(format!("http://{server}/reports")).body(Body::empty()),
+            Self::Healthz => Request::get(format!("http://{server}/healthz")).body(Body::empty()),
         }
     }
 }
@@ -106,10 +105,10 @@ fn payment(number: u64) -> String {
     format!(r#"{{"order": {order}, "cents": 100}}"#)
 }
 
-async fn outcome_of(response: Response<Incoming>) -> Result<Outcome, BoxError> {
+async fn outcome_of(response: Response<Body>) -> Result<Outcome, BoxError> {
     let (head, body) = response.into_parts();
     // Read to its end, also when it says nothing new: only then is the connection free again.
-    let body = body.collect().await?.to_bytes();
+    let body = to_bytes(body, usize::MAX).await?;
     if head.status.is_success() {
         return Ok(Outcome::Answered);
     }
