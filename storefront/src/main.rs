@@ -1,7 +1,7 @@
 //! A shop under flood: what bulkheads change, measured over real HTTP.
 //!
 //! The shop is an axum server over SQLite with a pool of 8 connections. It takes payments, which
-//! are quick and must not wait, and draws up reports, which are slow and can. Both need a
+//! are quick and must not wait, and computes reports, which are slow and may. Both need a
 //! connection from the same pool, so a flood of reports makes the payments wait. This program runs
 //! the shop twice, first as it is and then with a bulkhead on each of the two routes, and floods it
 //! both times.
@@ -11,10 +11,10 @@
 //! cargo run --release -p storefront -- --help
 //! ```
 //!
-//! Start with `server.rs`, where the bulkheads are made and put on the routes. `store.rs` is the
-//! database behind them; `client.rs` and `load.rs` are the customers; `shop.rs`, `run.rs` and
-//! `progress.rs` play one run; `tally.rs`, `table.rs`, `chart.rs` and `verdict.rs` tell what came
-//! of it.
+//! Start with `server.rs`, which creates the bulkheads and puts them on the routes. `store.rs` is
+//! the database behind them. `client.rs` and `load.rs` are the customers. `shop.rs`, `run.rs` and
+//! `progress.rs` carry out one run. `tally.rs`, `table.rs`, `chart.rs` and `verdict.rs` report the
+//! results.
 
 mod args;
 mod chart;
@@ -40,7 +40,8 @@ use run::{FLOODING_CLIENTS, PAYMENTS_PER_SECOND, Run};
 use server::{Bulkheads, Server};
 use store::Store;
 
-/// Every unanswered payment holds a socket on either side, and without bulkheads many are.
+/// Every unanswered payment holds two sockets, the client's and the server's, and without bulkheads
+/// there are many.
 const OPEN_FILES: u64 = 8_192;
 
 #[tokio::main]
@@ -56,7 +57,7 @@ async fn main() -> ExitCode {
         Command::Compare(comparison) => compare(comparison).await,
         Command::Serve(address) => serve(address).await,
         Command::Help => {
-            println!("{}", args::HELP);
+            println!("{}", args::help(&chart::default_path()));
             Ok(ExitCode::SUCCESS)
         }
     };
@@ -68,12 +69,13 @@ async fn main() -> ExitCode {
 
 async fn compare(comparison: Comparison) -> Result<ExitCode, BoxError> {
     let Comparison { phase, chart } = comparison;
+    let chart = chart.unwrap_or_else(chart::default_path);
+    chart::check(&chart)?;
     rlimit::increase_nofile_limit(OPEN_FILES)?;
     let seconds = phase.as_secs();
     println!(
         "each run: {seconds} s of {PAYMENTS_PER_SECOND} payments a second, then {seconds} s of the \
-         same while {FLOODING_CLIENTS} clients keep asking for reports\n\
-         (bulkheads are shown as running+waiting)"
+         same while {FLOODING_CLIENTS} clients flood the reports"
     );
 
     let without = Run::without_bulkheads(phase).await?;
@@ -85,19 +87,19 @@ async fn compare(comparison: Comparison) -> Result<ExitCode, BoxError> {
     table::print_bulkheads(&with.bulkheads);
     println!();
     verdict::print_meaning(&without, &with);
-    let chart = chart.unwrap_or_else(chart::default_path);
-    chart::draw(&chart, &without, &with)?;
+    chart::write(&chart, &without, &with)?;
     println!("\nchart: {}", chart.display());
     Ok(if verdict::judge(&without, &with) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn serve(address: SocketAddr) -> Result<ExitCode, BoxError> {
+    let listener = server::listen(address).await?;
     let store = Store::open().await?;
     let bulkheads = Bulkheads::new()?;
-    let server = Server::start(address, server::routes(store, Some(&bulkheads))).await?;
+    let server = Server::start(listener, server::routes(store, Some(&bulkheads)))?;
     print_things_to_try(server.address);
     tokio::signal::ctrl_c().await?;
-    println!("\nfinishing what is under way");
+    println!("\nfinishing the requests in flight");
     server.stop().await?;
     table::print_bulkheads(&bulkheads.statuses());
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! The shop's HTTP server: three routes, two of them behind a bulkhead if there are bulkheads.
+//! The shop's HTTP server: three routes, two of them behind a bulkhead in the second run.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,10 +18,10 @@ use tokio::time::timeout;
 
 use crate::store::{Payment, Receipt, ReportRow, Store, StoreError};
 
-/// Tells a client why it was turned away.
+/// Gives the reason for a rejection.
 pub(crate) const REJECTION_HEADER: &str = "x-rejection";
 
-/// A connection that does not end is waited for no longer than this.
+/// How long a shutdown waits for open connections.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Bulkheads {
 }
 
 impl Bulkheads {
-    /// Both together use 7 of the pool's 8 connections, so whoever is admitted finds one free.
+    /// Together they admit 7 requests to the pool's 8 connections, so an admitted request never waits for one.
     pub(crate) fn new() -> Result<Self, ConfigError> {
         Ok(Self {
             payments: Bulkhead::builder("payments")
@@ -52,7 +52,7 @@ impl Bulkheads {
     }
 }
 
-/// The bulkheads are all that differs between the two runs.
+/// The bulkheads are the only difference between the two runs.
 pub(crate) fn routes(store: Store, bulkheads: Option<&Bulkheads>) -> Router {
     let mut payments = post(pay);
     let mut reports = get(report);
@@ -108,8 +108,8 @@ impl IntoResponse for Failure {
     }
 }
 
-/// A rejection travels in the response's extensions, which stay in this process, until something
-/// puts it into words for the client.
+/// A bulkhead leaves its rejection in the response's extensions, which the client does not see. This
+/// copies the reason into a header.
 async fn name_the_rejection(mut response: Response) -> Response {
     if let Some(rejection) = response.extensions().get::<Rejection>() {
         let reason = match rejection.reason() {
@@ -125,7 +125,14 @@ async fn name_the_rejection(mut response: Response) -> Response {
     response
 }
 
-/// A server that runs until it is told to stop.
+/// Binds the address and names it in the error.
+pub(crate) async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
+}
+
+/// A server that runs until it is stopped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -133,8 +140,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(address: SocketAddr, routes: Router) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    pub(crate) fn start(listener: TcpListener, routes: Router) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
@@ -145,13 +151,26 @@ impl Server {
         Ok(Self { address, stop, serving })
     }
 
-    /// Takes no new connections and lets the requests under way finish.
+    /// Accepts no new connections and lets the requests in flight finish.
     pub(crate) async fn stop(self) -> io::Result<()> {
-        // An error only says that the server has stopped by itself.
+        // An error only means that the server has already stopped.
         self.stop.send(()).ok();
         match timeout(SHUTDOWN_LIMIT, self.serving).await {
             Ok(served) => served?,
-            Err(_) => Err(io::Error::other("some connections did not end in time")),
+            Err(_) => Err(io::Error::other("some connections did not close in time")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_in_use_is_named() {
+        let taken = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = listen(address).await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot listen on {address}: ")), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! An open shop: database, server, bulkheads if it has any, and the customers' way in.
+//! An open shop: its database, its server, its bulkheads if it has any, and a client.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use bulklink::BulkheadStatus;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::server::{Bulkheads, Server, routes};
+use crate::server::{Bulkheads, Server, listen, routes};
 use crate::store::{ORDERS, Store};
 use crate::tally::in_words;
 
@@ -21,9 +21,9 @@ pub(crate) struct Shop {
 impl Shop {
     /// Opens on a free port of the loopback address, with a fresh database.
     pub(crate) async fn open(bulkheads: Option<Bulkheads>) -> Result<Self, BoxError> {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let store = open_store().await?;
-        let routes = routes(store.clone(), bulkheads.as_ref());
-        let server = Server::start((Ipv4Addr::LOCALHOST, 0).into(), routes).await?;
+        let server = Server::start(listener, routes(store.clone(), bulkheads.as_ref()))?;
         Ok(Self { client: Client::new(server.address), store, bulkheads, server })
     }
 
