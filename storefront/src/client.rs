@@ -1,9 +1,10 @@
-//! The shop's customers: an HTTP client that knows the routes and tells how each request ended.
+//! The customers: an HTTP client that knows the routes and reports how each request ended.
 
 use std::error::Error;
+use std::mem;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::BoxError;
@@ -18,8 +19,8 @@ use tokio::time::timeout;
 use crate::server::REJECTION_HEADER;
 use crate::store::ORDERS;
 
-/// Longer than the pool's own wait, so that the server is never given up on before it answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than the pool's wait timeout, so that the server always answers first.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Route {
@@ -31,17 +32,19 @@ pub(crate) enum Route {
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Answered,
-    /// Turned away by a bulkhead, with its reason.
+    /// Rejected by a bulkhead, with the reason.
     Rejected(String),
-    /// Everything else that is not a success: error statuses, broken connections.
+    /// Any other failure: an error status, a broken connection, no answer in time.
     Failed(String),
 }
 
+/// Clones share their connections and counts.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: legacy::Client<HttpConnector, Body>,
     server: SocketAddr,
     in_flight: Arc<[AtomicUsize; 3]>,
+    paid: Arc<Mutex<Vec<Duration>>>,
 }
 
 impl Client {
@@ -52,6 +55,7 @@ impl Client {
             http: legacy::Client::builder(TokioExecutor::new()).build(connector),
             server,
             in_flight: Arc::default(),
+            paid: Arc::default(),
         }
     }
 
@@ -59,10 +63,10 @@ impl Client {
     pub(crate) async fn send(&self, route: Route, number: u64) -> Outcome {
         let in_flight = &self.in_flight[route as usize];
         in_flight.fetch_add(1, Ordering::Relaxed);
-        let outcome = match timeout(PATIENCE, self.exchange(route, number)).await {
+        let outcome = match timeout(REQUEST_TIMEOUT, self.exchange(route, number)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Outcome::Failed(with_causes(&*error)),
-            Err(_) => Outcome::Failed(format!("no answer in {} s", PATIENCE.as_secs())),
+            Err(_) => Outcome::Failed(format!("no answer in {} s", REQUEST_TIMEOUT.as_secs())),
         };
         in_flight.fetch_sub(1, Ordering::Relaxed);
         outcome
@@ -70,6 +74,16 @@ impl Client {
 
     pub(crate) fn in_flight(&self, route: Route) -> usize {
         self.in_flight[route as usize].load(Ordering::Relaxed)
+    }
+
+    /// Records the latency of an answered payment for the progress lines.
+    pub(crate) fn record_paid(&self, latency: Duration) {
+        self.paid.lock().unwrap_or_else(PoisonError::into_inner).push(latency);
+    }
+
+    /// Returns the latencies recorded since the last call.
+    pub(crate) fn take_paid(&self) -> Vec<Duration> {
+        mem::take(&mut *self.paid.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn exchange(&self, route: Route, number: u64) -> Result<Outcome, BoxError> {
@@ -99,7 +113,7 @@ impl Route {
     }
 }
 
-/// Pays for orders all over the table, so that no page of it is favoured.
+/// Spreads the payments over all orders, so that no page of the table stays hot.
 fn payment(number: u64) -> String {
     let order = 1 + number * 7919 % u64::from(ORDERS);
     format!(r#"{{"order": {order}, "cents": 100}}"#)
@@ -107,7 +121,7 @@ fn payment(number: u64) -> String {
 
 async fn outcome_of(response: Response<Body>) -> Result<Outcome, BoxError> {
     let (head, body) = response.into_parts();
-    // Read to its end, also when it says nothing new: only then is the connection free again.
+    // Always read to the end: only then can the connection be reused.
     let body = to_bytes(body, usize::MAX).await?;
     if head.status.is_success() {
         return Ok(Outcome::Answered);

@@ -1,4 +1,4 @@
-//! The load: an open-loop stream that keeps its schedule, and a closed-loop crowd that floods.
+//! The load: an open-loop stream on a fixed schedule, and a closed-loop flood.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::client::{Client, Outcome, Route};
 
-/// What a client that was turned away waits before it asks again: a tenth of what `Retry-After`
-/// asks for, so this crowd is an impatient one.
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(100);
+/// How long a flooding client pauses after a rejection: a tenth of what `Retry-After` asks for, so
+/// these clients are impatient.
+const PAUSE_AFTER_REJECTION: Duration = Duration::from_millis(100);
 
 /// One request, measured from outside the server.
 #[derive(Debug)]
 pub(crate) struct Sample {
-    /// When it was scheduled, counted from the start of its phase.
+    /// When the request was scheduled, counted from the start of its phase.
     pub(crate) due: Duration,
     /// How much later than scheduled it was sent.
     pub(crate) late: Duration,
-    /// From the scheduled moment, not the actual one, to the end of the answer: a request that
-    /// should have been sent during a stall has been waiting, whoever kept it.
+    /// From the scheduled moment, not the actual one, to the end of the answer: a request that a
+    /// stall keeps from being sent counts as waiting.
     pub(crate) latency: Duration,
     pub(crate) outcome: Outcome,
 }
 
-/// Sends `per_second` requests a second, whether or not earlier ones were answered, and returns
-/// when all of them were.
+/// Sends `per_second` requests a second, whether or not earlier ones were answered. Returns when
+/// all of them have ended.
 pub(crate) async fn stream(
     client: &Client,
     route: Route,
@@ -49,26 +49,27 @@ pub(crate) async fn stream(
     samples
 }
 
-/// Keeps `clients` clients asking for reports, each again as soon as it was answered.
+/// Runs `clients` clients that request reports, each sending its next request once the last one
+/// has ended.
 pub(crate) async fn flood(
     client: &Client,
     clients: usize,
     start: Instant,
     length: Duration,
 ) -> Vec<Sample> {
-    let crowd: JoinSet<_> =
-        (0..clients).map(|_| keep_asking(client.clone(), start, length)).collect();
-    crowd.join_all().await.into_iter().flatten().collect()
+    let clients: JoinSet<_> =
+        (0..clients).map(|_| request_reports(client.clone(), start, length)).collect();
+    clients.join_all().await.into_iter().flatten().collect()
 }
 
-async fn keep_asking(client: Client, start: Instant, length: Duration) -> Vec<Sample> {
+async fn request_reports(client: Client, start: Instant, length: Duration) -> Vec<Sample> {
     let mut samples = Vec::new();
     while start.elapsed() < length {
-        let asked = measure(client.clone(), Route::Reports, 0, start, Instant::now()).await;
-        let answered = matches!(asked.outcome, Outcome::Answered);
-        samples.push(asked);
+        let sample = measure(client.clone(), Route::Reports, 0, start, Instant::now()).await;
+        let answered = matches!(sample.outcome, Outcome::Answered);
+        samples.push(sample);
         if !answered {
-            sleep(PAUSE_AFTER_REFUSAL).await;
+            sleep(PAUSE_AFTER_REJECTION).await;
         }
     }
     samples
@@ -83,5 +84,9 @@ async fn measure(
 ) -> Sample {
     let late = due.elapsed();
     let outcome = client.send(route, number).await;
-    Sample { due: due - start, late, latency: due.elapsed(), outcome }
+    let latency = due.elapsed();
+    if let (Route::Payments, Outcome::Answered) = (route, &outcome) {
+        client.record_paid(latency);
+    }
+    Sample { due: due - start, late, latency, outcome }
 }

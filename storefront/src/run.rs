@@ -1,4 +1,4 @@
-//! One run: a shop through a steady phase and a flooded one, and what was measured meanwhile.
+//! One run: a shop through a steady phase and a flooded one, and what was measured.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, interval};
 
 use crate::client::Route;
 use crate::load::{Sample, flood, stream};
-use crate::progress::{LOOKS_PER_SECOND, Progress};
+use crate::progress::{self, Progress, TICKS_PER_SECOND};
 use crate::server::Bulkheads;
 use crate::shop::Shop;
 
@@ -31,10 +31,10 @@ pub(crate) struct Phase {
     pub(crate) payments: Vec<Sample>,
     pub(crate) reports: Vec<Sample>,
     pub(crate) healthz: Vec<Sample>,
-    /// From the end of the phase until its last request was answered.
+    /// From the end of the phase until its last request ended.
     pub(crate) drain: Duration,
-    /// The most requests that were seen waiting for one of the pool's connections.
-    pub(crate) longest_pool_line: usize,
+    /// The most requests found waiting for one of the pool's connections.
+    pub(crate) peak_pool_waiters: usize,
 }
 
 impl Run {
@@ -53,6 +53,7 @@ impl Run {
     ) -> Result<Self, BoxError> {
         println!("\n{name}");
         let shop = Shop::open(bulkheads).await?;
+        progress::print_header(&shop);
         let run = Self {
             name,
             steady: Phase::play("steady", &shop, length, 0).await,
@@ -69,7 +70,7 @@ impl Run {
 }
 
 impl Phase {
-    /// Over only when every request of the phase was answered.
+    /// Returns when every request of the phase has ended.
     async fn play(name: &'static str, shop: &Shop, length: Duration, flooding: usize) -> Self {
         let (client, start) = (&shop.client, Instant::now());
         let mut load = pin!(async {
@@ -79,16 +80,16 @@ impl Phase {
                 flood(client, flooding, start, length),
             )
         });
-        let mut progress = Progress::new(name, start, length);
-        let mut looks = interval(Duration::from_secs(1) / LOOKS_PER_SECOND);
+        let mut progress = Progress::new(shop, name, start, length);
+        let mut ticks = interval(Duration::from_secs(1) / TICKS_PER_SECOND);
         let (payments, healthz, reports) = loop {
             tokio::select! {
                 samples = &mut load => break samples,
-                _ = looks.tick() => progress.look(shop),
+                _ = ticks.tick() => progress.tick(),
             }
         };
         let drain = start.elapsed().saturating_sub(length);
-        println!("  {name} over, and drained after {:.1} s more", drain.as_secs_f64());
+        println!("  {name} over, drained after {:.1} s more", drain.as_secs_f64());
         Self {
             name,
             length,
@@ -96,7 +97,7 @@ impl Phase {
             reports,
             healthz,
             drain,
-            longest_pool_line: progress.longest_pool_line,
+            peak_pool_waiters: progress.peak_pool_waiters,
         }
     }
 }

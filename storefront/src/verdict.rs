@@ -1,4 +1,4 @@
-//! What the comparison means, and whether the bulkheads kept their promise.
+//! What the comparison means, and whether the bulkheads protected the payments.
 
 use std::time::Duration;
 
@@ -6,32 +6,31 @@ use crate::run::Run;
 use crate::store::CONNECTIONS;
 use crate::tally::{Tally, in_words};
 
-/// In a shorter phase the flood is over before it has done its harm.
+/// A shorter flood is over before it does much harm.
 const LONG_ENOUGH_TO_JUDGE: Duration = Duration::from_secs(3);
 
 pub(crate) fn print_meaning(without: &Run, with: &Run) {
     let health = Tally::of(&without.flood.healthz).answered.percentile(99);
     println!(
-        "What the payments waited for was the pool: reports had taken its {CONNECTIONS} connections, and \
-         up to {} requests\nstood in line for one (with bulkheads: {}). It was not the processor: \
+        "Without bulkheads, payments waited for the pool: reports held its {CONNECTIONS} connections, and up \
+         to {} requests\nwaited for one (with bulkheads: {}). The processor was not the bottleneck: \
          /healthz, which needs no connection,\nwas answered within {} (p99) in the same flood.",
-        without.flood.longest_pool_line,
-        with.flood.longest_pool_line,
+        without.flood.peak_pool_waiters,
+        with.flood.peak_pool_waiters,
         in_words(health),
     );
     let reports = Tally::of(&with.flood.reports);
     println!(
-        "What it means: with bulkheads the flood fills only the reports' own compartment, where {} \
-         were answered and {}\nturned away at once (p50 {}), while connections stay free for \
-         payments.",
+        "With bulkheads, the flood fills only the reports' bulkhead: {} reports were answered and {} \
+         rejected at once\n(p50 {}), and connections stay free for payments.",
         reports.answered.count(),
         reports.rejected.count(),
         in_words(reports.rejected.percentile(50)),
     );
 }
 
-/// Prints the last sentence, and tells whether the run with bulkheads is good enough: nearly every
-/// payment answered, and the slow ones at least four times as fast as without.
+/// Prints the verdict and returns whether the run with bulkheads passes: at least 99 % of the
+/// payments are answered, and their p99 is at most a quarter of the p99 without.
 pub(crate) fn judge(without: &Run, with: &Run) -> bool {
     let before = Tally::of(&without.flood.payments);
     let after = Tally::of(&with.flood.payments);
@@ -52,7 +51,7 @@ pub(crate) fn judge(without: &Run, with: &Run) -> bool {
         return true;
     }
     let answered = after.answered.count() * 100 >= after.sent * 99;
-    // Without any answer to compare with, the other run was as bad as can be.
+    // If the run without bulkheads answered nothing, any answer is faster.
     let faster = fast.is_some_and(|fast| slow.is_none_or(|slow| fast * 4 <= slow));
     let passed = answered && faster;
     println!("{}  {sentence}", if passed { "PASS" } else { "FAIL" });
