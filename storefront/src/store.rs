@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(crate) const ORDERS: u32 = 200_000;
 pub(crate) const CONNECTIONS: usize = 8;
 
-/// Long on purpose: a short wait would end a stall early, as errors, and hide how long it is.
+/// Long on purpose: a short timeout would turn a stall into errors and hide how long it lasts.
 const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(30);
 
 pub(crate) type StoreError = Box<dyn Error + Send + Sync>;
@@ -23,7 +23,7 @@ pub(crate) type StoreError = Box<dyn Error + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Store {
     pool: Pool,
-    /// Removed from disk when the last clone is dropped.
+    /// Deleted when the last clone is dropped.
     _folder: Arc<TempDir>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct ReportRow {
 }
 
 impl Store {
-    /// A fresh database with [`ORDERS`] orders and every connection of the pool open.
+    /// Creates a database with [`ORDERS`] orders and opens every connection of the pool.
     pub(crate) async fn open() -> Result<Self, StoreError> {
         let folder = tempfile::tempdir()?;
         let config = Config::new(folder.path().join("shop.sqlite"));
@@ -75,7 +75,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Takes a payment, unless there is no such order.
+    /// Records a payment. Returns `None` if there is no such order.
     pub(crate) async fn pay(&self, payment: Payment) -> Result<Option<Receipt>, StoreError> {
         self.with_connection(move |connection| {
             let Payment { order, cents } = payment;
@@ -91,7 +91,7 @@ impl Store {
         .await
     }
 
-    /// Adds up every order there is.
+    /// Sums up all orders by country and month.
     pub(crate) async fn report(&self) -> Result<Vec<ReportRow>, StoreError> {
         self.with_connection(|connection| {
             let mut report = connection.prepare_cached(REPORT)?;
@@ -113,14 +113,14 @@ impl Store {
         self.pool.status()
     }
 
-    /// Waits for a connection and runs `work` with it on a thread that may block.
+    /// Waits for a connection and runs `work` with it on a blocking thread.
     async fn with_connection<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let connection = self.pool.get().await?;
         let result = connection.interact(work).await;
-        // A panic's payload is not `Sync`, so only its message can travel on.
+        // A panic's payload is not `Sync`, so only its message is passed on.
         Ok(result.map_err(|panicked| panicked.to_string())??)
     }
 
@@ -145,7 +145,7 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL REFERENCES orders, cents INTEGER NOT NULL);
     CREATE INDEX payments_by_order ON payments (order_id);";
 
-/// The same orders every time: countries, times and amounts are scattered by multiplication.
+/// The same orders every time, with countries, times and amounts scattered by multiplication.
 const SEED: &str = "
     WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1)
     INSERT INTO orders (id, country, placed_at, cents)

@@ -1,4 +1,4 @@
-//! The measurements, printed: one table of both runs, every failure, the bulkheads' own account.
+//! Prints the measurements: a table of both runs, every failure, and what the bulkheads counted.
 
 use bulklink::BulkheadStatus;
 
@@ -8,7 +8,7 @@ use crate::run::{Phase, Run};
 use crate::tally::{Latencies, Reasons, Tally, in_words, milliseconds};
 
 pub(crate) fn print(runs: [&Run; 2]) {
-    println!("times in ms, counted from the moment each request was scheduled for");
+    println!("times in ms, counted from the moment each request was due");
     println!(
         "{:24}{:>6}{:>6}  {:26}{:>6}{:>9}{:>9}{:>9}",
         "", "sent", "ok", "rejected", "failed", "p50", "p99", "max"
@@ -17,7 +17,7 @@ pub(crate) fn print(runs: [&Run; 2]) {
         println!("{}", run.name);
         for phase in run.phases() {
             println!(
-                "  {} ({} s, drained in {:.1} s)",
+                "  {} ({} s, drained after {:.1} s more)",
                 phase.name,
                 phase.length.as_secs(),
                 phase.drain.as_secs_f64()
@@ -32,7 +32,7 @@ pub(crate) fn print(runs: [&Run; 2]) {
 }
 
 pub(crate) fn print_bulkheads(statuses: &[BulkheadStatus]) {
-    println!("the bulkheads' own account");
+    println!("as the bulkheads counted");
     println!(
         "{:14}{:>9}{:>14}{:>14}{:>11}{:>9}{:>15}{:>15}",
         "",
@@ -81,7 +81,7 @@ fn print_route(route: Route, tally: &Tally<'_>) {
         columns(&tally.answered),
     );
     if tally.rejected.count() > 0 {
-        println!("{:70}{}", "      when rejected", columns(&tally.rejected));
+        println!("{:70}{}", "      time to reject", columns(&tally.rejected));
     }
 }
 
@@ -119,7 +119,7 @@ fn print_lateness(runs: [&Run; 2]) {
     let lateness: Vec<_> = scheduled.map(|sample| sample.late).collect();
     let lateness = Latencies::from(lateness);
     println!(
-        "the load generator sent its scheduled requests late by {} (p99), at most {}",
+        "the load generator sent its scheduled requests {} late (p99), {} at most",
         in_words(lateness.percentile(99)),
         in_words(lateness.max()),
     );

@@ -1,4 +1,4 @@
-//! Samples, counted: how many ended how, and how long that took.
+//! Counts of samples by outcome, and their latencies.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::client::Outcome;
 use crate::load::Sample;
 
-/// Reasons and how often each was given.
+/// How often each reason was given.
 pub(crate) type Reasons<'a> = BTreeMap<&'a str, usize>;
 
 pub(crate) struct Tally<'a> {
@@ -43,7 +43,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// Latencies in order, for exact percentiles.
+/// Sorted latencies, for exact percentiles.
 pub(crate) struct Latencies(Vec<Duration>);
 
 impl From<Vec<Duration>> for Latencies {
@@ -54,7 +54,7 @@ impl From<Vec<Duration>> for Latencies {
 }
 
 impl Latencies {
-    /// The smallest latency that at least `percent` of all do not exceed (nearest rank).
+    /// Returns the smallest latency that at least `percent` percent of all do not exceed (nearest rank).
     pub(crate) fn percentile(&self, percent: usize) -> Option<Duration> {
         let rank = (self.0.len() * percent).div_ceil(100);
         self.0.get(rank.checked_sub(1)?).copied()
@@ -73,7 +73,7 @@ pub(crate) fn milliseconds(latency: Duration) -> f64 {
     latency.as_secs_f64() * 1e3
 }
 
-/// As one says it: `9.9 s`, `12 ms`, `1.2 ms`; a dash if nothing was measured.
+/// Formats a latency as `9.9 s`, `12 ms` or `1.2 ms`, or as a dash if nothing was measured.
 pub(crate) fn in_words(latency: Option<Duration>) -> String {
     match latency.map(milliseconds) {
         None => "-".to_owned(),
