@@ -56,6 +56,7 @@ fn draw(path: &Path, curves: &[Curve]) -> Result<(), Box<dyn Error>> {
     let highest = highest.fold(0.0, f64::max) * 1.1;
     let mut chart = ChartBuilder::on(&area)
         .margin(16)
+        .margin_right(40) // half of the last label
         .x_label_area_size(44)
         .y_label_area_size(60)
         .build_cartesian_2d((1e3..1e6f64).log_scale(), 0.0..highest)?;
