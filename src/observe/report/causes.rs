@@ -4,10 +4,17 @@
 
 use std::time::Duration;
 
-use super::{evidence::Evidence, format};
+use super::{
+    evidence::{ENOUGH_TIMED, Evidence},
+    format,
+    held::{self, DEVIATIONS},
+};
 
 /// The share of a capacity that a mean demand may take: beyond it, waits grow steeply.
 const HEALTHY_USE: f64 = 0.8;
+
+/// By how much more than the present capacity is advised at once: the dependency has never been tried with more.
+const STEP: f64 = 1.5;
 
 /// By how much something must have grown to be named as the cause.
 const GROWN: f64 = 1.25;
@@ -46,7 +53,8 @@ impl Cause {
 }
 
 /// Finds costs that do not pack: operations wait while units are unused, or two operations of the usual cost exceed the
-/// capacity and one leaves at least 20 % of it unused.
+/// capacity and one leaves at least 20 % of it unused. If too little is known of the time, the present instant counts: with
+/// units unused, no operation waits unless its cost does not fit.
 fn packing(evidence: &Evidence<'_>) -> Option<Cause> {
     let status = evidence.bulkhead()?;
     if !evidence.is_weighted() || status.is_over_capacity() {
@@ -59,6 +67,8 @@ fn packing(evidence: &Evidence<'_>) -> Option<Cause> {
         if pressed >= 0.5 && unused >= 0.15 * capacity {
             return Some(Cause::Packing { cost, unused });
         }
+    } else if status.waiting > 0 && status.free() as f64 >= 0.2 * capacity {
+        return Some(Cause::Packing { cost, unused: status.free() as f64 });
     }
     let unused = capacity - cost;
     (2.0 * cost > capacity && unused >= 0.2 * capacity).then_some(Cause::Packing { cost, unused })
@@ -135,14 +145,17 @@ fn arrivals_before(evidence: &Evidence<'_>) -> Option<f64> {
     (evidence.wanted_per_second()? >= before * GROWN).then_some(before)
 }
 
-/// Returns the former mean hold if it has grown.
+/// Returns the former mean hold if it has grown, and by more than the error of the two means.
 fn hold_before(evidence: &Evidence<'_>) -> Option<Duration> {
-    let before = evidence.before.as_ref()?.mean_hold()?;
-    let now = evidence
-        .holds
-        .mean()
-        .filter(|_| evidence.holds.timed() >= super::evidence::ENOUGH_TIMED)?;
-    (now.as_secs_f64() >= before.as_secs_f64() * GROWN).then_some(before)
+    let former = evidence.before.as_ref()?;
+    let before = former.mean_hold()?;
+    if evidence.holds.timed() < ENOUGH_TIMED {
+        return None;
+    }
+    let (mean_before, error_before) = held::mean_with_error(former.holds)?;
+    let (mean, error) = held::mean_with_error(evidence.holds)?;
+    let is_chance = mean - mean_before <= DEVIATIONS * (error + error_before).sqrt();
+    (mean >= mean_before * GROWN && !is_chance).then_some(before)
 }
 
 /// Returns what to do about operations that do not get through.
@@ -168,6 +181,11 @@ pub(super) fn remedy(evidence: &Evidence<'_>) -> String {
             packing_capacity(capacity, cost)
         ),
         Cause::Bursts { .. } => burst_room(evidence),
+        Cause::Demand(_) | Cause::Unknown if is_of_the_past(evidence) => {
+            "no operation waits now: see the report of a recent interval before changing any size, since this one still \
+             counts incidents that are over"
+                .into()
+        }
         Cause::Demand(demand) if demand <= capacity as f64 * HEALTHY_USE => format!(
             "the mean demand of {} units fits into {capacity}, so that the load is uneven: look at shorter intervals, or \
              allow more operations to wait",
@@ -181,17 +199,40 @@ pub(super) fn remedy(evidence: &Evidence<'_>) -> String {
                      units, which this load needs now, would load the dependency more"
                 )
             } else {
-                format!(
-                    "raise the capacity to about {enough}, at which {} of it is in use, if the dependency can take it; \
-                     otherwise some of this load has to be rejected",
-                    format::share(HEALTHY_USE)
-                )
+                more_capacity(evidence, capacity, enough)
             }
         }
         Cause::Unknown => {
             "find out what is slow, or raise the capacity if the dependency can take it".into()
         }
     }
+}
+
+/// Returns whether this is a report of all time, which still counts incidents that are over, and no operation waits now.
+fn is_of_the_past(evidence: &Evidence<'_>) -> bool {
+    let has_waiters = evidence.bulkhead().is_some_and(|status| status.waiting > 0);
+    !evidence.is_interval() && evidence.elapsed >= super::LONG_AGO && !has_waiters
+}
+
+/// Advises a larger capacity for a load that needs `enough`.
+fn more_capacity(evidence: &Evidence<'_>, capacity: usize, enough: u64) -> String {
+    let share = format::share(HEALTHY_USE);
+    let step = (capacity as f64 * STEP).ceil() as u64;
+    let origin = match arrivals_before(evidence) {
+        Some(_) => "find out where the additional load comes from, such as retries; to serve it, ",
+        None => "",
+    };
+    let raise = if enough <= step {
+        format!(
+            "raise the capacity to about {enough}, at which {share} of it is in use, if the dependency can take it"
+        )
+    } else {
+        format!(
+            "raise the capacity to about {step} at first, if the dependency can take it, and look again: this load needs \
+             about {enough} at a use of {share}, and the dependency has not been tried with more than {capacity}"
+        )
+    };
+    format!("{origin}{raise}; otherwise some of this load has to be rejected")
 }
 
 /// The next multiple of the cost above the capacity.
@@ -201,17 +242,20 @@ fn packing_capacity(capacity: usize, cost: f64) -> u64 {
 }
 
 /// Advises a waiting room for bursts. It holds all operations that were saturated even if they came at once, but not more
-/// than can be admitted within the wait limit; without a limit, ten for each that can run.
+/// than can be admitted within the wait limit, and not more than ten for each that can run or twice the present room: how
+/// many came in one burst is not known, and the longer the interval, the fewer of them did.
 fn burst_room(evidence: &Evidence<'_>) -> String {
     let (room, capacity) = (evidence.waiting_room() as u64, evidence.capacity() as f64);
     let saturated = evidence.totals.saturated;
     let per_second =
         evidence.holds.mean_unit_seconds().filter(|&mean| mean > 0.0).map(|mean| capacity / mean);
     let in_time = match (evidence.wait_limit(), per_second) {
-        (Some(limit), Some(per_second)) => per_second * limit.as_secs_f64(),
-        _ => 10.0 * capacity / evidence.usual_cost(),
+        (Some(limit), Some(per_second)) => (per_second * limit.as_secs_f64()) as u64,
+        _ => u64::MAX,
     };
-    let places = room.saturating_add(saturated).min(in_time as u64);
+    let ten_each = (10.0 * capacity / evidence.usual_cost()) as u64;
+    let most = ten_each.max(room.saturating_mul(2));
+    let places = room.saturating_add(saturated).min(in_time).min(most);
     if saturated == 0 || places <= room {
         return format!(
             "the waiting room of {room} does not drain within the wait limit after a burst: allow a longer wait if callers \
@@ -220,10 +264,12 @@ fn burst_room(evidence: &Evidence<'_>) -> String {
     }
     let reason = if places == room.saturating_add(saturated) {
         format!("it holds the {saturated} that were rejected even if they come at once")
-    } else if evidence.wait_limit().is_some() {
+    } else if places == in_time {
         "more could not be admitted within the wait limit".into()
-    } else {
+    } else if places == ten_each {
         "that is ten for each operation that can run".into()
+    } else {
+        "that is twice as many as now".into()
     };
     let wait = per_second.map_or_else(String::new, |per_second| {
         let wait = format::seconds(places as f64 / per_second);

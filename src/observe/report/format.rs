@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// Writes a duration with two or three digits, such as "210 ms" or "1.5 s".
+/// Writes a duration with two or three digits, such as "210 ms", "1.5 s" or "30 min".
 pub(super) fn time(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
+        7200.0.. => format!("{:.1} h", seconds / 3600.0),
+        600.0.. => format!("{:.0} min", seconds / 60.0),
         10.0.. => format!("{seconds:.0} s"),
         1.0.. => format!("{seconds:.1} s"),
         0.01.. => format!("{:.0} ms", seconds * 1e3),

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many standard deviations are not chance.
-const DEVIATIONS: f64 = 3.0;
+pub(super) const DEVIATIONS: f64 = 3.0;
 
 /// How much the mean square of the costs may exceed their squared mean.
 const COST_DISPERSION: f64 = 3.0;
@@ -45,13 +45,13 @@ pub(super) fn slots_held_long(evidence: &Evidence<'_>) -> Option<CapacityFinding
         FindingCode::SlotsHeldLong,
         severity,
         format!(
-            "{units} of {capacity} units have not come back for long in these {}{usual}",
+            "{units} of {capacity} units have not come back in these {}{usual}",
             format::time(evidence.elapsed)
         ),
         format!(
             "find the operations that hold them: slots that are kept or leaked, work without a timeout, or long \
-             streams; {} units are left for all others, and long streams are better kept in a bulkhead of their own",
-            capacity.saturating_sub(units)
+             streams. They leave {} for all others. Long streams are better kept in a bulkhead of their own",
+            format::count(capacity.saturating_sub(units), "unit")
         ),
     )
 }
@@ -184,6 +184,12 @@ impl CostSpread {
     fn square(&self) -> f64 {
         self.mean * self.dispersion
     }
+}
+
+/// Returns the mean hold in seconds, and the square of its standard error.
+pub(super) fn mean_with_error(holds: &HoldTimes) -> Option<(f64, f64)> {
+    let (mean, samples) = (holds.mean()?.as_secs_f64(), holds.effective_samples());
+    Some((mean, mean * mean * holds.variability().unwrap_or(0.0) / samples))
 }
 
 /// The mean use of the units by operations that ended.

@@ -29,6 +29,9 @@ use super::{
 };
 use crate::core::gate::counts::Totals;
 
+/// From this age on, a report of all time may be of what is long over.
+const LONG_AGO: Duration = Duration::from_secs(60);
+
 /// An assessment of a bulkhead, with recommendations.
 ///
 /// A report of a status judges everything since the bulkhead was created, so that an incident remains visible in it for
@@ -142,7 +145,8 @@ impl CapacityReport {
             .then(|| (self.pressure.as_secs_f64() / self.elapsed.as_secs_f64()).min(1.0))
     }
 
-    /// Returns the report in one sentence: whether the bulkhead is closed, and its first finding of the highest severity.
+    /// Returns the report in one sentence: whether the bulkhead is closed, and its first finding of the highest severity. If
+    /// the report is of everything since the bulkhead was created, a minute ago or longer, the sentence ends with that.
     #[must_use]
     pub fn summary(&self) -> String {
         let label = self.status.label();
@@ -153,7 +157,8 @@ impl CapacityReport {
         };
         let worst = self.findings.iter().rev().max_by_key(|finding| finding.severity);
         let Some(worst) = worst else {
-            return format!("bulkhead \"{label}\" is {}: no findings", state.unwrap_or("ok"));
+            let state = state.unwrap_or("ok");
+            return format!("bulkhead \"{label}\" is {state}: no findings{}", self.all_time());
         };
         let mut text = match state {
             Some(state) => format!("bulkhead \"{label}\" is {state} and"),
@@ -163,7 +168,19 @@ impl CapacityReport {
         if self.findings.len() > 1 {
             text += &format!(", the most severe of {} findings", self.findings.len());
         }
-        text
+        text + &self.all_time()
+    }
+
+    /// Returns the end of the summary of all time. Its shares include incidents that are over, and hardly change at the start of a new one.
+    fn all_time(&self) -> String {
+        let age = match &self.status {
+            RegistryStatus::Bulkhead(status) => status.age,
+            RegistryStatus::Partitioned(status) => status.age,
+        };
+        if self.elapsed < age || age < LONG_AGO {
+            return String::new();
+        }
+        format!(", in the {} since it was created", format::time(age))
     }
 }
 

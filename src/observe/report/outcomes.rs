@@ -8,6 +8,9 @@ use super::{
 };
 use crate::core::gate::counts::Totals;
 
+/// How far a quantile of a histogram may be from the true one.
+const BUCKET_ERROR: f64 = 0.07;
+
 pub(super) fn work_cut_short(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
     let Totals { finished, cut_short, .. } = *evidence.totals;
     if finished < 20 {
@@ -104,7 +107,9 @@ fn wait_limit_for_callers(evidence: &Evidence<'_>) -> String {
             format::time(leave)
         );
     };
-    match leave.checked_sub(work).filter(|left| !left.is_zero()) {
+    // Both come from buckets: callers may leave that much earlier, and the work may take that much longer.
+    let left = leave.mul_f64(1.0 - BUCKET_ERROR).checked_sub(work.mul_f64(1.0 + BUCKET_ERROR));
+    match left.filter(|left| !left.is_zero()) {
         Some(left) => format!(
             "callers leave from {leave_text} on and the work takes up to {}: set the wait limit, {limit}, to {} at most, \
              so that what is admitted can be answered",

@@ -2,7 +2,7 @@
 
 use super::{
     CapacityFinding, Severity,
-    causes::remedy,
+    causes::{self, remedy},
     code::FindingCode,
     evidence::{Evidence, Subject},
     finding, format, reaches,
@@ -37,6 +37,16 @@ fn lasting(evidence: &Evidence<'_>, severity: Severity) -> Severity {
         severity.min(Severity::Notice)
     } else {
         severity
+    }
+}
+
+/// Returns why the current load has lasted, to be appended to a message. It is empty for a status, whose rates are of all time
+/// and do not explain the present.
+fn reason(evidence: &Evidence<'_>) -> String {
+    if evidence.is_interval() && evidence.was_pressed_for_half() {
+        causes::load(evidence).map_or_else(String::new, |load| format!(": {load}"))
+    } else {
+        String::new()
     }
 }
 
@@ -75,8 +85,12 @@ pub(super) fn waiting_room_full(evidence: &Evidence<'_>) -> Option<CapacityFindi
         FindingCode::WaitingRoomFull,
         lasting(evidence, Severity::Critical),
         format!(
-            "{} of {} places in the waiting room taken with {} of {} units in use",
-            status.waiting, status.waiting_room, status.used, status.capacity
+            "{} of {} places in the waiting room taken with {} of {} units in use{}",
+            status.waiting,
+            status.waiting_room,
+            status.used,
+            status.capacity,
+            reason(evidence)
         ),
         format!("new operations are rejected; {}", remedy(evidence)),
     )
@@ -92,8 +106,18 @@ pub(super) fn execution_full(evidence: &Evidence<'_>) -> Option<CapacityFinding>
     finding(
         FindingCode::ExecutionFull,
         lasting(evidence, severity),
-        format!("{} of {} units in use, {} waiting", status.used, status.capacity, status.waiting),
-        format!("if this persists, {}", remedy(evidence)),
+        format!(
+            "{} of {} units in use, {} waiting{}",
+            status.used,
+            status.capacity,
+            status.waiting,
+            reason(evidence)
+        ),
+        if evidence.is_interval() && !evidence.was_pressed_for_half() {
+            "this is normal at times: nothing has to be done unless operations wait for most of the time".into()
+        } else {
+            format!("if this persists, {}", remedy(evidence))
+        },
     )
 }
 

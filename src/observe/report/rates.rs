@@ -76,10 +76,15 @@ pub(super) fn elevated_expiration_rate(evidence: &Evidence<'_>) -> Option<Capaci
             format::percent(expired, settled),
             format::time(format::seconds(mean))
         ),
-        format!(
-            "many operations wait in vain: a smaller waiting room rejects them sooner and shortens the wait of the \
-             others{size}"
-        ),
+        // Too few units are left: sizes that suit them would be too small for all.
+        if evidence.held.is_some() {
+            causes::remedy(evidence)
+        } else {
+            format!(
+                "many operations wait in vain: a smaller waiting room rejects them sooner and shortens the wait of the \
+                 others{size}"
+            )
+        },
     )
 }
 

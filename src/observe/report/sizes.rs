@@ -1,7 +1,7 @@
 //! The rules on the configured sizes.
 
 use super::{
-    CapacityFinding, Severity,
+    CapacityFinding, Severity, causes,
     code::FindingCode,
     evidence::{ENOUGH_TIMED, Evidence},
     finding, format,
@@ -90,6 +90,11 @@ pub(super) fn room_outlasts_limit(evidence: &Evidence<'_>) -> Option<CapacityFin
             format::time(limit),
             status.waiting_room
         ),
-        format!("shrink the waiting room to {in_time}: the places beyond are in vain"),
+        // With all units, more can be admitted.
+        if evidence.held.is_some() {
+            causes::remedy(evidence)
+        } else {
+            format!("shrink the waiting room to {in_time}: the places beyond are in vain")
+        },
     )
 }

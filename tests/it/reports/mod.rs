@@ -12,6 +12,7 @@ mod outcomes;
 mod partition_findings;
 mod pressure;
 mod rate_findings;
+mod situations;
 mod snapshots;
 mod state_findings;
 mod status;

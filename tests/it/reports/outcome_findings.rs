@@ -227,7 +227,7 @@ async fn callers_that_leave_while_their_work_runs_are_the_cause_that_is_named() 
     let finding = &report.findings[0];
     assert!(report.summary().contains(&finding.message), "{}", report.summary());
     assert!(finding.recommendation.contains("now 10 s"), "{}", finding.recommendation);
-    assert!(finding.recommendation.contains("to 51"), "{}", finding.recommendation);
+    assert!(finding.recommendation.contains("to 406 ms"), "{}", finding.recommendation);
     assert!(
         report
             .findings
