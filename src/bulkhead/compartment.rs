@@ -1,19 +1,15 @@
-//! `Compartment`: a gate, its owner, and the handles through which operations use it.
+//! `Compartment`: a gate and its owner.
 //!
 //! It owns everything that plain and weighted bulkheads have in common, which is all but the names
 //! and types of their methods. The rules of admission belong to the gate.
 
-use std::{
-    fmt,
-    future::Future,
-    task::{Wake, Waker},
-    time::Duration,
-};
+use std::{fmt, future::Future, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     error::ResizeError,
+    handle::{BorrowedHandle, LazyHandle, OwnedHandle},
     partitioned::{parent::PartitionLink, partition_limits::Limits},
     slot::{Admission, Slot},
 };
@@ -24,16 +20,12 @@ use crate::{
             Gate, GateKind,
             arrival::{Arrival, ArrivalOutcome, ResizeRefusal, WhenFull},
             records::SharedRecords,
+            sampling::HandOverStamps,
             snapshot::Snapshot,
         },
         limits::Expiry,
         operation::{
-            arrive::admit_now,
-            drain::Drain,
-            handle::{GateHandle, IntoOwnedHandle},
-            run::Run,
-            wait::Wait,
-            wait_policy::WaitPolicy,
+            arrive::admit_now, drain::Drain, run::Run, wait::Wait, wait_policy::WaitPolicy,
         },
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
@@ -41,13 +33,13 @@ use crate::{
         event::{BulkheadEvent, CountPanics, EventSource, Subscribers, Subscription},
         status::BulkheadStatus,
     },
-    sync::{Arc, Weak, did_panic, unique_number},
+    sync::{Arc, Weak, unique_number},
 };
 
 /// A gate, shared by all of its handles, and its owner. The field order matters: see [`Gate`].
 #[repr(C)]
 pub(crate) struct Compartment {
-    gate: Gate,
+    pub(super) gate: Gate,
     owner: Owner,
 }
 
@@ -70,6 +62,7 @@ struct Standalone {
     instance: u64,
     created_at: Instant,
     wait_limit: Option<Duration>,
+    stamps: Option<Arc<HandOverStamps>>,
     subscribers: Subscribers,
 }
 
@@ -110,17 +103,16 @@ impl Compartment {
         let kind = if weighted { GateKind::Weighted } else { GateKind::Plain };
         let instance = unique_number();
         let rejections = RejectionCache::new(label.clone(), false);
+        let gate = Gate::new(capacity, waiting_room, kind, Some(rejections));
         let standalone = Standalone {
             label,
             instance,
             created_at: Instant::now(),
             wait_limit,
+            stamps: gate.stamps(),
             subscribers: Subscribers::default(),
         };
-        Self {
-            gate: Gate::new(capacity, waiting_room, kind, Some(rejections)),
-            owner: Owner::Standalone(Box::new(standalone)),
-        }
+        Self { gate, owner: Owner::Standalone(Box::new(standalone)) }
     }
 
     /// Creates a partition of a partitioned bulkhead.
@@ -162,9 +154,18 @@ impl Compartment {
         }
     }
 
+    /// Returns the stamps of the gate's hand-overs, unless it is a partition.
+    #[inline]
+    pub(super) fn stamps(&self) -> Option<&HandOverStamps> {
+        match &self.owner {
+            Owner::Standalone(standalone) => standalone.stamps.as_deref(),
+            Owner::Partition(_) => None,
+        }
+    }
+
     /// Returns what the gate shares with others, if it is a partition.
     #[inline]
-    fn shared(&self) -> Option<&SharedRecords> {
+    pub(super) fn shared(&self) -> Option<&SharedRecords> {
         self.link().map(|link| link.parent.records())
     }
 
@@ -314,144 +315,6 @@ impl Compartment {
             .field("wait_limit", &status.wait_limit)
             .field("is_closed", &status.is_closed)
             .finish()
-    }
-}
-
-/// A handle that keeps its compartment alive and, in a partition, holds a pin.
-#[derive(Debug)]
-pub(crate) struct OwnedHandle(Arc<Compartment>);
-
-/// A handle to a compartment that the caller keeps alive.
-#[derive(Debug)]
-pub(crate) struct BorrowedHandle<'a>(&'a Arc<Compartment>);
-
-/// A handle that is made into an owned one only when an operation is admitted or queued.
-#[derive(Debug)]
-pub(crate) enum LazyHandle<'a> {
-    /// Cloned only when an owned handle is needed.
-    Borrowed(&'a Arc<Compartment>),
-    /// Owned from the start, because the partition might be evicted otherwise.
-    Pinned(OwnedHandle),
-}
-
-/// A handle to a compartment, owned or borrowed.
-pub(crate) trait CompartmentHandle {
-    fn compartment(&self) -> &Arc<Compartment>;
-}
-
-impl CompartmentHandle for OwnedHandle {
-    #[inline]
-    fn compartment(&self) -> &Arc<Compartment> {
-        &self.0
-    }
-}
-
-impl CompartmentHandle for BorrowedHandle<'_> {
-    #[inline]
-    fn compartment(&self) -> &Arc<Compartment> {
-        self.0
-    }
-}
-
-impl CompartmentHandle for LazyHandle<'_> {
-    #[inline]
-    fn compartment(&self) -> &Arc<Compartment> {
-        match self {
-            Self::Borrowed(compartment) => compartment,
-            Self::Pinned(handle) => &handle.0,
-        }
-    }
-}
-
-impl<T: CompartmentHandle> GateHandle for T {
-    #[inline]
-    fn gate(&self) -> &Gate {
-        &self.compartment().gate
-    }
-
-    #[inline]
-    fn shared(&self) -> Option<&SharedRecords> {
-        self.compartment().shared()
-    }
-
-    #[inline]
-    fn wait_limit(&self) -> Option<Duration> {
-        self.compartment().wait_limit()
-    }
-
-    fn alarm_waker(&self) -> Waker {
-        Arc::new(AlarmWaker(Arc::downgrade(self.compartment()))).into()
-    }
-}
-
-impl IntoOwnedHandle for OwnedHandle {
-    type Owned = Self;
-
-    #[inline]
-    fn into_owned(self) -> Self {
-        self
-    }
-}
-
-impl IntoOwnedHandle for BorrowedHandle<'_> {
-    type Owned = Self;
-
-    #[inline]
-    fn into_owned(self) -> Self {
-        self
-    }
-}
-
-impl IntoOwnedHandle for LazyHandle<'_> {
-    type Owned = OwnedHandle;
-
-    #[inline]
-    fn into_owned(self) -> OwnedHandle {
-        match self {
-            Self::Borrowed(compartment) => compartment.into(),
-            Self::Pinned(handle) => handle,
-        }
-    }
-}
-
-impl OwnedHandle {
-    #[inline]
-    pub(crate) fn compartment(&self) -> &Compartment {
-        &self.0
-    }
-
-    /// Takes over a pin that the caller has placed on this partition.
-    pub(super) fn from_pinned(compartment: Arc<Compartment>) -> Self {
-        Self(compartment)
-    }
-}
-
-impl From<&Arc<Compartment>> for OwnedHandle {
-    #[inline]
-    fn from(compartment: &Arc<Compartment>) -> Self {
-        Self(compartment.clone())
-    }
-}
-
-impl Drop for OwnedHandle {
-    #[inline]
-    fn drop(&mut self) {
-        if let Owner::Partition(link) = &self.0.owner {
-            link.unpin();
-        }
-    }
-}
-
-/// Fires the alarm of a compartment, if the compartment still exists.
-struct AlarmWaker(Weak<Compartment>);
-
-impl Wake for AlarmWaker {
-    fn wake(self: Arc<Self>) {
-        if let Some(compartment) = self.0.upgrade() {
-            compartment.gate.fire_alarm();
-            // If this is the last reference by now, dropping it drops the event handlers, which is user code.
-            did_panic(|| drop(compartment));
-        }
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::compartment::{BorrowedHandle, Compartment, OwnedHandle};
+use super::{
+    compartment::Compartment,
+    handle::{BorrowedHandle, OwnedHandle},
+};
 use crate::{
     core::{operation::run::Run, rejection::Rejection},
     sync::Arc,

@@ -9,6 +9,7 @@ pub(crate) mod compartment;
 pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod execute;
+pub(crate) mod handle;
 pub(crate) mod partitioned;
 pub(crate) mod plain;
 pub(crate) mod slot;

@@ -9,7 +9,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::compartment::OwnedHandle;
+use super::handle::OwnedHandle;
 use crate::core::{
     operation::{permit::Permit, wait::Wait},
     rejection::Rejection,

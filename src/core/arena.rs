@@ -148,6 +148,12 @@ impl<T, const CHUNK: usize> Arena<T, CHUNK> {
         }
     }
 
+    /// Removes the value of an entry, if it is taken.
+    pub(crate) fn take(&mut self, at: u32) -> Option<T> {
+        self.find(at)?;
+        Some(self.remove(at))
+    }
+
     /// Returns the value at this index, if the entry is taken.
     #[inline]
     pub(crate) fn find(&self, at: u32) -> Option<&T> {

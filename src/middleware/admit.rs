@@ -11,10 +11,8 @@ use super::{
 };
 use crate::{
     bulkhead::{
-        compartment::{Compartment, LazyHandle},
-        partitioned::PartitionedBulkhead,
-        plain::Bulkhead,
-        weighted::WeightedBulkhead,
+        compartment::Compartment, handle::LazyHandle, partitioned::PartitionedBulkhead,
+        plain::Bulkhead, weighted::WeightedBulkhead,
     },
     core::{
         operation::wait_policy::WaitPolicy,

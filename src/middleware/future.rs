@@ -17,7 +17,7 @@ use super::{
     reject::{Reject, RejectionResponder},
 };
 use crate::{
-    bulkhead::compartment::OwnedHandle,
+    bulkhead::handle::OwnedHandle,
     core::operation::{arrive::Entered, permit::Permit, queued::Queued},
 };
 

@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::{
-    bulkhead::compartment::OwnedHandle,
+    bulkhead::handle::OwnedHandle,
     core::{gate::ending::Abandonment, operation::permit::Permit},
 };
 

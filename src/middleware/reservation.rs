@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     bulkhead::{
-        compartment::{LazyHandle, OwnedHandle},
         deadline::Deadline,
+        handle::{LazyHandle, OwnedHandle},
     },
     core::{
         gate::ending::Abandonment,

@@ -21,7 +21,7 @@ use super::{
     wait_mode::{BypassFilter, InReadiness, PerRequest},
 };
 use crate::{
-    bulkhead::compartment::{LazyHandle, OwnedHandle},
+    bulkhead::handle::{LazyHandle, OwnedHandle},
     core::{
         operation::{
             arrive::{Entered, Undecided, admit_fast},

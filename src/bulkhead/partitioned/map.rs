@@ -28,7 +28,7 @@ use super::{
     shards::Shards,
 };
 use crate::{
-    bulkhead::compartment::{Compartment, OwnedHandle},
+    bulkhead::{compartment::Compartment, handle::OwnedHandle},
     core::{
         gate::{Gate, GateKind, records::SharedRecords},
         limits::Expiry,
@@ -130,12 +130,16 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         key: &K,
         policy: WaitPolicy,
     ) -> Result<OwnedHandle, RejectionReason> {
+        if self.is_closed() {
+            // No user code runs for a key of a closed bulkhead.
+            return Err(RejectionReason::Closed);
+        }
         let (limits, mut new_key) = (self.limits.limits(key), Some(key.clone()));
         let expired = policy.expired();
         let mut removed = Vec::new();
         let created = self.create_locked(hash, &mut new_key, limits, expired, &mut removed);
         // Dropping a key is user code: a panic in it must not release the new pin.
-        did_panic(|| drop(removed));
+        drop_each(removed);
         did_panic(|| drop(new_key));
         created
     }
@@ -207,6 +211,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
                 return removed;
             }
             removed += overdue.len();
+            drop_each(overdue);
         }
     }
 
@@ -236,8 +241,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
                 if removed.is_empty() {
                     break;
                 }
-                // Dropping a key is user code.
-                did_panic(|| drop(removed));
+                drop_each(removed);
             }
         }
     }
@@ -332,7 +336,13 @@ impl<K> PartitionMap<K> {
 impl<K> Drop for PartitionMap<K> {
     /// Breaks a reference cycle: the shards hold the partitions, whose parent holds the shards.
     fn drop(&mut self) {
-        let taken = self.shards.take_all();
-        did_panic(|| drop(taken));
+        self.shards.take_all().into_iter().for_each(|state| drop_each(state.into_entries()));
+    }
+}
+
+/// Drops entries one by one: the drop of a key is user code, and a second panic while a first one unwinds would abort.
+fn drop_each<K>(entries: impl IntoIterator<Item = Entry<K>>) {
+    for entry in entries {
+        did_panic(|| drop(entry));
     }
 }

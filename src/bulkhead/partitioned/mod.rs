@@ -22,7 +22,7 @@ pub use builder::PartitionedBulkheadBuilder;
 pub use partition_limits::PartitionLimits;
 
 use self::{map::PartitionMap, parent::PartitionParent};
-use super::{compartment::OwnedHandle, deadline::Deadline, error::ResizeError, slot::Slot};
+use super::{deadline::Deadline, error::ResizeError, handle::OwnedHandle, slot::Slot};
 use crate::{
     core::{
         operation::{arrive::admit_now, run::Run, wait::Wait, wait_policy::WaitPolicy},

@@ -21,7 +21,7 @@ use super::{
     parent::PartitionLink,
 };
 use crate::{
-    bulkhead::compartment::{Compartment, OwnedHandle},
+    bulkhead::{compartment::Compartment, handle::OwnedHandle},
     core::{arena::Arena, gate::counts::Totals, limits::Expiry, rejection::Rejection},
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
@@ -279,12 +279,17 @@ impl<K: Eq> Shard<K> {
     where
         K: Clone,
     {
+        // Declared before the lock: if a clone panics, those before it are dropped after the lock is released.
+        let mut found = Vec::with_capacity(BLOCK);
         let state = self.state.lock();
         let first = (block * BLOCK) as u32;
-        (first < state.entries.end()).then(|| {
-            let entries = (first..first + BLOCK as u32).filter_map(|at| state.entries.find(at));
-            entries.map(|entry| (entry.key.clone(), entry.compartment.clone())).collect()
-        })
+        if first >= state.entries.end() {
+            return None;
+        }
+        let entries = (first..first + BLOCK as u32).filter_map(|at| state.entries.find(at));
+        found.extend(entries.map(|entry| (entry.key.clone(), entry.compartment.clone())));
+        drop(state);
+        Some(found)
     }
 
     /// Returns the partition of this key unpinned, for reading only.
@@ -314,6 +319,11 @@ impl<K> ShardState<K> {
             removed_by_close: 0,
             is_closed: false,
         }
+    }
+
+    /// Returns the entries.
+    pub(super) fn into_entries(mut self) -> impl Iterator<Item = Entry<K>> {
+        (0..self.entries.end()).filter_map(move |at| self.entries.take(at))
     }
 
     fn sum(&self, now: Instant, indices: Range<u32>) -> Sum {

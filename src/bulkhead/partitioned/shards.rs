@@ -83,8 +83,18 @@ impl<K> Shards<K> {
     pub(super) fn remove_overdue(&self) -> Option<Entry<K>> {
         let (timeout, epoch) = self.timeout?;
         let until = nanoseconds(epoch.elapsed()).checked_sub(timeout)?;
-        let (stamp, shard) = self.oldest();
-        if stamp == NEVER { None } else { shard.remove_oldest(stamp, until) }
+        loop {
+            let (stamp, shard) = self.oldest();
+            if stamp == NEVER {
+                return None;
+            }
+            let removed = shard.remove_oldest(stamp, until);
+            // It was used meanwhile: another one is the oldest now.
+            if removed.is_none() && shard.oldest() != stamp {
+                continue;
+            }
+            return removed;
+        }
     }
 
     /// Takes the state out of all shards, to be dropped by the caller.

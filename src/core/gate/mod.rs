@@ -32,7 +32,7 @@ use crate::{
             effects::{Effects, EventKind, SharedSink},
             ending::{Abandonment, Ending},
             records::SharedRecords,
-            sampling::Stamp,
+            sampling::{HandOverStamps, Stamp},
             section::Section,
             snapshot::Snapshot,
             state::{GateState, LazyState},
@@ -43,7 +43,7 @@ use crate::{
         line::{Line, Ticket, Waiter},
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
-    sync::{AtomicU64, Mutex, Ordering, UnexploredU32},
+    sync::{Arc, AtomicU64, Mutex, Ordering, UnexploredU32},
 };
 
 /// A bounded number of units and a bounded line for them.
@@ -59,8 +59,8 @@ pub(crate) struct Gate {
     pub(in crate::core) called: AtomicU64,
     /// How many operations may wait.
     pub(in crate::core) room: u32,
-    /// The stamp of the last hand-over, written before `called`. A waiter that finds itself called takes it for its own:
-    /// if others were called since, its hold seems shorter by that time.
+    /// In a partition, the stamp of the last hand-over, written before `called`. A waiter that finds itself called takes it for
+    /// its own: if others were called since, its hold seems shorter by that time. Other gates have [`HandOverStamps`].
     called_at: UnexploredU32,
     pub(in crate::core) state: Mutex<GateState>,
 }
@@ -97,10 +97,22 @@ impl Gate {
         }
     }
 
-    /// Returns the stamp of an operation that was admitted from the line.
+    /// Returns the stamp of an operation with this number that was admitted from the line.
     #[inline]
-    pub(in crate::core) fn called_at(&self) -> Stamp {
-        Stamp::from_bits(self.called_at.load(Ordering::Relaxed))
+    pub(in crate::core) fn stamp_of(&self, number: u64, stamps: Option<&HandOverStamps>) -> Stamp {
+        match stamps {
+            Some(stamps) => {
+                let called = self.called.load(Ordering::Relaxed);
+                // A close does not say how many were called before it.
+                stamps.get(number, if called == CALLED_BY_CLOSE { number } else { called })
+            }
+            None => Stamp::from_bits(self.called_at.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Returns the stamps of the gate's hand-overs, unless it is a partition.
+    pub(crate) fn stamps(&self) -> Option<Arc<HandOverStamps>> {
+        self.state.lock().records.as_ref().map(|own| own.stamps.clone())
     }
 
     pub(crate) fn room(&self) -> u32 {

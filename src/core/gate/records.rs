@@ -1,8 +1,11 @@
 //! The cache of rejections and the times of a bulkhead: a gate's own, or shared by the partitions of one bulkhead.
 
 use crate::{
-    core::{gate::times::Times, rejection::cache::RejectionCache},
-    sync::Mutex,
+    core::{
+        gate::{sampling::HandOverStamps, times::Times},
+        rejection::cache::RejectionCache,
+    },
+    sync::{Arc, Mutex},
 };
 
 /// The cache of rejections and the times of a standalone bulkhead, under the lock of its gate.
@@ -10,6 +13,8 @@ use crate::{
 pub(in crate::core) struct OwnRecords {
     pub(in crate::core) rejections: RejectionCache,
     pub(in crate::core) times: Times,
+    /// Shared with the handles, which read it without the lock.
+    pub(in crate::core) stamps: Arc<HandOverStamps>,
 }
 
 /// The cache of rejections and the times of all partitions of one bulkhead.

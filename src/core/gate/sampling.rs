@@ -10,11 +10,13 @@ use tokio::time::Instant;
 
 use crate::{
     core::gate::{counts::nanos, times::Hold},
-    sync::{OnceLock, unique_number},
+    sync::{OnceLock, Ordering, UnexploredU32, unique_number},
 };
 
 /// How many operations a sampled one stands for: the mean of the gaps.
 pub(super) const GAP: u32 = 64;
+
+const LONGEST_GAP: u32 = 2 * GAP - 1;
 
 thread_local! {
     /// Operations until the next sample. 0 before the first one.
@@ -29,28 +31,42 @@ fn sample() -> Stamp {
     if cfg!(all(test, bulklink_loom)) {
         return Stamp::NONE;
     }
-    COUNT_DOWN.with(|count_down| {
+    let sample = |count_down: &Cell<u32>| {
         let left = count_down.get();
         if left > 1 {
             count_down.set(left - 1);
             return Stamp::NONE;
         }
         restart(count_down)
-    })
+    };
+    // The units are taken by now, so nothing may panic, also at the end of a thread.
+    COUNT_DOWN.try_with(sample).unwrap_or(Stamp::NONE)
 }
 
-/// Draws the next gap, from 1 to 127 with equal chances. The first operation of a thread is due no sooner than others.
+/// Draws the next gap, from 1 to 127 with equal chances.
 #[cold]
 #[inline(never)]
 fn restart(count_down: &Cell<u32>) -> Stamp {
-    let is_first = count_down.get() == 0;
-    count_down.set(1 + (random() % u64::from(2 * GAP - 1)) as u32);
-    if is_first { Stamp::NONE } else { Stamp::sampled_at(Instant::now()) }
+    let uniform = || 1 + (random() % u64::from(LONGEST_GAP)) as u32;
+    if count_down.get() == 0 {
+        // A thread begins somewhere within a gap: what is left of it is r with a chance of (128 - r) / (127 x 64). So
+        // threads that do little are sampled as often as others.
+        let mut left = uniform();
+        while uniform() > LONGEST_GAP + 1 - left {
+            left = uniform();
+        }
+        if left > 1 {
+            count_down.set(left - 1);
+            return Stamp::NONE;
+        }
+    }
+    count_down.set(uniform());
+    Stamp::sampled_at(Instant::now())
 }
 
 /// SplitMix64, from Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
 fn random() -> u64 {
-    RANDOM.with(|state| {
+    let next = |state: &Cell<u64>| {
         let seed = match state.get() {
             // Each thread begins elsewhere.
             0 => unique_number().wrapping_mul(0xD1B5_4A32_D192_ED03),
@@ -61,13 +77,14 @@ fn random() -> u64 {
         let mixed = (next ^ (next >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
-    })
+    };
+    RANDOM.try_with(next).unwrap_or(0)
 }
 
 /// When a timed operation was admitted, and how many operations it stands for, in 32 bits, so that it fits into a permit.
 ///
-/// The time is in units of 2^13 ns, about 8 microseconds. It wraps after 4.9 hours: a hold of more than half of that is
-/// recorded as one of no time.
+/// The time is in units of 2^13 ns, about 8 microseconds. It wraps after 4.9 hours, of which the last 18 minutes are taken for
+/// a clock that went back: so holds of up to 4.5 hours are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(u32);
 
@@ -119,10 +136,43 @@ impl Stamp {
             return None;
         }
         let ticks = now.wrapping_sub(self.0) & Self::TICKS;
-        // Half of the range lies before the stamp: the clock of another runtime, or one that was paused.
-        let ticks = if ticks > Self::TICKS / 2 { 0 } else { ticks };
+        // The end of the range lies before the stamp: the clock of another runtime, or one that was paused.
+        let ticks = if ticks > Self::TICKS / 16 * 15 { 0 } else { ticks };
         let weight = if self.0 & Self::SAMPLED != 0 { GAP } else { 1 };
         Some(Hold { nanos: u64::from(ticks) << Self::TICK_POWER, cost, weight, cut_short })
+    }
+}
+
+/// The stamps of the latest hand-overs of a gate, by the numbers of the waiters.
+///
+/// A waiter that is polled late finds its own stamp here although others have been called since. If too many have, it takes
+/// the oldest stamp there is, and its hold seems shorter by the rest.
+#[derive(Debug)]
+pub(crate) struct HandOverStamps(Box<[UnexploredU32]>);
+
+impl HandOverStamps {
+    /// Stamps for as many as may be in use at once, within reason.
+    pub(in crate::core) fn new(capacity: u32) -> Self {
+        let len = capacity.clamp(64, 1024).next_power_of_two();
+        Self((0..len).map(|_| UnexploredU32::new(Stamp::NONE.bits())).collect())
+    }
+
+    /// Sets the stamp of the waiter with this number, before the number is called. Under the lock.
+    #[inline]
+    pub(in crate::core) fn set(&self, number: u64, stamp: Stamp) {
+        self.of(number).store(stamp.bits(), Ordering::Relaxed);
+    }
+
+    /// Returns the stamp of the waiter with this number, after all numbers below `called` have been called.
+    #[inline]
+    pub(in crate::core) fn get(&self, number: u64, called: u64) -> Stamp {
+        let oldest = called.saturating_sub(self.0.len() as u64);
+        Stamp(self.of(number.max(oldest)).load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn of(&self, number: u64) -> &UnexploredU32 {
+        &self.0[number as usize & (self.0.len() - 1)]
     }
 }
 

@@ -409,7 +409,10 @@ impl<'a> Section<'a> {
         let Some((number, waiter)) = self.advance() else { return };
         let now = self.now();
         let stamp = Stamp::at(self.ticks());
-        self.gate.called_at.store(stamp.bits(), Ordering::Relaxed);
+        match &self.state.records {
+            Some(own) => own.stamps.set(number, stamp),
+            None => self.gate.called_at.store(stamp.bits(), Ordering::Relaxed),
+        }
         // Release: a waiter that sees its number called also sees the effects of the work that ended before.
         self.gate.called.store(number + 1, Ordering::Release);
         self.effects.wake(waiter.waker);

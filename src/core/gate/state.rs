@@ -13,14 +13,14 @@ use crate::{
             counts::{ColdCounts, Counts, UnitCounts},
             effects::SharedSink,
             records::OwnRecords,
-            sampling::seconds,
+            sampling::{HandOverStamps, seconds},
             times::Times,
         },
         limits::alarm_state::AlarmState,
         line::Line,
         rejection::cache::RejectionCache,
     },
-    sync::Ordering,
+    sync::{Arc, Ordering},
 };
 
 /// The state under the lock. The numbered invariants are in the documentation of [`core`](crate::core).
@@ -87,8 +87,10 @@ impl GateState {
             cold: (kind != GateKind::Partition).then(Box::default),
             lazy: (kind == GateKind::Weighted)
                 .then(|| LazyState::new(Some(UnitCounts::default()), 0)),
-            records: rejections
-                .map(|rejections| Box::new(OwnRecords { rejections, times: Times::default() })),
+            records: rejections.map(|rejections| {
+                let stamps = Arc::new(HandOverStamps::new(capacity));
+                Box::new(OwnRecords { rejections, times: Times::default(), stamps })
+            }),
         }
     }
 

@@ -44,7 +44,7 @@ use crate::{
             effects::{Change, EventKind, SharedSink},
             ending::Abandonment,
             records::SharedRecords,
-            sampling::Stamp,
+            sampling::{HandOverStamps, Stamp},
             snapshot::Snapshot,
             times::TimesSnapshot,
             word::Word,
@@ -143,6 +143,10 @@ impl GateHandle for SharedGate {
 
     fn shared(&self) -> Option<&SharedRecords> {
         self.0.records.as_deref()
+    }
+
+    fn stamps(&self) -> Option<&HandOverStamps> {
+        None
     }
 
     fn wait_limit(&self) -> Option<Duration> {

@@ -4,7 +4,7 @@
 
 use std::{task::Waker, time::Duration};
 
-use crate::core::gate::{Gate, records::SharedRecords};
+use crate::core::gate::{Gate, records::SharedRecords, sampling::HandOverStamps};
 
 /// A handle through which an operation reaches its gate and its settings.
 pub(crate) trait GateHandle {
@@ -12,6 +12,9 @@ pub(crate) trait GateHandle {
 
     /// Returns what the gate shares with others, if it is a partition.
     fn shared(&self) -> Option<&SharedRecords>;
+
+    /// Returns the stamps of the gate's hand-overs, unless it is a partition.
+    fn stamps(&self) -> Option<&HandOverStamps>;
 
     /// The bulkhead's own wait limit, which bounds every wait.
     fn wait_limit(&self) -> Option<Duration>;

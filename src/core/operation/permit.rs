@@ -8,6 +8,7 @@ use std::mem;
 use crate::core::{
     MAX_UNITS,
     gate::{ending::Abandonment, sampling::Stamp},
+    line::Ticket,
     operation::handle::GateHandle,
 };
 
@@ -66,8 +67,9 @@ impl<H: GateHandle> Permit<H> {
 
     /// Creates the permit for units that were handed over to a waiter. It is timed since then.
     #[inline]
-    pub(in crate::core) fn handed_over(handle: H, cost: u32) -> Self {
-        let stamp = handle.gate().called_at();
+    pub(in crate::core) fn handed_over(handle: H, ticket: Ticket) -> Self {
+        let (number, cost) = (ticket.number, ticket.cost());
+        let stamp = handle.gate().stamp_of(number, handle.stamps());
         Self { handle, tagged_cost: TaggedCost::new(cost, stamp) }
     }
 

@@ -56,7 +56,7 @@ impl<H: GateHandle> QueueEntry<H> {
 
     fn settle(&mut self, outcome: Result<(), Rejection>) -> Result<Permit<H>, Rejection> {
         let handle = self.handle.take().expect("a queue entry has one outcome");
-        outcome.map(|()| Permit::handed_over(handle, self.ticket.cost()))
+        outcome.map(|()| Permit::handed_over(handle, self.ticket))
     }
 }
 

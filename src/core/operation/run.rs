@@ -36,10 +36,9 @@ pin_project! {
             let mut this = this.project();
             // A run that has resolved is done. Of one that panicked nobody knows until it is dropped.
             if let RunStageProj::Running { permit } = this.stage.as_mut().project() {
+                // Also if the drop of the work panics, and after it.
+                let _cut_short = CutShort(permit.take());
                 this.work.set(None);
-                if let Some(permit) = permit.take() {
-                    permit.cut_short();
-                }
             }
         }
     }
@@ -98,5 +97,16 @@ impl<H: IntoOwnedHandle<Owned = H>, F: Future> Future for Run<H, F> {
         this.work.set(None);
         this.stage.set(RunStage::Done);
         Poll::Ready(Ok(output))
+    }
+}
+
+/// Returns the permit of work that was cut short when it is dropped.
+struct CutShort<H: GateHandle>(Option<Permit<H>>);
+
+impl<H: GateHandle> Drop for CutShort<H> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.0.take() {
+            permit.cut_short();
+        }
     }
 }

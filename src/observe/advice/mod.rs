@@ -176,7 +176,9 @@ impl BulkheadInterval {
         if goal < p99_hold {
             return Err(AdviceError::GoalBelowWork { p99_hold });
         }
-        let cap = growth_cap(evidence.in_force);
+        // Never below a cost that was served.
+        let served = evidence.least_largest_cost.min(self.end.peaks.used);
+        let cap = growth_cap(evidence.in_force).max(served);
         let [low, high] = [1.0 - evidence.error, 1.0 + evidence.error]
             .map(|scale| least_capacity(&evidence, scale, goal));
         let capacity = low.min(cap)..=high.min(cap);

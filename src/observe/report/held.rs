@@ -67,7 +67,7 @@ pub(super) fn units_held_long(interval: &BulkheadInterval) -> Option<f64> {
         return Some(least);
     }
     // How long the units were held of operations that never started is not known.
-    if super::reaches(totals.abandoned, totals.admitted, 10) {
+    if totals.abandoned > 0 && super::reaches(totals.abandoned, totals.admitted, 2) {
         return None;
     }
     let cost = CostSpread::of(interval);

@@ -225,3 +225,60 @@ fn no_status_during_a_close_reports_drained_while_work_runs() {
         assert!(customers.status().is_drained());
     }
 }
+
+/// A key whose drop panics once the test says so.
+#[derive(Clone)]
+struct PanicsOnDrop(u64, Arc<AtomicBool>);
+
+impl PartialEq for PanicsOnDrop {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for PanicsOnDrop {}
+
+impl std::hash::Hash for PanicsOnDrop {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        assert!(!self.1.load(SeqCst), "on purpose");
+    }
+}
+
+#[test]
+fn many_keys_whose_drop_panics_do_not_abort_a_close() {
+    let panics = Arc::new(AtomicBool::new(false));
+    let customers = PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(300);
+    let customers = customers.build().unwrap();
+    for key in 0..300 {
+        let key = std::mem::ManuallyDrop::new(PanicsOnDrop(key, panics.clone()));
+        drop(customers.slot_now(&key).unwrap());
+    }
+    panics.store(true, SeqCst);
+    customers.close();
+    let status = customers.status();
+    assert_eq!((status.partitions, status.evicted), (0, 300));
+    assert_all_consistent(&status);
+}
+
+#[test]
+fn a_closed_bulkhead_asks_for_no_limits() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let asks = asked.clone();
+    let customers = PartitionedBulkhead::<u64>::builder("customers").parallelism(1);
+    let customers = customers.max_partitions(1).limits_for(move |_| {
+        asks.store(true, SeqCst);
+        PartitionLimits::new(1)
+    });
+    let customers = customers.build().unwrap();
+    customers.close();
+    let rejection = customers.slot_now(&1).unwrap_err();
+    assert_eq!(rejection.reason(), &RejectionReason::Closed);
+    assert!(!asked.load(SeqCst));
+    assert_eq!(customers.status().totals.closed_before_queue, 1);
+}

@@ -176,3 +176,31 @@ fn work_in_a_partition() {
     assert_eq!(ends(&customers.status().totals), (4, 2, 2));
     assert_eq!(ends(&customers.partition_status(&1).unwrap().totals), (2, 1, 1));
 }
+
+/// Work whose drop panics.
+struct PanicsOnDrop;
+
+impl std::future::Future for PanicsOnDrop {
+    type Output = ();
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        std::task::Poll::Pending
+    }
+}
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn work_whose_drop_panics_is_cut_short() {
+    let bulkhead = bulklink::Bulkhead::builder("work").parallelism(1).build().unwrap();
+    let mut running = Box::pin(bulkhead.execute(PanicsOnDrop));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(running.as_mut().poll(&mut cx).is_pending());
+    assert!(crate::support::panics(|| drop(running)));
+    let status = bulkhead.status();
+    assert_eq!((status.in_flight, status.totals.finished, status.totals.cut_short), (0, 1, 1));
+}

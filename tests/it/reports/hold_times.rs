@@ -12,10 +12,16 @@
 //!
 //! The truth is what this test has done itself, in paused time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::{Future, poll_fn},
+    task::Poll,
+    time::Duration,
+};
 
 use bulklink::{Bulkhead, HoldTimes, Slot};
 use tokio::time::advance;
+use tokio_test::{assert_pending, assert_ready_ok, task};
 
 use crate::support::{Random, bulkhead, in_paused_time, ms, slot_of, waiting};
 
@@ -293,4 +299,82 @@ fn nothing_timed_has_no_mean() {
     assert_eq!((holds.timed(), holds.mean(), holds.quantile(0.5)), (0, None, None));
     assert_eq!((holds.mean_unit_seconds(), holds.variability()), (None, None));
     assert_eq!(holds.unit_seconds(), 0.0);
+}
+
+/// Polls a future, and again only after some time: as a busy task does, or one that waits for something else meanwhile.
+async fn polled_late<F: Future>(future: F, mut delay: impl FnMut() -> Duration) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    loop {
+        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = polled {
+            return output;
+        }
+        tokio::time::sleep(delay()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_is_polled_late_holds_its_slot_from_the_hand_over_on() {
+    let bulkhead = Bulkhead::builder("late").parallelism(10).waiting_room(100).build().unwrap();
+    for client in 0..60_u64 {
+        let bulkhead = bulkhead.clone();
+        tokio::spawn(async move {
+            let mut turn = client * 37;
+            let mut delay = move || {
+                turn = (turn + 41) % 99;
+                Duration::from_millis(1 + turn)
+            };
+            loop {
+                let slot = polled_late(bulkhead.slot(), &mut delay).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                drop(slot);
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let start = bulkhead.status();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let interval = bulkhead.status().since(&start).unwrap();
+    assert_eq!(interval.pressure(), interval.elapsed, "operations wait all the time");
+    // All ten slots are in use all the time, so Little's law gives the true mean.
+    let true_mean = 10.0 / interval.completions_per_second().unwrap();
+    let mean = interval.mean_hold().unwrap().as_secs_f64();
+    assert!((mean / true_mean - 1.0).abs() < 0.02, "{mean} s of {true_mean} s");
+    assert!((interval.utilization().unwrap() - 1.0).abs() < 0.02, "{interval:?}");
+    assert_eq!(interval.units_held_long(), None, "nothing leaks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn holds_of_hours_are_measured() {
+    const HOUR: u64 = 3600;
+    for hours in [1, 2, 3, 4] {
+        let bulkhead = Bulkhead::builder("streams").parallelism(1).waiting_room(1).build().unwrap();
+        let first = bulkhead.slot_now().unwrap();
+        let mut waiter = task::spawn(bulkhead.slot());
+        assert_pending!(waiter.poll());
+        let start = bulkhead.status();
+        drop(first);
+        let slot = assert_ready_ok!(waiter.poll());
+        tokio::time::advance(Duration::from_secs(hours * HOUR)).await;
+        drop(slot);
+        let interval = bulkhead.status().since(&start).unwrap();
+        let mean = interval.mean_hold().unwrap().as_secs_f64();
+        assert!((mean - (hours * HOUR) as f64).abs() < 0.001, "{hours} h: {mean} s");
+    }
+}
+
+#[test]
+fn threads_that_do_little_are_sampled_like_others() {
+    for operations in [1, 10, 64] {
+        let bulkhead = Bulkhead::builder("threads").parallelism(1).build().unwrap();
+        let threads = 16_000 / operations;
+        for _ in 0..threads {
+            let bulkhead = bulkhead.clone();
+            let work = move || (0..operations).for_each(|_| drop(bulkhead.slot_now().unwrap()));
+            std::thread::spawn(work).join().unwrap();
+        }
+        // 250 are expected, with a standard deviation of at most 16.
+        let timed = bulkhead.status().holds.timed();
+        assert!((170..330).contains(&timed), "{timed} of 16,000, {operations} a thread");
+    }
 }

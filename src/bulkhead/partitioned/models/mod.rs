@@ -21,7 +21,7 @@ use super::{
     partition_limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
 };
 use crate::{
-    bulkhead::{compartment::OwnedHandle, slot::Slot},
+    bulkhead::{handle::OwnedHandle, slot::Slot},
     core::{
         operation::{arrive::admit_now, wait::Wait, wait_policy::WaitPolicy},
         rejection::{Rejection, reason::RejectionReason},

@@ -82,6 +82,7 @@ struct Running {
     cost: usize,
     /// When it joined the line, if it did.
     joined: Option<Duration>,
+    admitted_at: Duration,
     /// Since when its hold is timed, if it always is: an operation from the line that knows of its admission.
     timed_since: Option<Duration>,
 }
@@ -120,8 +121,10 @@ pub(crate) struct Model {
     /// The wait of each waiter that was cancelled.
     pub(crate) patience: Vec<Duration>,
     pub(crate) holds: Holds,
-    /// When a waiter was last admitted. One that is polled later than another was admitted is timed from then on.
+    /// When a waiter was last admitted. In a partition, one that is polled later than another was admitted is timed from then
+    /// on.
     last_hand_over: Duration,
+    pub(crate) is_partition: bool,
     /// All events that the driver has not compared yet, in order.
     pub(crate) events: Vec<ObservedEvent>,
     /// Waiters that were admitted or rejected by the close and that the driver has not compared yet, in order.
@@ -146,6 +149,7 @@ impl Model {
             patience: Vec::new(),
             holds: Holds::default(),
             last_hand_over: Duration::ZERO,
+            is_partition: false,
             events: Vec::new(),
             called: Vec::new(),
         }
@@ -261,7 +265,7 @@ impl Model {
     }
 
     fn admit(&mut self, id: Id, cost: usize, joined: Option<Duration>) {
-        self.running.insert(id, Running { cost, joined, timed_since: None });
+        self.running.insert(id, Running { cost, joined, admitted_at: self.now, timed_since: None });
         let waited = joined.map(|joined| self.now - joined);
         self.totals.admitted += 1;
         self.totals.admitted_units += cost as u64;
@@ -306,7 +310,8 @@ impl Model {
     /// Returns the outcome of a waiter that is polled.
     pub(crate) fn poll_waiter(&mut self, id: Id) -> Outcome {
         if let Some(running) = self.running.get_mut(&id) {
-            running.timed_since.get_or_insert(self.last_hand_over);
+            let since = if self.is_partition { self.last_hand_over } else { running.admitted_at };
+            running.timed_since.get_or_insert(since);
             return Outcome::Admitted;
         }
         if let Some(at) = self.rejected.iter().position(|&rejected| rejected == id) {

@@ -148,7 +148,9 @@ impl PartitionedModel {
             self.evicted += 1;
         }
         let (capacity, room) = limits(key, self.capacity, self.room);
-        self.partitions.insert(key, Model::new(capacity, room));
+        let mut partition = Model::new(capacity, room);
+        partition.is_partition = true;
+        self.partitions.insert(key, partition);
         self.created += 1;
         self.peak = self.peak.max(self.partitions.len());
         Ok(())

@@ -35,7 +35,7 @@ async fn nine_of_ten_leaked_slots_are_found_whatever_the_load() {
         let payments = payments(10, 20, SECOND);
         let registry = registry_of(&payments);
         let mut callers = Callers::new(rate, ms(100));
-        callers.call(&payments, 5 * MINUTE).await;
+        callers.call(&payments, 2 * MINUTE).await;
         let _leaked = leak(&payments, 9).await;
         callers.call(&payments, SECOND).await;
         let before = registry.snapshot();
@@ -87,10 +87,10 @@ async fn a_leak_is_found_before_the_last_slot_in_quiet_traffic() {
     }
 }
 
-/// How many of 200 intervals hold slots too long, with a change to the traffic before each.
+/// Which of 200 intervals hold slots too long, with a change to the traffic before each.
 async fn false_alarms(mut change: impl FnMut(usize, &mut Callers)) -> Vec<String> {
-    let payments = payments(10, 20, SECOND);
-    let mut callers = Callers::new(50.0, ms(100));
+    let payments = payments(5, 10, SECOND);
+    let mut callers = Callers::new(25.0, ms(100));
     let mut alarms = Vec::new();
     for number in 0..200 {
         change(number, &mut callers);
@@ -104,7 +104,7 @@ async fn false_alarms(mut change: impl FnMut(usize, &mut Callers)) -> Vec<String
 
 #[tokio::test(start_paused = true)]
 async fn traffic_that_comes_and_goes_holds_no_slots() {
-    let rates = [5.0, 50.0, 150.0, 80.0, 300.0, 1.0];
+    let rates = [2.5, 25.0, 75.0, 40.0, 150.0, 0.5];
     let alarms = false_alarms(|number, callers| callers.rate = rates[number % 6]).await;
     assert!(alarms.is_empty(), "{alarms:#?}");
 }
@@ -120,7 +120,7 @@ async fn work_that_becomes_slower_and_faster_holds_no_slots() {
 async fn callers_that_leave_hold_no_slots() {
     let patience = [ms(50), ms(300), SECOND];
     let alarms = false_alarms(|number, callers| {
-        callers.rate = 150.0;
+        callers.rate = 75.0;
         callers.patience = patience[number / 5 % 3];
     });
     let alarms = alarms.await;

@@ -54,5 +54,24 @@ async fn a_dependency_that_takes_twice_as_long_is_named_as_such() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_load_and_latency_cause_no_finding() {
-    silent_but(&after_growth(1.0, 1.0).await, &[ExecutionFull]);
+    let report = after_growth(1.0, 1.0).await;
+    silent_but(&report, &[ExecutionFull]);
+    never_advises(&report, &["raise the capacity", "takes longer"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_steady_load_that_is_too_high_has_not_grown_by_chance() {
+    let payments = payments(10, 5, SECOND);
+    let mut callers = Callers::new(19.0, ms(500));
+    callers.call(&payments, 3 * MINUTE).await;
+    let mut rejections = 0;
+    for _ in 0..60 {
+        // Quiet traffic has few samples of its hold times, whose mean varies much.
+        let report = callers.call(&payments, MINUTE / 2).await.capacity_report();
+        rejections += usize::from(report.finding(ElevatedRejectionRate).is_some());
+        for finding in &report.findings {
+            assert!(!finding.message.contains(" before"), "{}", text(&report));
+        }
+    }
+    assert!(rejections > 20, "{rejections}");
 }
