@@ -132,6 +132,7 @@ fn units_of_an_operation_that_is_cut_short_are_handed_over() {
             let waiting = spawn_with(&gate, |gate| gate.enter(1).map(drop));
             let during = gate.checked_snapshot();
             assert!(during.totals.cut_short <= 1);
+            assert!(during.totals.completed() <= 1, "finished, and not yet cut short");
             join_thread(cutting);
             assert_eq!(join_thread(waiting), Ok(()));
             gate.assert_invariants();

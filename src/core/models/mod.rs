@@ -352,7 +352,9 @@ impl SharedGate {
             assert!(times.waits.is_empty(), "a partition has times of its own");
         }
         let mut checked = self.0.checked.lock().expect("not poisoned");
-        let rises = |earlier: &Totals, later: &Totals| later.since(earlier).is_some();
+        let rises = |earlier: &Totals, later: &Totals| {
+            later.since(earlier).is_some() && later.completed() >= earlier.completed()
+        };
         let earlier = checked.range(..sequence).next_back();
         assert!(earlier.is_none_or(|(_, earlier)| rises(earlier, totals)), "a counter decreases");
         let later = checked.range(sequence..).next();

@@ -122,6 +122,30 @@ fn no_operation_is_admitted_after_close_returns() {
     });
 }
 
+/// After a close every partition is removed once it is idle, and counted once: by the close, or when its last
+/// operation ends or is rejected.
+#[test]
+fn a_close_removes_every_partition_once_it_is_idle() {
+    explore(3, || {
+        let map = SharedMap::with_idle(2, &[(0, 1)]);
+        let held = map.try_enter((1, 2)).expect("room for two");
+        let releasing = thread::spawn(move || drop(held));
+        let closing = map.spawn(|map| map.0.close());
+        let late = map.try_enter((0, 1)).map(drop);
+        let during = map.checked_status();
+        join_thread(releasing);
+        join_thread(closing);
+        let last = map.assert_invariants();
+        assert!(last.is_drained() && last.since(&during).is_ok(), "a count decreases");
+        assert_eq!((last.created, last.evicted, last.partitions), (2, 2, 0));
+        let totals = last.totals;
+        let admitted = 2 + u64::from(late.is_ok());
+        assert_eq!((totals.admitted, totals.finished), (admitted, admitted));
+        assert_eq!(totals.closed_before_queue, u64::from(late.is_err()));
+        assert_eq!(totals.rejected(), totals.closed_before_queue);
+    });
+}
+
 /// The bulkhead and its last slot can be dropped in either order, and everything is freed.
 #[test]
 fn dropping_the_map_and_the_last_slot_frees_everything() {
