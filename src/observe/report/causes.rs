@@ -181,11 +181,11 @@ pub(super) fn remedy(evidence: &Evidence<'_>) -> String {
             packing_capacity(capacity, cost)
         ),
         Cause::Bursts { .. } => burst_room(evidence),
-        Cause::Demand(_) | Cause::Unknown if is_of_the_past(evidence) => {
-            "no operation waits now: see the report of a recent interval before changing any size, since this one still \
-             counts incidents that are over"
-                .into()
-        }
+        Cause::Demand(_) | Cause::Unknown if is_long_average(evidence) => format!(
+            "see the report of a recent interval before changing any size: this one is of the mean of {}, and includes \
+             what is over",
+            format::time(evidence.elapsed)
+        ),
         Cause::Demand(demand) if demand <= capacity as f64 * HEALTHY_USE => format!(
             "the mean demand of {} units fits into {capacity}, so that the load is uneven: look at shorter intervals, or \
              allow more operations to wait",
@@ -208,10 +208,9 @@ pub(super) fn remedy(evidence: &Evidence<'_>) -> String {
     }
 }
 
-/// Returns whether this is a report of all time, which still counts incidents that are over, and no operation waits now.
-fn is_of_the_past(evidence: &Evidence<'_>) -> bool {
-    let has_waiters = evidence.bulkhead().is_some_and(|status| status.waiting > 0);
-    !evidence.is_interval() && evidence.elapsed >= super::LONG_AGO && !has_waiters
+/// Returns whether this is a report of all time, whose means say little about the present.
+fn is_long_average(evidence: &Evidence<'_>) -> bool {
+    !evidence.is_interval() && evidence.elapsed >= super::LONG_AGO
 }
 
 /// Advises a larger capacity for a load that needs `enough`.

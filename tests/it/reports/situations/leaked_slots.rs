@@ -3,6 +3,8 @@
 //! The bulkhead sees operations that run. What gives the leak away is that the operations which end do not account for all
 //! units in use.
 
+use std::time::Duration;
+
 use bulklink::{
     Bulkhead, BulkheadInterval,
     FindingCode::*,
@@ -16,6 +18,13 @@ use super::{
     silent, text,
 };
 use crate::support::ms;
+
+/// Lets callers arrive until hold times are known. One operation in 64 is timed, and at least one in 127.
+async fn run_until_timed(callers: &mut Callers, payments: &Bulkhead) {
+    let time = Duration::from_secs_f64(300.0 / callers.rate).max(MINUTE);
+    callers.call(payments, time).await;
+    assert!(payments.status().holds.timed() > 0);
+}
 
 /// Takes slots as soon as they are free, and keeps them.
 async fn leak(payments: &Bulkhead, slots: usize) -> Vec<Slot> {
@@ -35,7 +44,7 @@ async fn nine_of_ten_leaked_slots_are_found_whatever_the_load() {
         let payments = payments(10, 20, SECOND);
         let registry = registry_of(&payments);
         let mut callers = Callers::new(rate, ms(100));
-        callers.call(&payments, 2 * MINUTE).await;
+        run_until_timed(&mut callers, &payments).await;
         let _leaked = leak(&payments, 9).await;
         callers.call(&payments, SECOND).await;
         let before = registry.snapshot();
@@ -59,7 +68,7 @@ async fn nine_of_ten_leaked_slots_are_found_whatever_the_load() {
 async fn found_after(rate: f64) -> Option<usize> {
     let payments = payments(10, 20, SECOND);
     let mut callers = Callers::new(rate, ms(100));
-    callers.call(&payments, 5 * MINUTE).await;
+    run_until_timed(&mut callers, &payments).await;
     let mut leaked = Vec::new();
     for _ in 0..10 {
         leaked.extend(leak(&payments, 1).await);
@@ -133,7 +142,7 @@ async fn streams_of_an_hour_are_named_as_a_possible_cause() {
     let payments = payments(10, 20, SECOND);
     let _streams = leak(&payments, 4).await;
     let mut callers = Callers::new(1.0, ms(100));
-    callers.call(&payments, MINUTE).await;
+    run_until_timed(&mut callers, &payments).await;
     let report = callers.call(&payments, MINUTE).await.capacity_report();
     let finding = cause(&report, SlotsHeldLong, Warning);
     contains(&finding.message, &["4 of 10 units"]);

@@ -40,10 +40,12 @@ async fn minutes_of_rejections_after_six_good_hours_are_critical() {
             &["where the additional load comes from", "raise the capacity to about 8 at first"],
         );
     }
-    // Of six hours, it is too little to notice, and the report says that it speaks of them.
+    // The means of six hours explain nothing of the present, and the report of all time says so.
     let all_time = payments.capacity_report();
     println!("{}", text(&all_time));
     contains(&all_time.summary(), &["in the 6.0 h since it was created"]);
+    never_advises(&all_time, &["raise the capacity", "operations to wait"]);
+    contains(&all_time.findings[0].recommendation, &["see the report of a recent interval"]);
 }
 
 #[tokio::test(start_paused = true)]
