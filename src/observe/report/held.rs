@@ -45,12 +45,12 @@ pub(super) fn slots_held_long(evidence: &Evidence<'_>) -> Option<CapacityFinding
         FindingCode::SlotsHeldLong,
         severity,
         format!(
-            "{units} of {capacity} units have not come back in these {}{usual}",
+            "about {units} of {capacity} units have not come back in these {}{usual}",
             format::time(evidence.elapsed)
         ),
         format!(
             "find the operations that hold them: slots that are kept or leaked, work without a timeout, or long \
-             streams. They leave {} for all others. Long streams are better kept in a bulkhead of their own",
+             streams. They leave about {} for all others. Long streams are better kept in a bulkhead of their own",
             format::count(capacity.saturating_sub(units), "unit")
         ),
     )
