@@ -14,8 +14,8 @@ use bulklink::{
 use tokio::time::sleep;
 
 use super::{
-    MINUTE, SECOND, callers::Callers, cause, contains, never_advises, payments, registry_of,
-    silent, text,
+    MINUTE, SECOND, callers::Callers, cause, contains, never_advises, number_after, payments,
+    registry_of, silent, text,
 };
 use crate::support::ms;
 
@@ -51,10 +51,13 @@ async fn nine_of_ten_leaked_slots_are_found_whatever_the_load() {
         let report = callers.call(&payments, MINUTE).await.capacity_report();
         for report in [&report, &registry.snapshot().since(&before).capacity_reports()[0]] {
             let finding = cause(report, SlotsHeldLong, Critical);
-            contains(&finding.message, &["9 of 10 units have not come back"]);
+            contains(&finding.message, &["of 10 units have not come back"]);
+            // An estimate: how long the others held their slots is known from samples.
+            let held = number_after(&finding.message, "about ");
+            assert!((8..=9).contains(&held), "{}", finding.message);
             contains(
                 &finding.recommendation,
-                &["find the operations that hold them", "leave about 1 unit for all others"],
+                &["find the operations that hold them", &format!("leave about {} unit", 10 - held)],
             );
             never_advises(
                 report,
@@ -145,7 +148,7 @@ async fn streams_of_an_hour_are_named_as_a_possible_cause() {
     run_until_timed(&mut callers, &payments).await;
     let report = callers.call(&payments, MINUTE).await.capacity_report();
     let finding = cause(&report, SlotsHeldLong, Warning);
-    contains(&finding.message, &["4 of 10 units"]);
+    contains(&finding.message, &["about 4 of 10 units"]);
     contains(&finding.recommendation, &["Long streams are better kept in a bulkhead of their own"]);
 }
 
