@@ -323,7 +323,9 @@ async fn histograms_that_were_changed_make_no_interval() {
     drop(slot);
     let (start, end) = (payments.status(), payments.status());
     assert!(end.since(&start).is_ok());
-    assert_eq!((start.waits.count(), start.patience.count(), start.holds.timed()), (1, 1, 1));
+    assert_eq!((start.waits.count(), start.patience.count()), (1, 1));
+    // By chance the operation that did not wait is timed too.
+    assert!((1..=2).contains(&start.holds.timed()), "{:?}", start.holds);
     let change = |change: fn(&mut BulkheadStatus)| {
         let mut changed = end.clone();
         change(&mut changed);

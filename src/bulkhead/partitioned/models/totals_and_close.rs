@@ -126,7 +126,7 @@ fn no_operation_is_admitted_after_close_returns() {
 /// operation ends or is rejected.
 #[test]
 fn a_close_removes_every_partition_once_it_is_idle() {
-    explore(3, || {
+    explore(2, || {
         let map = SharedMap::with_idle(2, &[(0, 1)]);
         let held = map.try_enter((1, 2)).expect("room for two");
         let releasing = thread::spawn(move || drop(held));
