@@ -132,6 +132,8 @@ struct GateOfModel {
     gate: Gate,
     /// What the gate shares with others, if it is a partition.
     records: Option<Arc<SharedRecords>>,
+    /// What the gate has on its own, if it is none.
+    stamps: Option<Arc<HandOverStamps>>,
     /// The totals of the checked snapshots, by their sequence numbers.
     checked: StdMutex<BTreeMap<u64, Totals>>,
 }
@@ -146,7 +148,7 @@ impl GateHandle for SharedGate {
     }
 
     fn stamps(&self) -> Option<&HandOverStamps> {
-        None
+        self.0.stamps.as_deref()
     }
 
     fn wait_limit(&self) -> Option<Duration> {
@@ -191,7 +193,8 @@ impl SharedGate {
     }
 
     fn from_gate(gate: Gate, records: Option<Arc<SharedRecords>>) -> Self {
-        Self(Arc::new(GateOfModel { gate, records, checked: StdMutex::default() }))
+        let stamps = gate.stamps();
+        Self(Arc::new(GateOfModel { gate, records, stamps, checked: StdMutex::default() }))
     }
 
     fn plain(capacity: u32, room: u32) -> Self {
