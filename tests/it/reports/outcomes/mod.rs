@@ -1,11 +1,13 @@
 //! Every outcome is counted once: which counters each rejection moves, however the operation arrives, and that
 //! every counter of `Totals` is moved by something.
 
-use std::{collections::BTreeSet, future::ready, pin::Pin, task::Poll, time::Duration};
+mod arrivals;
+
+use std::{collections::BTreeSet, future::ready, task::Poll, time::Duration};
 
 use bulklink::{
-    Bulkhead, BulkheadLayer, Deadline, HeaderKey, PartitionLimits, PartitionedBulkhead,
-    PartitionedBulkheadLayer, Rejection, Slot, Totals, WeightedBulkhead, WeightedBulkheadLayer,
+    BulkheadLayer, Deadline, HeaderKey, PartitionLimits, PartitionedBulkhead,
+    PartitionedBulkheadLayer, Rejection, Totals, WeightedBulkheadLayer,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,6 +16,7 @@ use tokio::time::advance;
 use tokio_test::task;
 use tower::{Layer, Service, ServiceExt};
 
+use self::arrivals::{Arrivals, WAIT_LIMIT, all, partitioned, plain, reports};
 use super::counters;
 use crate::support::{
     bulkhead, customers, full,
@@ -22,7 +25,6 @@ use crate::support::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-const WAIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Returns the counters that differ, each with the difference, in alphabetical order. `u` is the cost of an
 /// operation, which counters in units show as such.
@@ -43,201 +45,6 @@ fn assert_moved(what: &str, [before, after]: [Totals; 2], expected: &str, units:
     let expected = expected.replace("{u}", &units.to_string());
     let expected: BTreeSet<String> = expected.split(", ").map(String::from).collect();
     assert_eq!(moved(&before, &after), expected, "{what}");
-}
-
-type Attempt = Pin<Box<dyn Future<Output = Result<(), Rejection>>>>;
-
-/// A bulkhead with room for one operation to run, and the call by which operations arrive at it.
-struct Arrivals {
-    name: &'static str,
-    units: u64,
-    hold: Box<dyn Fn() -> Slot>,
-    attempt: Box<dyn Fn(Option<Deadline>) -> Attempt>,
-    close: Box<dyn Fn()>,
-    totals: Box<dyn Fn() -> Totals>,
-    /// Whether a deadline limits the wait.
-    takes_deadline: bool,
-}
-
-/// Arrivals through a layer: the rejection in the response, if there is one.
-fn through(layer: impl WebLayer + 'static) -> Box<dyn Fn(Option<Deadline>) -> Attempt> {
-    let service = layer.layer(shop());
-    let service = std::rc::Rc::new(std::cell::RefCell::new(service));
-    Box::new(move |deadline| {
-        let mut request = Request::post("/order").header("x-customer", "7").body(()).unwrap();
-        if let Some(deadline) = deadline {
-            request.extensions_mut().insert(deadline);
-        }
-        let service = service.clone();
-        let mut request = Some(request);
-        let mut response = None;
-        Box::pin(std::future::poll_fn(move |cx| {
-            // Waits in readiness and in the response, whichever it is.
-            if response.is_none() {
-                if service.borrow_mut().poll_ready(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                response = Some(Box::pin(service.borrow_mut().call(request.take().unwrap())));
-            }
-            let Some(future) = &mut response else { unreachable!("called above") };
-            future.as_mut().poll(cx).map(|response| {
-                let Ok(response) = response;
-                response.extensions().get::<Rejection>().cloned().map_or(Ok(()), Err)
-            })
-        }))
-    })
-}
-
-fn plain(room: usize) -> Bulkhead {
-    let builder = Bulkhead::builder("one").parallelism(1).waiting_room(room);
-    builder.wait_limit(WAIT_LIMIT).build().unwrap()
-}
-
-fn reports(room: usize) -> WeightedBulkhead {
-    let builder = WeightedBulkhead::builder("one").capacity(3).waiting_room(room);
-    builder.wait_limit(WAIT_LIMIT).build().unwrap()
-}
-
-fn partitioned(room: usize) -> PartitionedBulkhead<u64> {
-    let builder = PartitionedBulkhead::builder("one").parallelism(1).waiting_room(room);
-    builder.wait_limit(WAIT_LIMIT).max_partitions(2).build().unwrap()
-}
-
-/// Returns all ways to arrive, each at a new bulkhead with this waiting room.
-fn all(room: usize) -> Vec<Arrivals> {
-    type PlainAttempt = fn(&Bulkhead) -> Box<dyn Fn(Option<Deadline>) -> Attempt>;
-    type WeightedAttempt = fn(&WeightedBulkhead) -> Box<dyn Fn(Option<Deadline>) -> Attempt>;
-    type KeyedAttempt = fn(&PartitionedBulkhead<u64>) -> Box<dyn Fn(Option<Deadline>) -> Attempt>;
-    let plains: [(&str, PlainAttempt, bool); 3] = [
-        (
-            "plain",
-            |bulkhead| {
-                let bulkhead = bulkhead.clone();
-                Box::new(move |deadline| {
-                    let admission = match deadline {
-                        Some(deadline) => bulkhead.slot_before(deadline),
-                        None => bulkhead.slot(),
-                    };
-                    Box::pin(async { admission.await.map(drop) })
-                })
-            },
-            true,
-        ),
-        ("plain layer", |bulkhead| through(BulkheadLayer::new(bulkhead)), false),
-        (
-            "plain layer, per request",
-            |bulkhead| through(BulkheadLayer::new(bulkhead).per_request()),
-            true,
-        ),
-    ];
-    let weighteds: [(&str, WeightedAttempt, bool); 4] = [
-        (
-            "weighted",
-            |bulkhead| {
-                let bulkhead = bulkhead.clone();
-                Box::new(move |deadline| {
-                    let bulkhead = bulkhead.clone();
-                    Box::pin(async move {
-                        match deadline {
-                            Some(deadline) => bulkhead.execute_before(deadline, 3, async {}).await,
-                            None => bulkhead.execute(3, async {}).await,
-                        }
-                    })
-                })
-            },
-            true,
-        ),
-        (
-            "weighted layer, fixed",
-            |bulkhead| through(WeightedBulkheadLayer::fixed(bulkhead, 3)),
-            false,
-        ),
-        (
-            "weighted layer, fixed, per request",
-            |bulkhead| through(WeightedBulkheadLayer::fixed(bulkhead, 3).per_request()),
-            true,
-        ),
-        (
-            "weighted layer",
-            |bulkhead| through(WeightedBulkheadLayer::new(bulkhead, |_: &Request<()>| 3)),
-            true,
-        ),
-    ];
-    let keyed: [(&str, KeyedAttempt, bool); 4] = [
-        (
-            "partitioned",
-            |bulkhead| {
-                let bulkhead = bulkhead.clone();
-                Box::new(move |deadline| {
-                    let bulkhead = bulkhead.clone();
-                    Box::pin(async move {
-                        match deadline {
-                            Some(deadline) => bulkhead.slot_before(deadline, &7).await.map(drop),
-                            None => bulkhead.slot(&7).await.map(drop),
-                        }
-                    })
-                })
-            },
-            true,
-        ),
-        (
-            "partitioned layer, fixed",
-            |bulkhead| through(PartitionedBulkheadLayer::fixed(bulkhead, 7)),
-            false,
-        ),
-        (
-            "partitioned layer, fixed, per request",
-            |bulkhead| through(PartitionedBulkheadLayer::fixed(bulkhead, 7).per_request()),
-            true,
-        ),
-        (
-            "partitioned layer",
-            |bulkhead| {
-                through(PartitionedBulkheadLayer::new(bulkhead, HeaderKey::new("x-customer")))
-            },
-            true,
-        ),
-    ];
-    let plains = plains.map(|(name, attempt, takes_deadline)| {
-        let bulkhead = plain(room);
-        let [held, closed, read] = [(); 3].map(|()| bulkhead.clone());
-        Arrivals {
-            name,
-            units: 1,
-            attempt: attempt(&bulkhead),
-            hold: Box::new(move || held.slot_now().unwrap()),
-            close: Box::new(move || closed.close()),
-            totals: Box::new(move || read.status().totals),
-            takes_deadline,
-        }
-    });
-    let weighteds = weighteds.map(|(name, attempt, takes_deadline)| {
-        let bulkhead = reports(room);
-        let [held, closed, read] = [(); 3].map(|()| bulkhead.clone());
-        Arrivals {
-            name,
-            units: 3,
-            attempt: attempt(&bulkhead),
-            hold: Box::new(move || held.slot_now(2).unwrap()),
-            close: Box::new(move || closed.close()),
-            totals: Box::new(move || read.status().totals),
-            takes_deadline,
-        }
-    });
-    let keyed = keyed.map(|(name, attempt, takes_deadline)| {
-        let bulkhead = partitioned(room);
-        let [held, closed, read] = [(); 3].map(|()| bulkhead.clone());
-        Arrivals {
-            name,
-            units: 1,
-            attempt: attempt(&bulkhead),
-            hold: Box::new(move || held.slot_now(&7).unwrap()),
-            close: Box::new(move || closed.close()),
-            totals: Box::new(move || read.status().totals),
-            takes_deadline,
-        }
-    });
-    plains.into_iter().chain(weighteds).chain(keyed).collect()
 }
 
 impl Arrivals {
@@ -539,7 +346,7 @@ const MOVED: &str = "admitted admitted_units admitted_from_queue admitted_from_q
 fn every_counter_is_moved_by_a_test() {
     let all: Vec<String> = counters(&Totals::default()).into_iter().map(|(name, _)| name).collect();
     assert_eq!(all.join(" "), MOVED, "a new counter needs a test here");
-    let source = include_str!("outcomes.rs");
+    let source = include_str!("mod.rs");
     for name in MOVED.split(' ') {
         // In an expectation: the name, a space and a number.
         let is_moved = source.split(name).skip(1).any(|rest| {
