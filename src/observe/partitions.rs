@@ -201,7 +201,8 @@ impl PartitionedStatus {
     ///
     /// # Errors
     ///
-    /// Returns an [`IntervalError`] if the statuses are of different bulkheads or in reverse order.
+    /// Returns an [`IntervalError`] if the statuses are of different bulkheads or in reverse order, or a counter has
+    /// decreased.
     pub fn since(&self, earlier: &Self) -> Result<PartitionedInterval, IntervalError> {
         check_order(
             (&self.label, self.instance, self.sequence),
