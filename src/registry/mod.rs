@@ -2,20 +2,22 @@
 //! can use the same bulkhead.
 //!
 //! It owns the list of registered bulkheads, in the order of registration. It has no rules of admission of
-//! its own.
+//! its own. `member` is what it needs of a bulkhead of any kind.
 
-use std::{any::Any, error::Error, fmt, future::Future, hash::Hash, pin::Pin};
+mod error;
+mod member;
+
+use std::fmt;
 
 use tokio::time::Instant;
 
+pub use self::{
+    error::RegistryError,
+    member::{BuildBulkhead, Registrable},
+};
+
+use self::member::Member;
 use crate::{
-    bulkhead::{
-        builder::{BulkheadBuilder, WeightedBulkheadBuilder},
-        error::ConfigError,
-        partitioned::{PartitionedBulkhead, PartitionedBulkheadBuilder},
-        plain::Bulkhead,
-        weighted::WeightedBulkhead,
-    },
     core::{
         gate::{Gate, GateKind},
         operation::drain::Drain,
@@ -259,149 +261,3 @@ impl Members {
         self.in_order.iter().find(|member| member.label() == label)
     }
 }
-
-/// An error of a registry operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RegistryError {
-    /// A setting of the new bulkhead is invalid.
-    Config(ConfigError),
-    /// Another bulkhead has this label, possibly one that is being removed and has not drained yet.
-    #[non_exhaustive]
-    LabelTaken {
-        /// The label.
-        label: Arc<str>,
-    },
-    /// No bulkhead has this label.
-    #[non_exhaustive]
-    UnknownLabel {
-        /// The label.
-        label: Arc<str>,
-    },
-    /// The bulkhead with this label is of another kind.
-    #[non_exhaustive]
-    WrongKind {
-        /// The label.
-        label: Arc<str>,
-        /// The requested kind.
-        expected: String,
-        /// The actual kind.
-        actual: String,
-    },
-    /// The registry is closed and accepts no new bulkheads.
-    #[non_exhaustive]
-    Closed {
-        /// The label of the rejected bulkhead.
-        label: Arc<str>,
-    },
-}
-
-impl fmt::Display for RegistryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::LabelTaken { label } => write!(f, "label \"{label}\" is taken"),
-            Self::UnknownLabel { label } => write!(f, "no bulkhead is registered as \"{label}\""),
-            Self::WrongKind { label, expected, actual } => {
-                write!(f, "\"{label}\" is a {actual}, not a {expected}")
-            }
-            Self::Closed { label } => {
-                write!(f, "the registry is closed and does not accept \"{label}\"")
-            }
-        }
-    }
-}
-
-impl Error for RegistryError {}
-
-impl From<ConfigError> for RegistryError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
-    }
-}
-
-/// A builder of any kind of bulkhead.
-pub trait BuildBulkhead {
-    /// The kind of bulkhead it builds.
-    type Bulkhead: Registrable;
-
-    /// Builds the bulkhead.
-    #[doc(hidden)]
-    fn build_bulkhead(self) -> Result<Self::Bulkhead, ConfigError>;
-}
-
-/// A bulkhead that can be registered.
-pub trait Registrable: Clone + Send + Sync + 'static + Member {
-    /// Returns the name of its type.
-    #[doc(hidden)]
-    fn type_name() -> String;
-}
-
-/// A registered bulkhead of any kind.
-#[doc(hidden)]
-pub trait Member: Send + Sync {
-    fn as_any(&self) -> &dyn Any;
-
-    fn kind(&self) -> String;
-
-    fn label(&self) -> &str;
-
-    fn status(&self) -> RegistryStatus;
-
-    fn close(&self);
-
-    fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
-}
-
-/// Implements the registry traits for one kind of bulkhead. Kinds differ in their bounds, name and status only.
-macro_rules! registrable {
-    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident) => {
-        impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? BuildBulkhead for $builder $(<$key>)? {
-            type Bulkhead = $kind $(<$key>)?;
-
-            fn build_bulkhead(self) -> Result<Self::Bulkhead, ConfigError> {
-                self.build()
-            }
-        }
-
-        impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? Registrable for $kind $(<$key>)? {
-            fn type_name() -> String {
-                let key: &[&str] = &[$(std::any::type_name::<$key>())?];
-                match key {
-                    [key] => format!("{}<{key}>", stringify!($kind)),
-                    _ => stringify!($kind).into(),
-                }
-            }
-        }
-
-        impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? Member for $kind $(<$key>)? {
-            fn as_any(&self) -> &dyn Any {
-                self
-            }
-
-            fn kind(&self) -> String {
-                Self::type_name()
-            }
-
-            fn label(&self) -> &str {
-                self.label()
-            }
-
-            fn status(&self) -> RegistryStatus {
-                RegistryStatus::$status(self.status())
-            }
-
-            fn close(&self) {
-                self.close();
-            }
-
-            fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-                Box::pin(self.wait_closed())
-            }
-        }
-    };
-}
-
-registrable!(Bulkhead, BulkheadBuilder, Bulkhead);
-registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead);
-registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned);
