@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     core::{
-        MAX_UNITS,
+        MAX_UNITS, clock,
         gate::{
             Gate, GateKind,
             arrival::{Arrival, ArrivalOutcome, ResizeRefusal, WhenFull},
@@ -107,7 +107,7 @@ impl Compartment {
         let standalone = Standalone {
             label,
             instance,
-            created_at: Instant::now(),
+            created_at: clock::now(),
             wait_limit,
             stamps: gate.stamps(),
             subscribers: Subscribers::default(),

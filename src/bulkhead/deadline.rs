@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::core::clock;
+
 /// The instant before which an operation must be admitted.
 ///
 /// A deadline limits admission only: a bulkhead never cancels admitted work. Layers read it from the
@@ -37,20 +39,20 @@ impl Deadline {
     #[must_use]
     pub fn after(duration: Duration) -> Self {
         const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-        let now = Instant::now();
+        let now = clock::now();
         Self(now.checked_add(duration).unwrap_or(now + FAR))
     }
 
     /// Returns the time left until the deadline, which is zero once it has passed.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
+        self.0.saturating_duration_since(clock::now())
     }
 
     /// Returns `true` if the deadline has passed.
     #[must_use]
     pub fn is_expired(&self) -> bool {
-        self.0 <= Instant::now()
+        self.0 <= clock::now()
     }
 
     #[inline]

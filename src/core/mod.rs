@@ -5,13 +5,14 @@
 //!
 //! # Modules
 //!
+//! - `clock`: the time, also in the last moments of a thread.
 //! - `rejection`: why an operation was not admitted, and rejections that rarely allocate.
 //! - `line`: the waiting line, a FIFO queue with O(1) removal from anywhere. `arena` is its storage.
 //! - `limits`: wait limits and the alarm that enforces them for a whole line.
 //! - `gate`: the state word, the lock, and every change of state.
 //! - `operation`: the futures and guards of one operation: arrival, wait, permit, run.
 //!
-//! Imports go one way: `rejection`, `line` <- `limits` <- `gate` <- `operation`.
+//! Imports go one way: `clock` <- `rejection`, `line` <- `limits` <- `gate` <- `operation`.
 //!
 //! # One operation
 //!
@@ -78,6 +79,7 @@
 //! others could notice goes through the lock, and so comes after that section.
 
 pub(crate) mod arena;
+pub(crate) mod clock;
 pub(crate) mod gate;
 pub(crate) mod limits;
 mod line;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     bulkhead::handle::OwnedHandle,
-    core::{gate::ending::Abandonment, operation::permit::Permit},
+    core::{clock, gate::ending::Abandonment, operation::permit::Permit},
 };
 
 /// The slot of a running request; empty if the request bypassed the bulkhead or was not admitted.
@@ -66,7 +66,7 @@ impl UnusedSlot {
 impl Drop for UnusedSlot {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            let waited = Some(self.queued_at.elapsed());
+            let waited = Some(clock::elapsed(self.queued_at));
             permit.abandon(Abandonment { waited, by_deadline: false });
         }
     }

@@ -23,6 +23,7 @@ use crate::{
         handle::{LazyHandle, OwnedHandle},
     },
     core::{
+        clock,
         gate::ending::Abandonment,
         operation::{
             arrive::{Entered, Undecided, admit_fast, admit_now},
@@ -65,7 +66,7 @@ pub(super) struct EndedWait {
 
 impl EndedWait {
     fn ends_now(since: Instant) -> Self {
-        Self { since, waited: since.elapsed() }
+        Self { since, waited: clock::elapsed(since) }
     }
 }
 
@@ -217,7 +218,7 @@ fn abandon_late(permit: Permit<OwnedHandle>, wait: Option<EndedWait>) -> Rejecti
     let waited = wait.map_or(Duration::ZERO, |wait| wait.waited);
     let rejection = permit.handle().compartment().reject(RejectionReason::Deadline { waited });
     // The wait of an abandoned operation goes on until it returns its units.
-    let waited = wait.map(|wait| wait.since.elapsed());
+    let waited = wait.map(|wait| clock::elapsed(wait.since));
     permit.abandon(Abandonment { waited, by_deadline: true });
     rejection
 }

@@ -9,8 +9,6 @@ mod member;
 
 use std::fmt;
 
-use tokio::time::Instant;
-
 pub use self::{
     error::RegistryError,
     member::{BuildBulkhead, Registrable},
@@ -19,6 +17,7 @@ pub use self::{
 use self::member::Member;
 use crate::{
     core::{
+        clock,
         gate::{Gate, GateKind},
         operation::drain::Drain,
     },
@@ -167,7 +166,7 @@ impl BulkheadRegistry {
     /// [`since`](RegistrySnapshot::since) returns all intervals at once.
     #[must_use]
     pub fn snapshot(&self) -> RegistrySnapshot {
-        RegistrySnapshot::new(Instant::now(), self.statuses())
+        RegistrySnapshot::new(clock::now(), self.statuses())
     }
 
     /// Closes a bulkhead, waits until none of its operations is running, and removes it from the registry.

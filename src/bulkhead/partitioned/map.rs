@@ -30,6 +30,7 @@ use super::{
 use crate::{
     bulkhead::{compartment::Compartment, handle::OwnedHandle},
     core::{
+        clock,
         gate::{Gate, GateKind, records::SharedRecords},
         limits::Expiry,
         operation::wait_policy::WaitPolicy,
@@ -90,7 +91,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             }),
             settings,
             instance: unique_number(),
-            created_at: Instant::now(),
+            created_at: clock::now(),
             limits,
             hasher: RandomState::new(),
             shards,

@@ -11,7 +11,10 @@ use super::{
     parent::{PartitionLink, PinCounter},
     shard::{Entry, Idle, NEVER, Shard, ShardState},
 };
-use crate::sync::{AtomicU64, Ordering, did_panic};
+use crate::{
+    core::clock,
+    sync::{AtomicU64, Ordering, did_panic},
+};
 
 /// The maximum number of shards.
 const MAX_SHARDS: usize = 64;
@@ -46,7 +49,7 @@ impl<K> Shards<K> {
         let shards = (cores * 8).next_power_of_two().min(MAX_SHARDS).min(most);
         let all = (0..shards).map(|_| Shard::new()).collect();
         let timeout = u64::try_from(idle_timeout.as_nanos()).ok();
-        let timeout = timeout.map(|timeout| (timeout, Instant::now()));
+        let timeout = timeout.map(|timeout| (timeout, clock::now()));
         Self { all, timeout, stamps: Stamps(AtomicU64::new(0)) }
     }
 
@@ -82,7 +85,7 @@ impl<K> Shards<K> {
     /// Removes the partition that has been idle longest, if it has been idle for at least the idle timeout.
     pub(super) fn remove_overdue(&self) -> Option<Entry<K>> {
         let (timeout, epoch) = self.timeout?;
-        let until = nanoseconds(epoch.elapsed()).checked_sub(timeout)?;
+        let until = nanoseconds(clock::elapsed(epoch)).checked_sub(timeout)?;
         loop {
             let (stamp, shard) = self.oldest();
             if stamp == NEVER {
@@ -127,7 +130,7 @@ impl<K: Send + Sync> PinCounter for Shards<K> {
     #[inline]
     fn unpin(&self, link: &PartitionLink) {
         let now = || Idle {
-            since: self.timeout.map_or(0, |(_, epoch)| nanoseconds(epoch.elapsed())),
+            since: self.timeout.map_or(0, |(_, epoch)| nanoseconds(clock::elapsed(epoch))),
             stamp: self.stamps.next(),
         };
         let removed = self.of(link.hash).unpin(link, now);

@@ -7,14 +7,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    core::gate::{
-        Gate,
-        effects::{Effects, EventKind},
-        records::SharedRecords,
-        sampling::{Stamp, ticks},
-        section::Section,
-        times::Hold,
-        word::Word,
+    core::{
+        clock,
+        gate::{
+            Gate,
+            effects::{Effects, EventKind},
+            records::SharedRecords,
+            sampling::{Stamp, ticks},
+            section::Section,
+            times::Hold,
+            word::Word,
+        },
     },
     sync::Ordering,
 };
@@ -61,7 +64,7 @@ impl Gate {
     /// Releases the units of an operation that has completed and may be timed.
     #[cold]
     pub(crate) fn release_timed(&self, cost: u32, stamp: Stamp, shared: Option<&SharedRecords>) {
-        let now = Instant::now();
+        let now = clock::now();
         let ticks = ticks(now);
         let hold = stamp.hold(ticks, cost, false);
         if self.release_fast(cost) {
@@ -91,7 +94,7 @@ impl Gate {
     /// Releases the units of an operation that was dropped or panicked before it had an outcome.
     #[cold]
     pub(crate) fn cut_short(&self, cost: u32, stamp: Stamp, shared: Option<&SharedRecords>) {
-        let now = Instant::now();
+        let now = clock::now();
         let hold = stamp.hold(ticks(now), cost, true);
         self.end(cost, Ending::CutShort { hold }, Some(now), shared);
     }

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::{
     core::{
+        clock,
         gate::{
             arrival::{ResizeRefusal, WaiterState},
             counts::nanos,
@@ -192,7 +193,7 @@ impl Gate {
     /// Handles the drop of a waiter, which joined the line at `since`: it leaves the line, or returns its units if it was
     /// admitted meanwhile.
     pub(crate) fn cancel(&self, ticket: Ticket, since: Instant, shared: Option<&SharedRecords>) {
-        let now = Instant::now();
+        let now = clock::now();
         let waited = now.saturating_duration_since(since);
         let mut effects = Effects::default();
         let mut section = Section::enter_shared(self, shared, &mut effects);
@@ -267,7 +268,7 @@ impl Gate {
 
     /// Adds a waiter for the drain. Returns `None` if the gate is drained already.
     pub(crate) fn join_drain(&self, waker: Waker) -> Option<Ticket> {
-        let since = Instant::now();
+        let since = clock::now();
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         if section.state.is_closed && section.in_flight() == 0 {
@@ -435,7 +436,7 @@ impl Gate {
     #[inline]
     pub(in crate::core) fn time_if_busy(&self) -> Option<Instant> {
         let slow = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow();
-        (slow && self.room > 0).then(Instant::now)
+        (slow && self.room > 0).then(clock::now)
     }
 
     #[inline]

@@ -9,7 +9,10 @@ use std::cell::Cell;
 use tokio::time::Instant;
 
 use crate::{
-    core::gate::{counts::nanos, times::Hold},
+    core::{
+        clock,
+        gate::{counts::nanos, times::Hold},
+    },
     sync::{OnceLock, Ordering, UnexploredU32, unique_number},
 };
 
@@ -61,7 +64,7 @@ fn restart(count_down: &Cell<u32>) -> Stamp {
         }
     }
     count_down.set(uniform());
-    Stamp::sampled_at(Instant::now())
+    Stamp::sampled_at(clock::now())
 }
 
 /// SplitMix64, from Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
@@ -179,7 +182,7 @@ impl HandOverStamps {
 /// A point in time in units of 2^13 ns, of which only the difference to another one means something.
 #[inline]
 pub(in crate::core) fn ticks(at: Instant) -> u32 {
-    let epoch = *EPOCH.get_or_init(Instant::now);
+    let epoch = *EPOCH.get_or_init(clock::now);
     let nanos = match at.checked_duration_since(epoch) {
         Some(after) => nanos(after) as i64,
         // A paused clock may stand before it.
@@ -190,7 +193,7 @@ pub(in crate::core) fn ticks(at: Instant) -> u32 {
 
 /// A point in time in whole seconds after the epoch of this process.
 pub(super) fn seconds(at: Instant) -> u32 {
-    let epoch = *EPOCH.get_or_init(Instant::now);
+    let epoch = *EPOCH.get_or_init(clock::now);
     u32::try_from(at.saturating_duration_since(epoch).as_secs()).unwrap_or(u32::MAX)
 }
 

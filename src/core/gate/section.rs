@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     core::{
+        clock,
         gate::{
             CALLED_BY_CLOSE, Gate,
             counts::nanos,
@@ -296,7 +297,7 @@ impl<'a> Section<'a> {
         match self.now {
             Some(now) => now,
             None => {
-                let now = Instant::now();
+                let now = clock::now();
                 self.now = Some(now);
                 now
             }

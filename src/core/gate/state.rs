@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     core::{
+        clock,
         gate::{
             Gate, GateKind,
             counts::{ColdCounts, Counts, UnitCounts},
@@ -80,7 +81,7 @@ impl GateState {
             is_closed: false,
             is_drained: false,
             is_compact: kind == GateKind::Partition,
-            created_at: seconds(Instant::now()),
+            created_at: seconds(clock::now()),
             sequence: 0,
             admitted: 0,
             counts: Counts::default(),

@@ -11,7 +11,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{core::limits::alarm::Arming, sync::did_panic};
+use crate::{
+    core::{clock, limits::alarm::Arming},
+    sync::did_panic,
+};
 
 /// A timer that wakes a waker without a task to poll it.
 #[derive(Debug)]
@@ -24,13 +27,13 @@ impl Timer {
     ///
     /// Outside a tokio runtime with a timer.
     pub(in crate::core) fn new() -> Self {
-        Self(Box::pin(sleep_until(Instant::now())))
+        Self(Box::pin(sleep_until(clock::now())))
     }
 
     /// Arms the timer to wake `waker` at `at`. It may wake it at once, before this returns.
     pub(in crate::core) fn arm(&mut self, at: Instant, waker: &Waker) -> Arming {
         // Elapsed before its deadline: its runtime is shutting down, and polling it would panic.
-        if self.0.is_elapsed() && self.0.deadline() > Instant::now() {
+        if self.0.is_elapsed() && self.0.deadline() > clock::now() {
             return Arming::RuntimeGone;
         }
         let mut arming = Arming::RuntimeGone;

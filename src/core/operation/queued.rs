@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::core::{
+    clock,
     gate::arrival::WaiterState,
     limits::{Expiry, LimitEnforcer, alarm::Alarm},
     line::Ticket,
@@ -113,7 +114,7 @@ impl<H: GateHandle> Queued<H> {
         let this = self.project();
         match (this.entry.poll_waiter(Waker::noop()), *this.end) {
             (WaiterState::Settled(outcome), _) => Some(outcome),
-            (WaiterState::Waiting(_), Some((at, expiry))) if at <= Instant::now() => {
+            (WaiterState::Waiting(_), Some((at, expiry))) if at <= clock::now() => {
                 Some(this.entry.expire((at, expiry)))
             }
             (WaiterState::Waiting(_), _) => None,
@@ -146,7 +147,7 @@ impl<H: GateHandle> Queued<H> {
         let mut this = self.project();
         if this.timer.is_none() {
             // The alarm may have fired for this waiter, or the first poll may be late.
-            if at <= Instant::now() {
+            if at <= clock::now() {
                 return Poll::Ready(this.entry.expire((at, expiry)));
             }
             if let (LimitEnforcer::NewAlarm, Some(handle)) = (*this.enforcer, &this.entry.handle) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::core::limits::Expiry;
+use crate::core::{clock, limits::Expiry};
 
 /// Whether an operation may wait, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ impl WaitPolicy {
         match *self {
             Self::UpToLimit | Self::NoWait => None,
             Self::NoWaitBefore(deadline) | Self::Before(deadline) => {
-                (deadline <= Instant::now()).then_some(Expiry::Deadline)
+                (deadline <= clock::now()).then_some(Expiry::Deadline)
             }
             Self::Within(limit) => limit.is_zero().then_some(Expiry::WaitLimit),
         }

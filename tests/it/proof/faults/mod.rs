@@ -14,6 +14,7 @@ mod handlers;
 mod keys;
 mod runtimes;
 mod services;
+mod thread_ends;
 mod wakers;
 
 /// Panics without printing a message, which would be noise here.
