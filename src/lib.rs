@@ -69,6 +69,15 @@
 //! - There is no background task. An admission that does not have to wait does not allocate, and in a plain
 //!   bulkhead takes no lock, unless it sets a new peak or there is a subscriber.
 //!
+//! # Features
+//!
+//! All are optional, additive and off by default. Exports are read from statuses when they are asked for, so that an
+//! operation pays nothing for them.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `serde` | `Serialize` for statuses, intervals, reports, advice, rejections and events. `docs/status.schema.json` describes the fields, whose names are stable. Durations are in seconds and named `.._seconds`; points in time are in milliseconds since 1970 and named `.._unix_ms` |
+//!
 //! # Runtimes
 //!
 //! Waits with a limit use tokio's timer. Everything else works on any executor.
@@ -77,6 +86,7 @@
 
 mod bulkhead;
 mod core;
+mod integrations;
 mod middleware;
 mod observe;
 mod registry;

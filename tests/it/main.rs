@@ -3,6 +3,7 @@
 //! - `plain`, `weighted`, `partitions`: the three kinds of bulkhead.
 //! - `events`: event subscriptions and the order of events.
 //! - `reports`: statuses, intervals, snapshots and the capacity report.
+//! - `exports`: what the features for other crates export: JSON, metrics and traces.
 //! - `registry`: bulkheads registered under labels.
 //! - `tower`: layers and services, with axum and tonic.
 //! - `proof`: random sequences against a reference, stress, faults and bounds. See docs/reliability.md.
@@ -15,6 +16,7 @@
 mod api;
 mod cost;
 mod events;
+mod exports;
 mod partitions;
 mod plain;
 mod proof;

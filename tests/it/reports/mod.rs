@@ -23,7 +23,7 @@ use bulklink::Totals;
 
 /// Returns all counters and times of `totals`, each with its value, in the order of their declaration. A new one is among
 /// them without a change here.
-fn counters(totals: &Totals) -> Vec<(String, String)> {
+pub(crate) fn counters(totals: &Totals) -> Vec<(String, String)> {
     let text = format!("{totals:?}");
     let fields = text.strip_prefix("Totals { ").and_then(|text| text.strip_suffix(" }")).unwrap();
     fields

@@ -1,0 +1,7 @@
+//! Integrations with other crates, each behind a feature of its own and in one file or folder here.
+//!
+//! They read what the other rooms publish, and nothing imports them. A feature is additive: it changes no behaviour and no
+//! type that exists without it.
+
+#[cfg(feature = "serde")]
+mod serde;

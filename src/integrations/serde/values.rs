@@ -1,0 +1,86 @@
+//! Rejections with their reasons, and events.
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::fields::{InSeconds, serialize_struct};
+use crate::{
+    core::{
+        gate::effects::EventKind,
+        rejection::{Rejection, reason::RejectionReason},
+    },
+    observe::event::BulkheadEvent,
+};
+
+serialize_struct!(BulkheadEvent {
+    text: label;
+    plain: kind sequence capacity waiting_room used in_flight waiting is_closed cost from_queue
+        affected_waiters previous_capacity;
+    seconds: waited;
+    unix_ms: occurred_at;
+});
+
+impl Serialize for EventKind {
+    /// As its [`name`](Self::name).
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// The fields of a serialized [`Rejection`].
+#[derive(Serialize)]
+struct RejectionFields<'a> {
+    label: &'a str,
+    reason: &'a RejectionReason,
+    message: String,
+    retry_after_seconds: Option<f64>,
+}
+
+impl Serialize for Rejection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RejectionFields {
+            label: self.label(),
+            reason: self.reason(),
+            message: self.to_string(),
+            retry_after_seconds: self.retry_after().in_seconds(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl Serialize for RejectionReason {
+    /// As a map of its [`name`](Self::name) and its numbers.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", self.name())?;
+        match *self {
+            Self::Saturated { cost, used, capacity, waiting, waiting_room } => {
+                map.serialize_entry("cost", &cost)?;
+                map.serialize_entry("used", &used)?;
+                map.serialize_entry("capacity", &capacity)?;
+                map.serialize_entry("waiting", &waiting)?;
+                map.serialize_entry("waiting_room", &waiting_room)?;
+            }
+            Self::WaitLimit { waited, limit } => {
+                map.serialize_entry("waited_seconds", &waited.in_seconds())?;
+                map.serialize_entry("limit_seconds", &limit.in_seconds())?;
+            }
+            Self::Deadline { waited } => {
+                map.serialize_entry("waited_seconds", &waited.in_seconds())?;
+            }
+            Self::CostExceedsCapacity { cost, capacity } => {
+                map.serialize_entry("cost", &cost)?;
+                map.serialize_entry("capacity", &capacity)?;
+            }
+            Self::PartitionLimit { max_partitions, active_partitions } => {
+                map.serialize_entry("max_partitions", &max_partitions)?;
+                map.serialize_entry("active_partitions", &active_partitions)?;
+            }
+            Self::InvalidLimits { setting, value } => {
+                map.serialize_entry("setting", setting)?;
+                map.serialize_entry("value", &value)?;
+            }
+            Self::Closed | Self::InvalidCost | Self::MissingKey | Self::LimitsPanicked => {}
+        }
+        map.end()
+    }
+}

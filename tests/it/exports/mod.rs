@@ -1,0 +1,6 @@
+//! What the optional features export, each read by a parser or a receiver that is not our own.
+
+#[cfg(feature = "serde")]
+mod json;
+#[cfg(feature = "serde")]
+mod schema;
