@@ -103,6 +103,7 @@ pub use crate::core::{
 };
 pub use bulkhead::{
     builder::{BulkheadBuilder, WeightedBulkheadBuilder},
+    change::{Change, WeightedChange},
     deadline::Deadline,
     error::{ConfigError, ResizeError},
     execute::{Execute, Guarded},
@@ -124,7 +125,7 @@ pub use middleware::{
 };
 pub use observe::{
     advice::{Advice, AdviceError, Goal},
-    event::{BulkheadEvent, Subscription},
+    event::{BulkheadEvent, PreviousSettings, Subscription},
     interval::{BulkheadInterval, IntervalError},
     partitions::{PartitionedInterval, PartitionedStatus},
     registry::{RegisteredInterval, RegistryInterval, RegistrySnapshot, RegistryStatus},

@@ -99,8 +99,8 @@ pub(crate) mod models {
 pub(crate) use primitives::*;
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
-/// An atomic that decides nothing, so the models do not explore its accesses.
-pub(crate) use std::sync::atomic::AtomicU32 as UnexploredU32;
+/// Atomics that decide nothing or are ordered by a lock, so the models do not explore their accesses.
+pub(crate) use std::sync::atomic::{AtomicU32 as UnexploredU32, AtomicU64 as UnexploredU64};
 
 /// Returns a number that is unique in this process.
 pub(crate) fn unique_number() -> u64 {

@@ -79,7 +79,7 @@ macro_rules! common_methods {
             /// Returns the longest time one operation may wait, or `None` if there is no limit.
             #[must_use]
             pub fn wait_limit(&self) -> Option<std::time::Duration> {
-                self.compartment.wait_limit()
+                self.compartment.wait_limit().get()
             }
 
             /// Returns `true` if the bulkhead is closed.

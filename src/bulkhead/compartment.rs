@@ -8,22 +8,21 @@ use std::{fmt, future::Future, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    error::ResizeError,
     handle::{BorrowedHandle, LazyHandle, OwnedHandle},
     partitioned::{parent::PartitionLink, partition_limits::Limits},
     slot::{Admission, Slot},
 };
 use crate::{
     core::{
-        MAX_UNITS, clock,
+        clock,
         gate::{
             Gate, GateKind,
-            arrival::{Arrival, ArrivalOutcome, ResizeRefusal, WhenFull},
+            arrival::{Arrival, ArrivalOutcome, WhenFull},
             records::SharedRecords,
             sampling::HandOverStamps,
             snapshot::Snapshot,
         },
-        limits::Expiry,
+        limits::{Expiry, wait_limit::WaitLimit},
         operation::{
             arrive::admit_now, drain::Drain, run::Run, wait::Wait, wait_policy::WaitPolicy,
         },
@@ -61,7 +60,7 @@ struct Standalone {
     label: Arc<str>,
     instance: u64,
     created_at: Instant,
-    wait_limit: Option<Duration>,
+    wait_limit: Arc<WaitLimit>,
     stamps: Option<Arc<HandOverStamps>>,
     subscribers: Subscribers,
 }
@@ -103,12 +102,14 @@ impl Compartment {
         let kind = if weighted { GateKind::Weighted } else { GateKind::Plain };
         let instance = unique_number();
         let rejections = RejectionCache::new(label.clone(), false);
-        let gate = Gate::new(capacity, waiting_room, kind, Some(rejections));
+        let gate =
+            Gate::new(capacity, waiting_room, kind, Some(rejections)).with_wait_limit(wait_limit);
+        let own = gate.wait_limit();
         let standalone = Standalone {
             label,
             instance,
             created_at: clock::now(),
-            wait_limit,
+            wait_limit: own.expect("a standalone bulkhead has a limit of its own"),
             stamps: gate.stamps(),
             subscribers: Subscribers::default(),
         };
@@ -147,9 +148,9 @@ impl Compartment {
     }
 
     #[inline]
-    pub(crate) fn wait_limit(&self) -> Option<Duration> {
+    pub(crate) fn wait_limit(&self) -> &WaitLimit {
         match &self.owner {
-            Owner::Standalone(standalone) => standalone.wait_limit,
+            Owner::Standalone(standalone) => &standalone.wait_limit,
             Owner::Partition(link) => link.parent.wait_limit(),
         }
     }
@@ -211,41 +212,15 @@ impl Compartment {
 
     pub(crate) fn status(&self) -> BulkheadStatus {
         let (snapshot, times) = self.gate.snapshot_with_times();
-        let age = match &self.owner {
-            Owner::Standalone(standalone) => {
-                snapshot.taken_at.saturating_duration_since(standalone.created_at)
-            }
-            Owner::Partition(_) => snapshot.age,
+        let (age, wait_limit) = match &self.owner {
+            Owner::Standalone(standalone) => (
+                snapshot.taken_at.saturating_duration_since(standalone.created_at),
+                snapshot.settings.wait_limit,
+            ),
+            Owner::Partition(link) => (snapshot.age, link.parent.wait_limit().get()),
         };
-        BulkheadStatus::new(
-            snapshot,
-            times,
-            age,
-            self.label().clone(),
-            self.instance(),
-            self.waiting_room(),
-            self.wait_limit(),
-        )
-    }
-
-    /// Sets the capacity. `setting` is its name in errors.
-    pub(crate) fn resize(&self, setting: &'static str, value: usize) -> Result<(), ResizeError> {
-        let label = || self.label().clone();
-        let maximum = MAX_UNITS as usize;
-        if value == 0 {
-            return Err(ResizeError::Zero { label: label(), setting });
-        }
-        if value > maximum {
-            return Err(ResizeError::TooLarge { label: label(), setting, value, maximum });
-        }
-        self.gate.resize(value as u32, self.shared()).map_err(|refusal| match refusal {
-            ResizeRefusal::Closed => ResizeError::Closed { label: label() },
-            ResizeRefusal::BelowQueuedCost(cost) => ResizeError::BelowQueuedCost {
-                label: label(),
-                capacity: value,
-                cost: cost as usize,
-            },
-        })
+        let label = self.label().clone();
+        BulkheadStatus::new(snapshot, times, age, label, self.instance(), wait_limit)
     }
 
     /// Rejects an operation whose limit had passed before it arrived.
@@ -279,7 +254,6 @@ impl Compartment {
         let weak: Weak<Self> = Arc::downgrade(self);
         let source = EventSource {
             label: standalone.label.clone(),
-            waiting_room: self.waiting_room(),
             panic_counter: weak.clone(),
         };
         let number = standalone.subscribers.add(&self.gate, source.clone(), Arc::new(handler));

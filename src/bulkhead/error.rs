@@ -1,4 +1,4 @@
-//! `ConfigError` and `ResizeError`: errors of configuration and resizing.
+//! `ConfigError` and `ResizeError`: errors of building a bulkhead and of changing it.
 
 use std::{error::Error, fmt};
 
@@ -62,24 +62,33 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
-/// A failed resize, which has changed nothing.
+/// A change of settings that was refused, by [`resize`](crate::Bulkhead::resize) or
+/// [`reconfigure`](crate::Bulkhead::reconfigure). Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResizeError {
-    /// The capacity is zero.
+    /// A setting that must be at least 1 is zero.
     #[non_exhaustive]
     Zero {
         /// The label of the bulkhead.
         label: Arc<str>,
-        /// The name of the setting: `parallelism` or `capacity`.
+        /// The name of the setting.
         setting: &'static str,
     },
-    /// The capacity is above the maximum.
+    /// A duration that must be longer than zero is zero.
+    #[non_exhaustive]
+    ZeroDuration {
+        /// The label of the bulkhead.
+        label: Arc<str>,
+        /// The name of the setting.
+        setting: &'static str,
+    },
+    /// A setting is above its maximum.
     #[non_exhaustive]
     TooLarge {
         /// The label of the bulkhead.
         label: Arc<str>,
-        /// The name of the setting: `parallelism` or `capacity`.
+        /// The name of the setting.
         setting: &'static str,
         /// The requested value.
         value: usize,
@@ -116,6 +125,10 @@ impl fmt::Display for ResizeError {
             Self::Zero { label, setting } => {
                 write!(f, "bulkhead \"{label}\": {setting} 0 is not allowed, the minimum is 1")
             }
+            Self::ZeroDuration { label, setting } => write!(
+                f,
+                "bulkhead \"{label}\": {setting} 0 is not allowed, it must be greater than 0"
+            ),
             Self::TooLarge { label, setting, value, maximum } => {
                 write!(f, "bulkhead \"{label}\": {setting} {value} exceeds the maximum {maximum}")
             }

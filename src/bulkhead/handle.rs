@@ -2,15 +2,13 @@
 //!
 //! It owns the pin that a handle of a partition holds, and the waker of a gate's alarm.
 
-use std::{
-    task::{Wake, Waker},
-    time::Duration,
-};
+use std::task::{Wake, Waker};
 
 use super::compartment::Compartment;
 use crate::{
     core::{
         gate::{Gate, records::SharedRecords, sampling::HandOverStamps},
+        limits::wait_limit::WaitLimit,
         operation::handle::{GateHandle, IntoOwnedHandle},
     },
     sync::{Arc, Weak, did_panic},
@@ -79,7 +77,7 @@ impl<T: CompartmentHandle> GateHandle for T {
     }
 
     #[inline]
-    fn wait_limit(&self) -> Option<Duration> {
+    fn wait_limit(&self) -> &WaitLimit {
         self.compartment().wait_limit()
     }
 

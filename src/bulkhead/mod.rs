@@ -4,6 +4,7 @@
 //! thin wrappers around one compartment.
 
 pub(crate) mod builder;
+pub(crate) mod change;
 mod common_methods;
 pub(crate) mod compartment;
 pub(crate) mod deadline;

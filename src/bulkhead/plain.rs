@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::BulkheadBuilder,
+    change::Change,
     common_methods::common_methods,
     compartment::Compartment,
     deadline::Deadline,
@@ -263,6 +264,35 @@ impl Bulkhead {
     /// [`MAX_CAPACITY`](Self::MAX_CAPACITY), or if the bulkhead is closed.
     pub fn resize(&self, parallelism: usize) -> Result<(), ResizeError> {
         self.compartment.resize("parallelism", parallelism)
+    }
+
+    /// Changes any of the settings at once: parallelism, waiting room and wait limit.
+    ///
+    /// All of them change at the same instant, or none does. Growing admits waiters, in order, before this method returns.
+    /// Shrinking does not affect running work, and a waiting room that is smaller than the line rejects no waiter: no
+    /// operation is admitted, or joins the line, until there is a place. A new wait limit holds for operations that join the
+    /// line from now on. The subscribers get one [`Reconfigured`] event, and none if nothing differs.
+    ///
+    /// [`Reconfigured`]: crate::EventKind::Reconfigured
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ResizeError`] that names the setting and its value, and changes nothing, if the parallelism or the wait
+    /// limit is 0, if the parallelism or the waiting room is above [`MAX_CAPACITY`](Self::MAX_CAPACITY), or if the
+    /// bulkhead is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::{Bulkhead, Change};
+    ///
+    /// let payments = Bulkhead::builder("payments").parallelism(10).build()?;
+    /// payments.reconfigure(Change::new().parallelism(20).waiting_room(100))?;
+    /// payments.reconfigure(Change::new().no_wait_limit())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reconfigure(&self, change: Change) -> Result<(), ResizeError> {
+        self.compartment.reconfigure("parallelism", change.settings())
     }
 
     /// Returns how many operations may currently run at once.

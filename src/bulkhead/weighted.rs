@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 
 use super::{
     builder::WeightedBulkheadBuilder,
+    change::WeightedChange,
     common_methods::common_methods,
     compartment::Compartment,
     deadline::Deadline,
@@ -249,6 +250,25 @@ impl WeightedBulkhead {
     /// if the bulkhead is closed.
     pub fn resize(&self, capacity: usize) -> Result<(), ResizeError> {
         self.compartment.resize("capacity", capacity)
+    }
+
+    /// Changes any of the settings at once: capacity, waiting room and wait limit.
+    ///
+    /// All of them change at the same instant, or none does. Growing admits waiters, in order, before this method returns.
+    /// Shrinking does not affect running work, and a waiting room that is smaller than the line rejects no waiter: no
+    /// operation is admitted, or joins the line, until there is a place. A new wait limit holds for operations that join the
+    /// line from now on. The subscribers get one [`Reconfigured`] event, and none if nothing differs.
+    ///
+    /// [`Reconfigured`]: crate::EventKind::Reconfigured
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ResizeError`] that names the setting and its value, and changes nothing, if the capacity or the wait
+    /// limit is 0, if the capacity or the waiting room is above
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY), if the capacity is below the largest cost of a waiter, or
+    /// if the bulkhead is closed.
+    pub fn reconfigure(&self, change: WeightedChange) -> Result<(), ResizeError> {
+        self.compartment.reconfigure("capacity", change.settings())
     }
 
     /// Returns how many units may currently be in use at once.

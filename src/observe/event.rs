@@ -14,6 +14,7 @@ use crate::{
     core::gate::{
         Gate,
         effects::{Change, EventKind, EventSink, SharedSink},
+        reconfiguring::GateSettings,
     },
     sync::{Arc, Mutex, Weak, did_panic},
 };
@@ -36,6 +37,8 @@ pub struct BulkheadEvent {
     pub capacity: usize,
     /// Operations that may wait.
     pub waiting_room: usize,
+    /// The longest time an operation may wait that joins the line after the change, or `None` if there is no limit.
+    pub wait_limit: Option<Duration>,
     /// Units in use after the change.
     pub used: usize,
     /// Operations running after the change.
@@ -56,8 +59,22 @@ pub struct BulkheadEvent {
     pub waited: Option<Duration>,
     /// For [`EventKind::Closed`], the number of waiters that the close rejects.
     pub affected_waiters: usize,
-    /// For [`EventKind::Resized`], the capacity before the change.
+    /// For [`EventKind::Resized`] and [`EventKind::Reconfigured`], the capacity before the change.
     pub previous_capacity: Option<usize>,
+    /// For [`EventKind::Reconfigured`], the settings before the change.
+    pub previous: Option<PreviousSettings>,
+}
+
+/// The settings of a bulkhead before they were changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PreviousSettings {
+    /// Units that could be in use at once.
+    pub capacity: usize,
+    /// Operations that could wait.
+    pub waiting_room: usize,
+    /// The longest time an operation could wait, or `None` if there was no limit.
+    pub wait_limit: Option<Duration>,
 }
 
 /// A handler's subscription to the events of one bulkhead.
@@ -95,7 +112,6 @@ type Handler = Arc<dyn Fn(&BulkheadEvent) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct EventSource {
     pub(crate) label: Arc<str>,
-    pub(crate) waiting_room: usize,
     /// Counts the panics of handlers. Weak, because the bulkhead holds its listeners.
     pub(crate) panic_counter: Weak<dyn CountPanics>,
 }
@@ -229,13 +245,20 @@ impl Drop for EndDelivery {
 
 impl BulkheadEvent {
     fn new(change: Change, source: &EventSource) -> Self {
+        let GateSettings { capacity, room, wait_limit } = change.settings;
+        let previous = change.previous.map(|previous| PreviousSettings {
+            capacity: previous.capacity as usize,
+            waiting_room: previous.room as usize,
+            wait_limit: previous.wait_limit,
+        });
         Self {
             kind: change.kind,
             label: source.label.clone(),
             sequence: change.sequence,
             occurred_at: change.occurred_at,
-            capacity: change.capacity as usize,
-            waiting_room: source.waiting_room,
+            capacity: capacity as usize,
+            waiting_room: room as usize,
+            wait_limit,
             used: change.used as usize,
             in_flight: change.in_flight as usize,
             waiting: change.waiting as usize,
@@ -244,7 +267,8 @@ impl BulkheadEvent {
             from_queue: change.from_queue,
             waited: change.waited,
             affected_waiters: change.affected_waiters as usize,
-            previous_capacity: change.previous_capacity.map(|capacity| capacity as usize),
+            previous_capacity: previous.map(|previous| previous.capacity),
+            previous: previous.filter(|_| change.kind == EventKind::Reconfigured),
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     core::{
         clock,
         gate::{Gate, GateKind, records::SharedRecords},
-        limits::Expiry,
+        limits::{Expiry, wait_limit::WaitLimit},
         operation::wait_policy::WaitPolicy,
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
@@ -80,11 +80,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     ) -> Self {
         let shards = Arc::new(Shards::new(settings.max_partitions, settings.idle_timeout));
         let (root_gate, pin_counter) = (Gate::new(1, 0, GateKind::Plain, None), shards.clone());
-        let records = SharedRecords::new(RejectionCache::new(label.clone(), true));
+        let records = SharedRecords::new(
+            RejectionCache::new(label.clone(), true),
+            WaitLimit::new(wait_limit),
+        );
         Self {
             parent: Arc::new(PartitionParent {
                 label,
-                wait_limit,
                 root_gate,
                 records,
                 pin_counter,
@@ -296,7 +298,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             sequence: root_gate.sequence,
             parallelism: self.limits.default.parallelism as usize,
             waiting_room: self.limits.default.waiting_room as usize,
-            wait_limit: self.parent.wait_limit,
+            wait_limit: self.parent.wait_limit().get(),
             max_partitions: self.settings.max_partitions,
             idle_timeout: self.settings.idle_timeout,
             partitions: retained,

@@ -424,7 +424,7 @@ impl<K> PartitionedBulkhead<K> {
     /// Returns the longest time one operation may wait, or `None` if there is no limit.
     #[must_use]
     pub fn wait_limit(&self) -> Option<Duration> {
-        self.parent().wait_limit
+        self.parent().wait_limit().get()
     }
 
     /// Returns how many partitions may be retained.

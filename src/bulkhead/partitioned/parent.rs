@@ -3,11 +3,12 @@
 //!
 //! It owns no partition and knows no keys; `map` does.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use crate::{
     core::{
         gate::{Gate, records::SharedRecords},
+        limits::wait_limit::WaitLimit,
         operation::drain::Drain,
         rejection::{Rejection, reason::RejectionReason},
     },
@@ -17,7 +18,6 @@ use crate::{
 /// What all partitions of one bulkhead share.
 pub(crate) struct PartitionParent {
     pub(super) label: Arc<str>,
-    pub(super) wait_limit: Option<Duration>,
     /// A gate that admits no operation. It counts what belongs to no partition and numbers the statuses, and
     /// the bulkhead is closed when this gate is.
     pub(super) root_gate: Gate,
@@ -38,8 +38,8 @@ impl PartitionParent {
         &self.label
     }
 
-    pub(crate) fn wait_limit(&self) -> Option<Duration> {
-        self.wait_limit
+    pub(crate) fn wait_limit(&self) -> &WaitLimit {
+        &self.records.wait_limit
     }
 
     /// Waits until the bulkhead is closed.

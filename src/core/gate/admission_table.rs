@@ -74,7 +74,7 @@ impl Gate {
         to_arm: &mut Option<ToArm>,
     ) -> ArrivalOutcome {
         let cost = arrival.cost as u32;
-        let has_room = section.state.waiting() < self.room;
+        let has_room = section.state.waiting() < self.room();
         // A single read of the word, if the cost does not fit, is enough to reject or to ask for a waker. To
         // admit or to join, the word must be frozen.
         let joins = has_room && matches!(arrival.when_full, WhenFull::Join(..));
@@ -89,11 +89,14 @@ impl Gate {
             WhenFull::Join(waker, runtime) if has_room => {
                 let since = section.now();
                 let ticket = join(section, Waiter { cost, since, waker: waker.take() });
-                let enforcer = match *runtime {
-                    Some(runtime) => section.assign_enforcer(ticket, runtime, to_arm),
-                    None => LimitEnforcer::Waiter,
+                let wait_limit = section.wait_limit();
+                let enforcer = match (*runtime, wait_limit) {
+                    (Some(runtime), Some(limit)) => {
+                        section.assign_enforcer(ticket, runtime, limit, to_arm)
+                    }
+                    _ => LimitEnforcer::Waiter,
                 };
-                ArrivalOutcome::Queued { ticket, since, enforcer }
+                ArrivalOutcome::Queued { ticket, since, enforcer, wait_limit }
             }
             WhenFull::AskForWaker if has_room => ArrivalOutcome::NeedsWaker,
             _ => {
@@ -104,7 +107,7 @@ impl Gate {
                     used: section.used() as usize,
                     capacity: section.state.capacity as usize,
                     waiting: section.state.waiting() as usize,
-                    waiting_room: self.room as usize,
+                    waiting_room: self.room() as usize,
                 };
                 ArrivalOutcome::Rejected(section.reject(reason))
             }

@@ -2,6 +2,8 @@
 //!
 //! It owns the locking around [`AlarmState`]. It does not own the decisions, which [`AlarmState`] makes.
 
+use std::time::Duration;
+
 use tokio::runtime::Id;
 
 use crate::core::{
@@ -16,11 +18,12 @@ use crate::core::{
 
 impl Section<'_> {
     /// Decides who enforces the bulkhead's own limit for a waiter of this runtime. Leaves the alarm in
-    /// `to_arm` if it must be armed.
+    /// `to_arm` if it must be armed. An alarm serves waiters of one limit: after a change, it is replaced once it has fired.
     pub(super) fn assign_enforcer(
         &mut self,
         ticket: Ticket,
         runtime: Id,
+        limit: Duration,
         to_arm: &mut Option<ToArm>,
     ) -> LimitEnforcer {
         if self.state.is_compact {
@@ -29,7 +32,9 @@ impl Section<'_> {
         }
         let LazyState { line, alarm, .. } = self.lazy();
         match alarm {
-            Some(alarm) if alarm.runtime == runtime => alarm.serve(line, ticket, to_arm),
+            Some(alarm) if alarm.runtime == runtime && alarm.limit == limit => {
+                alarm.serve(line, ticket, to_arm)
+            }
             Some(AlarmState { is_armed: true, .. }) => LimitEnforcer::Waiter,
             _ => LimitEnforcer::NewAlarm,
         }
@@ -87,13 +92,13 @@ impl Gate {
             // It has been woken, and learns its outcome when it is polled.
             return LimitEnforcer::Alarm;
         }
-        let (runtime, mut to_arm) = (alarm.runtime, None);
+        let (runtime, limit, mut to_arm) = (alarm.runtime, alarm.limit, None);
         let state = &mut section.lazy().alarm;
         let unused = match state {
             Some(state) if state.is_armed => Some(alarm.into()),
             _ => state.replace(alarm.into()),
         };
-        let enforcer = section.assign_enforcer(ticket, runtime, &mut to_arm);
+        let enforcer = section.assign_enforcer(ticket, runtime, limit, &mut to_arm);
         drop(section);
         drop(unused);
         self.arm_alarm(to_arm, &mut effects);
@@ -142,6 +147,7 @@ mod tests {
             arrival::{Arrival, ArrivalOutcome, WhenFull},
         },
         limits::current_runtime,
+        rejection::cache::RejectionCache,
     };
 
     /// Joins the line of a full gate, in this runtime.
@@ -155,9 +161,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_alarm_that_fires_while_it_is_being_armed_takes_effect_when_it_is_put_back() {
-        let gate = Gate::new(1, 2, GateKind::Plain, None);
-        gate.arrive(Arrival { cost: 1, expired: None, when_full: WhenFull::Reject }, None);
         let limit = Duration::from_millis(10);
+        let rejections = RejectionCache::new("payments".into(), false);
+        let gate = Gate::new(1, 2, GateKind::Plain, Some(rejections)).with_wait_limit(Some(limit));
+        gate.arrive(Arrival { cost: 1, expired: None, when_full: WhenFull::Reject }, None);
         let mut waiter =
             task::spawn(std::future::poll_fn(|cx| std::task::Poll::Ready(join(&gate, cx.waker()))));
         let std::task::Poll::Ready((ticket, LimitEnforcer::NewAlarm)) = waiter.poll() else {
@@ -170,7 +177,8 @@ mod tests {
         let alarm = Alarm::new(limit, Waker::noop().clone());
         let (runtime, mut to_arm) = (alarm.runtime, None);
         section.lazy().alarm = Some(alarm.into());
-        assert_eq!(section.assign_enforcer(ticket, runtime, &mut to_arm), LimitEnforcer::Alarm);
+        let enforcer = section.assign_enforcer(ticket, runtime, limit, &mut to_arm);
+        assert_eq!(enforcer, LimitEnforcer::Alarm);
         drop(section);
         let (alarm, at) = to_arm.expect("it was not armed");
         assert_eq!(at, Instant::now() + limit);

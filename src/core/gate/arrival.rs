@@ -2,7 +2,7 @@
 //!
 //! It owns no behaviour.
 
-use std::task::Waker;
+use std::{task::Waker, time::Duration};
 
 use tokio::{runtime::Id, time::Instant};
 
@@ -41,6 +41,8 @@ pub(crate) enum ArrivalOutcome {
         ticket: Ticket,
         since: Instant,
         enforcer: LimitEnforcer,
+        /// The wait limit that holds for it.
+        wait_limit: Option<Duration>,
     },
     /// Nothing has changed: the operation must wait, and arrive again with a waker.
     NeedsWaker,
@@ -54,12 +56,4 @@ pub(crate) enum WaiterState<T> {
     Settled(T),
     /// It is in the line, and its limit is enforced like this.
     Waiting(LimitEnforcer),
-}
-
-/// Why a capacity was not set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResizeRefusal {
-    Closed,
-    /// A waiter has this cost and could never be admitted.
-    BelowQueuedCost(u32),
 }

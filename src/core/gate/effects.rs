@@ -10,7 +10,11 @@ use std::{
 };
 
 use crate::{
-    core::{arena::Spare, gate::state::LazyState, line::Node},
+    core::{
+        arena::Spare,
+        gate::{reconfiguring::GateSettings, state::LazyState},
+        line::Node,
+    },
     sync::{Arc, did_panic},
 };
 
@@ -32,8 +36,10 @@ pub enum EventKind {
     Abandoned,
     /// An operation ended and returned its units.
     Released,
-    /// The capacity was changed.
+    /// The capacity was changed by `resize`.
     Resized,
+    /// Settings were changed by `reconfigure`.
+    Reconfigured,
     /// The bulkhead was closed.
     Closed,
     /// An operation was rejected because the bulkhead is closed.
@@ -55,6 +61,7 @@ impl EventKind {
             Self::Abandoned => "abandoned",
             Self::Released => "released",
             Self::Resized => "resized",
+            Self::Reconfigured => "reconfigured",
             Self::Closed => "closed",
             Self::ClosedRejection => "closed_rejection",
             Self::Drained => "drained",
@@ -68,7 +75,7 @@ pub(crate) struct Change {
     pub(crate) kind: EventKind,
     pub(crate) sequence: u64,
     pub(crate) occurred_at: SystemTime,
-    pub(crate) capacity: u32,
+    pub(crate) settings: GateSettings,
     pub(crate) used: u32,
     pub(crate) in_flight: u32,
     pub(crate) waiting: u32,
@@ -77,7 +84,8 @@ pub(crate) struct Change {
     pub(crate) from_queue: bool,
     pub(crate) waited: Option<Duration>,
     pub(crate) affected_waiters: u32,
-    pub(crate) previous_capacity: Option<u32>,
+    /// The settings before the change, if it is one of settings.
+    pub(crate) previous: Option<GateSettings>,
 }
 
 /// Receives the changes of a gate: all handlers that are subscribed at one instant.

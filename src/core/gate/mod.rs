@@ -12,6 +12,7 @@ pub(crate) mod counts;
 pub(crate) mod effects;
 pub(crate) mod ending;
 pub(crate) mod histogram;
+pub(crate) mod reconfiguring;
 pub(crate) mod records;
 pub(crate) mod sampling;
 pub(in crate::core) mod section;
@@ -28,7 +29,7 @@ use crate::{
     core::{
         clock,
         gate::{
-            arrival::{ResizeRefusal, WaiterState},
+            arrival::WaiterState,
             counts::nanos,
             effects::{Effects, EventKind, SharedSink},
             ending::{Abandonment, Ending},
@@ -40,7 +41,7 @@ use crate::{
             times::TimesSnapshot,
             word::Word,
         },
-        limits::{Expiry, LimitEnforcer, current_runtime},
+        limits::{Expiry, LimitEnforcer, current_runtime, wait_limit::WaitLimit},
         line::{Line, Ticket, Waiter},
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
@@ -58,8 +59,8 @@ pub(crate) struct Gate {
     /// Every waiter with a lower number has been called, as in a ticket lock. Written only under the lock,
     /// and read without it by waiters.
     pub(in crate::core) called: AtomicU64,
-    /// How many operations may wait.
-    pub(in crate::core) room: u32,
+    /// How many operations may wait. Written only under the lock. Read without it, it is a hint.
+    room: UnexploredU32,
     /// In a partition, the stamp of the last hand-over, written before `called`. A waiter that finds itself called takes it for
     /// its own: if others were called since, its hold seems shorter by that time. Other gates have [`HandOverStamps`].
     called_at: UnexploredU32,
@@ -92,7 +93,7 @@ impl Gate {
             // Grants nothing: the first admission is a new peak, which is recorded under the lock.
             word: AtomicU64::new(Word::new(0, 0, false).bits()),
             called: AtomicU64::new(0),
-            room,
+            room: UnexploredU32::new(room),
             called_at: UnexploredU32::new(Stamp::NONE.bits()),
             state: Mutex::new(GateState::new(capacity, kind, rejections)),
         }
@@ -116,8 +117,22 @@ impl Gate {
         self.state.lock().records.as_ref().map(|own| own.stamps.clone())
     }
 
+    /// Sets the wait limit of a gate that is not in use yet and is no partition.
+    pub(crate) fn with_wait_limit(self, limit: Option<Duration>) -> Self {
+        if let Some(own) = self.wait_limit() {
+            own.set(limit);
+        }
+        self
+    }
+
+    /// Returns the wait limit of the gate, unless it is a partition.
+    pub(crate) fn wait_limit(&self) -> Option<Arc<WaitLimit>> {
+        self.state.lock().records.as_ref().map(|own| own.wait_limit.clone())
+    }
+
+    #[inline]
     pub(crate) fn room(&self) -> u32 {
-        self.room
+        self.room.load(Ordering::Relaxed)
     }
 
     /// The fast path: admits `cost` units if no lock is needed for it. `false` does not mean a rejection:
@@ -219,34 +234,6 @@ impl Gate {
         section.settle();
         drop(section);
         effects.carry_out();
-    }
-
-    /// Sets the capacity, which the caller has checked to be within bounds.
-    pub(crate) fn resize(
-        &self,
-        capacity: u32,
-        shared: Option<&SharedRecords>,
-    ) -> Result<(), ResizeRefusal> {
-        let mut effects = Effects::default();
-        let mut section = Section::enter_shared(self, shared, &mut effects);
-        if section.state.is_closed {
-            return Err(ResizeRefusal::Closed);
-        }
-        if capacity == section.state.capacity {
-            return Ok(());
-        }
-        if section.state.units().is_some() && capacity < section.state.capacity {
-            let largest = section.state.lazy.as_ref().and_then(|lazy| lazy.line.largest_cost());
-            if let Some(cost) = largest.filter(|&cost| cost > capacity) {
-                return Err(ResizeRefusal::BelowQueuedCost(cost));
-            }
-        }
-        section.freeze();
-        section.set_capacity(capacity);
-        section.settle();
-        drop(section);
-        effects.carry_out();
-        Ok(())
     }
 
     /// Closes the gate: rejects all waiters and all later arrivals. Admitted operations run on.
@@ -436,7 +423,7 @@ impl Gate {
     #[inline]
     pub(in crate::core) fn time_if_busy(&self) -> Option<Instant> {
         let slow = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow();
-        (slow && self.room > 0).then(clock::now)
+        (slow && self.room() > 0).then(clock::now)
     }
 
     #[inline]

@@ -4,10 +4,7 @@
 //! unlocking, and leave wakers and handlers to [`Effects`]. It does not own the decisions, which are made by
 //! the methods of [`Gate`].
 
-use std::{
-    mem,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -84,6 +81,11 @@ impl<'a> Section<'a> {
         };
         section.read();
         section
+    }
+
+    #[inline]
+    pub(super) fn gate(&self) -> &'a Gate {
+        self.gate
     }
 
     /// Whether no other thread can change the word.
@@ -248,6 +250,16 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Returns the wait limit that holds for an operation that joins the line now.
+    #[inline]
+    pub(super) fn wait_limit(&self) -> Option<Duration> {
+        match (&self.state.records, self.shared) {
+            (Some(own), _) => own.wait_limit.get(),
+            (None, Some(shared)) => shared.wait_limit.get(),
+            (None, None) => None,
+        }
+    }
+
     /// Makes a rejection for this reason.
     pub(in crate::core) fn reject(&mut self, reason: RejectionReason) -> Rejection {
         match (&mut self.state.records, self.shared) {
@@ -341,13 +353,6 @@ impl<'a> Section<'a> {
         self.in_flight -= 1;
     }
 
-    /// Sets the capacity to a value that differs from the current one.
-    pub(in crate::core) fn set_capacity(&mut self, capacity: u32) {
-        debug_assert!(self.frozen && self.changes, "the word is not frozen");
-        let previous = mem::replace(&mut self.state.capacity, capacity);
-        self.record(EventKind::Resized, |change| change.previous_capacity = Some(previous));
-    }
-
     /// Rejects all waiters, in the order of the line. All earlier ones have been called already.
     pub(in crate::core) fn close_line(&mut self) {
         let Some((first, mut waiter)) = self.advance() else { return };
@@ -389,7 +394,7 @@ impl<'a> Section<'a> {
             kind,
             sequence: self.next_sequence(),
             occurred_at: SystemTime::now(),
-            capacity: self.state.capacity,
+            settings: self.settings(),
             used: self.used,
             in_flight: self.in_flight,
             waiting: self.state.waiting(),
@@ -398,7 +403,7 @@ impl<'a> Section<'a> {
             from_queue: false,
             waited: None,
             affected_waiters: 0,
-            previous_capacity: None,
+            previous: None,
         };
         detail(&mut change);
         self.effects.notify(&sink, change);

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::core::gate::{
     counts::{Peaks, Totals, UnitCounts},
+    reconfiguring::GateSettings,
     section::Section,
     state::GateState,
 };
@@ -20,7 +21,8 @@ pub(crate) struct Snapshot {
     pub(crate) taken_at: Instant,
     /// In whole seconds.
     pub(crate) age: Duration,
-    pub(crate) capacity: u32,
+    /// Without the wait limit in a partition.
+    pub(crate) settings: GateSettings,
     pub(crate) used: u32,
     pub(crate) in_flight: u32,
     pub(crate) waiting: u32,
@@ -38,7 +40,7 @@ impl Section<'_> {
     pub(in crate::core) fn snapshot(&mut self) -> Snapshot {
         let (sequence, taken_at) = (self.next_sequence(), self.now());
         let (used, in_flight) = (self.used(), self.in_flight());
-        let GateState { capacity, is_closed, ref counts, ref lazy, .. } = *self.state;
+        let GateState { is_closed, ref counts, ref lazy, .. } = *self.state;
         let cold = self.state.cold_counts();
         let waits =
             self.state.records.as_ref().map(|own| own.times.lost_waits()).unwrap_or_default();
@@ -71,7 +73,7 @@ impl Section<'_> {
             sequence,
             taken_at,
             age: self.state.age(taken_at),
-            capacity,
+            settings: self.settings(),
             used,
             in_flight,
             waiting,

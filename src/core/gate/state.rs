@@ -17,7 +17,7 @@ use crate::{
             sampling::{HandOverStamps, seconds},
             times::Times,
         },
-        limits::alarm_state::AlarmState,
+        limits::{alarm_state::AlarmState, wait_limit::WaitLimit},
         line::Line,
         rejection::cache::RejectionCache,
     },
@@ -90,7 +90,8 @@ impl GateState {
                 .then(|| LazyState::new(Some(UnitCounts::default()), 0)),
             records: rejections.map(|rejections| {
                 let stamps = Arc::new(HandOverStamps::new(capacity));
-                Box::new(OwnRecords { rejections, times: Times::default(), stamps })
+                let wait_limit = Arc::new(WaitLimit::new(None));
+                Box::new(OwnRecords { rejections, times: Times::default(), stamps, wait_limit })
             }),
         }
     }

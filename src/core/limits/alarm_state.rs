@@ -24,7 +24,7 @@ use crate::core::{
 #[derive(Debug)]
 pub(in crate::core) struct AlarmState {
     pub(in crate::core) runtime: Id,
-    limit: Duration,
+    pub(in crate::core) limit: Duration,
     /// `None` while it is being armed.
     alarm: Option<Box<Alarm>>,
     /// Whether it will fire. If not, it serves no waiter.

@@ -7,6 +7,7 @@ pub(in crate::core) mod alarm;
 pub(in crate::core) mod alarm_state;
 #[cfg_attr(all(test, bulklink_loom), path = "../models/model_timer.rs")]
 pub(in crate::core) mod timer;
+pub(crate) mod wait_limit;
 
 use std::time::Duration;
 

@@ -34,8 +34,9 @@ impl Wake for GateAlarmWaker {
 }
 
 impl SharedGate {
-    /// Arrives in this runtime, subject to the gate's own limit.
-    fn arrive_in(&self, runtime: Id, waker: &Waker) -> ArrivalOutcome {
+    /// Arrives in this runtime, subject to the gate's own limit, which is this one.
+    fn arrive_in(&self, runtime: Id, limit: Duration, waker: &Waker) -> ArrivalOutcome {
+        GateHandle::wait_limit(self).set(Some(limit));
         let when_full = WhenFull::Join(Some(waker.clone()), Some(runtime));
         self.arrive(Arrival { cost: 1, expired: None, when_full })
     }
@@ -53,7 +54,7 @@ impl Waiter {
     /// Joins the line of a gate that is full, and provides an alarm with this timer if one is needed.
     fn join(gate: &SharedGate, runtime: Id, limit: Duration, timer: &Timer) -> Self {
         let (flag, waker) = WakeFlag::new();
-        let arrived = gate.arrive_in(runtime, &waker);
+        let arrived = gate.arrive_in(runtime, limit, &waker);
         let ArrivalOutcome::Queued { ticket, enforcer, .. } = arrived else {
             panic!("a full gate with room did not queue an arrival: {arrived:?}");
         };
@@ -173,7 +174,7 @@ fn a_hand_over_before_the_alarm_is_provided_forgets_no_waiter() {
         let timer = Timer::new();
         let releasing = thread::spawn(move || drop(held));
         let (flag, waker) = WakeFlag::new();
-        let first = match gate.arrive_in(here, &waker) {
+        let first = match gate.arrive_in(here, PASSED, &waker) {
             // Queued, and possibly admitted by now.
             ArrivalOutcome::Queued { ticket, enforcer, .. } => {
                 Waiter { ticket, flag, waker, enforcer }.provide_alarm(&gate, here, PASSED, &timer)

@@ -44,6 +44,10 @@ pub(super) enum Operation {
     Resize {
         capacity: usize,
     },
+    Reconfigure {
+        capacity: usize,
+        room: usize,
+    },
     Close,
     Snapshot,
     Subscribe(bool),
@@ -86,6 +90,7 @@ pub(super) enum Refusal {
 pub(super) struct View {
     pub(super) sequence: u64,
     pub(super) capacity: usize,
+    pub(super) room: usize,
     pub(super) used: usize,
     pub(super) in_flight: usize,
     pub(super) waiting: usize,
@@ -118,8 +123,8 @@ macro_rules! counters {
 impl Hash for View {
     /// Of several histories with the same hash only the first is checked, so nothing is left out.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { sequence, capacity, used, in_flight, waiting, waiting_units, .. } = *self;
-        (sequence, capacity, used, in_flight, waiting, waiting_units).hash(state);
+        let Self { sequence, capacity, room, used, in_flight, waiting, waiting_units, .. } = *self;
+        (sequence, capacity, room, used, in_flight, waiting, waiting_units).hash(state);
         let Self { is_closed, is_under_pressure, ref totals, ref peaks, .. } = *self;
         (is_closed, is_under_pressure, counters!(totals)).hash(state);
         let Peaks { used, in_flight, waiting, waiting_units, wait: _ } = *peaks;
@@ -133,6 +138,7 @@ pub(super) struct Event {
     pub(super) kind: EventKind,
     pub(super) sequence: u64,
     pub(super) capacity: usize,
+    pub(super) room: usize,
     pub(super) used: usize,
     pub(super) in_flight: usize,
     pub(super) waiting: usize,
@@ -140,7 +146,8 @@ pub(super) struct Event {
     pub(super) cost: Option<usize>,
     pub(super) from_queue: bool,
     pub(super) affected_waiters: usize,
-    pub(super) previous_capacity: Option<usize>,
+    /// The capacity and the room before a change of them.
+    pub(super) previous: Option<(usize, usize)>,
 }
 
 /// One operation of one thread, with its result.
@@ -230,11 +237,11 @@ impl From<Limit> for Expiry {
     }
 }
 
-impl From<ResizeRefusal> for Refusal {
-    fn from(refusal: ResizeRefusal) -> Self {
+impl From<ChangeRefusal> for Refusal {
+    fn from(refusal: ChangeRefusal) -> Self {
         match refusal {
-            ResizeRefusal::Closed => Self::Closed,
-            ResizeRefusal::BelowQueuedCost(cost) => Self::BelowQueuedCost(cost as usize),
+            ChangeRefusal::Closed => Self::Closed,
+            ChangeRefusal::BelowQueuedCost(cost) => Self::BelowQueuedCost(cost as usize),
         }
     }
 }
@@ -251,7 +258,8 @@ impl From<&Snapshot> for View {
         let peaks = Peaks { wait: Duration::ZERO, ..snapshot.peaks };
         Self {
             sequence: snapshot.sequence,
-            capacity: snapshot.capacity as usize,
+            capacity: snapshot.settings.capacity as usize,
+            room: snapshot.settings.room as usize,
             used: snapshot.used as usize,
             in_flight: snapshot.in_flight as usize,
             waiting: snapshot.waiting as usize,
@@ -269,7 +277,8 @@ impl From<&Change> for Event {
         Self {
             kind: change.kind,
             sequence: change.sequence,
-            capacity: change.capacity as usize,
+            capacity: change.settings.capacity as usize,
+            room: change.settings.room as usize,
             used: change.used as usize,
             in_flight: change.in_flight as usize,
             waiting: change.waiting as usize,
@@ -277,7 +286,7 @@ impl From<&Change> for Event {
             cost: change.cost.map(|cost| cost as usize),
             from_queue: change.from_queue,
             affected_waiters: change.affected_waiters as usize,
-            previous_capacity: change.previous_capacity.map(|capacity| capacity as usize),
+            previous: change.previous.map(|was| (was.capacity as usize, was.room as usize)),
         }
     }
 }

@@ -39,17 +39,18 @@ use crate::{
     core::{
         gate::{
             Gate, GateKind,
-            arrival::{Arrival, ArrivalOutcome, ResizeRefusal, WaiterState, WhenFull},
+            arrival::{Arrival, ArrivalOutcome, WaiterState, WhenFull},
             counts::Totals,
             effects::{Change, EventKind, SharedSink},
             ending::Abandonment,
+            reconfiguring::{ChangeRefusal, GateChange},
             records::SharedRecords,
             sampling::{HandOverStamps, Stamp},
             snapshot::Snapshot,
             times::TimesSnapshot,
             word::Word,
         },
-        limits::Expiry,
+        limits::{Expiry, wait_limit::WaitLimit},
         line::Ticket,
         operation::{
             arrive::admit_now,
@@ -134,6 +135,7 @@ struct GateOfModel {
     records: Option<Arc<SharedRecords>>,
     /// What the gate has on its own, if it is none.
     stamps: Option<Arc<HandOverStamps>>,
+    wait_limit: Option<Arc<WaitLimit>>,
     /// The totals of the checked snapshots, by their sequence numbers.
     checked: StdMutex<BTreeMap<u64, Totals>>,
 }
@@ -151,8 +153,12 @@ impl GateHandle for SharedGate {
         self.0.stamps.as_deref()
     }
 
-    fn wait_limit(&self) -> Option<Duration> {
-        None
+    fn wait_limit(&self) -> &WaitLimit {
+        match (&self.0.wait_limit, &self.0.records) {
+            (Some(own), _) => own,
+            (None, Some(records)) => &records.wait_limit,
+            (None, None) => unreachable!("a gate of a model has either"),
+        }
     }
 
     fn alarm_waker(&self) -> Waker {
@@ -182,7 +188,8 @@ impl SharedGate {
     fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
         let rejections = RejectionCache::new("model".into(), kind == GateKind::Partition);
         if kind == GateKind::Partition {
-            return Self::partition(capacity, room, Arc::new(SharedRecords::new(rejections)));
+            let records = SharedRecords::new(rejections, WaitLimit::new(None));
+            return Self::partition(capacity, room, Arc::new(records));
         }
         Self::from_gate(Gate::new(capacity, room, kind, Some(rejections)), None)
     }
@@ -193,8 +200,8 @@ impl SharedGate {
     }
 
     fn from_gate(gate: Gate, records: Option<Arc<SharedRecords>>) -> Self {
-        let stamps = gate.stamps();
-        Self(Arc::new(GateOfModel { gate, records, stamps, checked: StdMutex::default() }))
+        let (stamps, wait_limit, checked) = (gate.stamps(), gate.wait_limit(), StdMutex::default());
+        Self(Arc::new(GateOfModel { gate, records, stamps, wait_limit, checked }))
     }
 
     fn plain(capacity: u32, room: u32) -> Self {
@@ -275,8 +282,12 @@ impl SharedGate {
         self.gate().abandon(cost, abandonment, self.shared());
     }
 
-    fn resize(&self, capacity: u32) -> Result<(), ResizeRefusal> {
+    fn resize(&self, capacity: u32) -> Result<(), ChangeRefusal> {
         self.gate().resize(capacity, self.shared())
+    }
+
+    fn reconfigure(&self, change: &GateChange) -> Result<(), ChangeRefusal> {
+        self.gate().reconfigure(change, self.shared())
     }
 
     /// Admits an operation whose units the model returns itself.

@@ -33,6 +33,8 @@ pub(super) enum Step {
     /// Cancels the thread's newest waiter.
     Cancel,
     Resize(usize),
+    /// Sets the capacity and the waiting room.
+    Reconfigure(usize, usize),
     Close,
     Snapshot,
     Subscribe(bool),
@@ -138,6 +140,17 @@ impl ProgramThread {
                 let resized = gate.resize(capacity as u32);
                 let refused = |refusal: _| Outcome::Refused(Refusal::from(refusal));
                 (Operation::Resize { capacity }, resized.map_or_else(refused, |()| Outcome::Done))
+            }
+            Step::Reconfigure(capacity, room) => {
+                let change = GateChange {
+                    capacity: Some(capacity as u32),
+                    room: Some(room as u32),
+                    wait_limit: None,
+                };
+                let refused = |refusal: _| Outcome::Refused(Refusal::from(refusal));
+                let changed = gate.reconfigure(&change);
+                let outcome = changed.map_or_else(refused, |()| Outcome::Done);
+                (Operation::Reconfigure { capacity, room }, outcome)
             }
             Step::Close => {
                 gate.close();

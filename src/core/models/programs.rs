@@ -86,7 +86,7 @@ impl Program {
             let step = match random.below(8) {
                 0..4 => Step::Wait(cost(kind, random)),
                 4..6 => Step::Now(cost(kind, random)),
-                6 => Step::Resize(1 + random.below(3)),
+                6 => Step::Reconfigure(1 + random.below(3), random.below(3)),
                 _ => Step::JoinDrain,
             };
             prologue.push((random.below(kind.threads), step));
@@ -175,7 +175,7 @@ fn limit(random: &mut Xorshift) -> Limit {
 }
 
 fn step(kind: ProgramKind, random: &mut Xorshift) -> Step {
-    match random.below(36) {
+    match random.below(39) {
         0..4 => Step::Now(cost(kind, random)),
         4..10 => Step::Wait(cost(kind, random)),
         10 => Step::Late(cost(kind, random), limit(random)),
@@ -192,6 +192,7 @@ fn step(kind: ProgramKind, random: &mut Xorshift) -> Step {
         32 => Step::Subscribe(true),
         33 => Step::Subscribe(false),
         34 => Step::JoinDrain,
+        35..38 => Step::Reconfigure(1 + random.below(3), random.below(4)),
         _ => Step::Inspect,
     }
 }

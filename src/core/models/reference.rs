@@ -113,7 +113,12 @@ impl Reference {
                 self.abandon(cost, false);
                 Outcome::Done
             }
-            Operation::Resize { capacity } => self.resize(capacity),
+            Operation::Resize { capacity } => {
+                self.change(capacity, self.room, EventKind::Resized)
+            }
+            Operation::Reconfigure { capacity, room } => {
+                self.change(capacity, room, EventKind::Reconfigured)
+            }
             Operation::Close => self.close(),
             Operation::Snapshot => {
                 self.sequence += 1;
@@ -204,21 +209,22 @@ impl Reference {
         self.settle();
     }
 
-    fn resize(&mut self, capacity: usize) -> Outcome {
+    fn change(&mut self, capacity: usize, room: usize, kind: EventKind) -> Outcome {
         if self.closed {
             return Outcome::Refused(Refusal::Closed);
         }
-        if capacity == self.capacity {
+        if (capacity, room) == (self.capacity, self.room) {
             return Outcome::Done;
         }
         let largest = self.line.iter().map(|waiter| waiter.cost).max().unwrap_or(0);
         if self.weighted && largest > capacity {
             return Outcome::Refused(Refusal::BelowQueuedCost(largest));
         }
-        let previous = std::mem::replace(&mut self.capacity, capacity);
-        self.emit(EventKind::Resized, None, false);
+        let previous = (self.capacity, self.room);
+        (self.capacity, self.room) = (capacity, room);
+        self.emit(kind, None, false);
         if let Some(event) = self.events.last_mut() {
-            event.previous_capacity = Some(previous);
+            event.previous = Some(previous);
         }
         self.settle();
         Outcome::Done
@@ -292,6 +298,7 @@ impl Reference {
             kind,
             sequence: self.sequence,
             capacity: self.capacity,
+            room: self.room,
             used: self.used,
             in_flight: self.in_flight,
             waiting: self.line.len(),
@@ -299,7 +306,7 @@ impl Reference {
             cost,
             from_queue,
             affected_waiters: 0,
-            previous_capacity: None,
+            previous: None,
         });
     }
 
@@ -307,6 +314,7 @@ impl Reference {
         View {
             sequence: self.sequence,
             capacity: self.capacity,
+            room: self.room,
             used: self.used,
             in_flight: self.in_flight,
             waiting: self.line.len(),

@@ -13,7 +13,7 @@ fn a_shrink_removes_free_units_or_units_as_they_are_released() {
         let arriving = spawn_with(&gate, |gate| gate.try_enter(1));
         gate.resize(1).expect("open");
         let during = gate.checked_snapshot();
-        assert_eq!(during.capacity, 1);
+        assert_eq!(during.settings.capacity, 1);
         gate.assert_invariants();
         join_thread(releasing);
         let admission = join_thread(arriving);
@@ -75,7 +75,7 @@ fn a_grow_neither_makes_nor_loses_units() {
         join_thread(running);
         let arrived = join_thread(arriving);
         let snapshot = gate.checked_snapshot();
-        assert_eq!((snapshot.used, snapshot.capacity), (u32::from(arrived.is_ok()), 2));
+        assert_eq!((snapshot.used, snapshot.settings.capacity), (u32::from(arrived.is_ok()), 2));
         let rest =
             [gate.try_enter(1), gate.try_enter(1)].into_iter().filter(|rest| rest.is_ok()).count();
         assert_eq!(rest, 2 - snapshot.used as usize);
@@ -133,9 +133,9 @@ fn concurrent_resizes_take_effect_one_after_the_other() {
         join_thread(growing).expect("open");
         gate.assert_invariants();
         let snapshot = gate.checked_snapshot();
-        assert!(matches!(snapshot.capacity, 1 | 3));
+        assert!(matches!(snapshot.settings.capacity, 1 | 3));
         let held: Vec<_> = (0..4).map_while(|_| gate.try_enter(1).ok()).collect();
-        assert_eq!(held.len(), snapshot.capacity as usize);
+        assert_eq!(held.len(), snapshot.settings.capacity as usize);
     });
 }
 
@@ -188,4 +188,73 @@ fn an_admission_is_correct_after_the_word_changes_and_changes_back() {
         assert!(during.totals.admitted <= 3);
         gate.assert_invariants();
     });
+}
+
+/// A change of all settings takes effect at one instant: an operation that joins the line concurrently finds either all of
+/// the old ones or all of the new ones, and the limit that it gets is that of its own instant.
+#[test]
+fn a_reconfiguration_takes_effect_at_one_instant() {
+    explore(3, || {
+        let gate = SharedGate::plain(1, 0);
+        let _held = gate.try_enter(1);
+        let change =
+            GateChange { capacity: None, room: Some(1), wait_limit: Some(Some(2 * SECOND)) };
+        let changing = spawn_with(&gate, move |gate| gate.reconfigure(&change));
+        let joining = spawn_with(&gate, |gate| {
+            let when_full = WhenFull::Join(Some(Waker::noop().clone()), None);
+            match gate.arrive(Arrival { cost: 1, expired: None, when_full }) {
+                ArrivalOutcome::Queued { wait_limit, .. } => Ok(wait_limit),
+                ArrivalOutcome::Rejected(rejection) => Err(reason(rejection)),
+                other => panic!("no unit is free: {other:?}"),
+            }
+        });
+        let during = gate.checked_snapshot();
+        assert!(matches!(
+            (during.settings.room, during.settings.wait_limit),
+            (0, None) | (1, Some(_))
+        ));
+        assert!(during.waiting <= during.settings.room);
+        assert_eq!(join_thread(changing), Ok(()));
+        match join_thread(joining) {
+            Ok(limit) => assert_eq!(limit, Some(2 * SECOND)),
+            Err(reason) => {
+                assert!(matches!(reason, RejectionReason::Saturated { waiting_room: 0, .. }));
+            }
+        }
+        gate.assert_invariants();
+    });
+}
+
+/// A room that becomes smaller than the line throws no waiter out, and nobody joins until there is a place, whatever is
+/// released concurrently.
+#[test]
+fn a_smaller_room_throws_nobody_out_and_admits_nobody_to_the_line() {
+    for kind in [GateKind::Plain, GateKind::Partition] {
+        explore(3, move || {
+            let gate = SharedGate::new(1, 2, kind);
+            let held = gate.try_enter(1);
+            let waiters = [WakeFlag::new(), WakeFlag::new()];
+            let tickets = waiters.each_ref().map(|(_, waker)| gate.join(1, waker));
+            let releasing = thread::spawn(move || drop(held));
+            let change = GateChange { room: Some(1), ..GateChange::default() };
+            assert_eq!(gate.reconfigure(&change), Ok(()));
+            let arriving = spawn_with(&gate, |gate| {
+                let when_full = WhenFull::Join(Some(Waker::noop().clone()), None);
+                gate.arrive(Arrival { cost: 1, expired: None, when_full })
+            });
+            let arrived = join_thread(arriving);
+            assert!(
+                matches!(arrived, ArrivalOutcome::Rejected(_)),
+                "joined a line without a place: {arrived:?}"
+            );
+            join_thread(releasing);
+            gate.assert_invariants();
+            let waiting = tickets.iter().filter(|&&ticket| {
+                gate.poll_outcome(ticket, Waker::noop()).is_none()
+            });
+            assert_eq!(waiting.count(), 1, "the release admits one, and the other one waits on");
+            let totals = gate.checked_snapshot().totals;
+            assert_eq!((totals.admitted_from_queue, totals.saturated), (1, 1));
+        });
+    }
 }

@@ -99,7 +99,7 @@ fn no_operation_waits_for_more_than_the_capacity() {
         drop(held);
         match (join_thread(waiting), shrunk) {
             (Ok(()), Ok(())) => assert_eq!(gate.checked_snapshot().totals.admitted, 2),
-            (Ok(()), refusal) => assert_eq!(refusal, Err(ResizeRefusal::BelowQueuedCost(2))),
+            (Ok(()), refusal) => assert_eq!(refusal, Err(ChangeRefusal::BelowQueuedCost(2))),
             (Err(reason), Ok(())) => {
                 assert!(matches!(reason, RejectionReason::CostExceedsCapacity { .. }));
                 assert_eq!(gate.checked_snapshot().totals.oversized, 1);

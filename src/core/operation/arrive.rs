@@ -88,7 +88,7 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
             let when_full = if prepare {
                 // A limit that is the bulkhead's own may be left to the alarm of the line.
                 let limit = match policy.borrow() {
-                    WaitPolicy::UpToLimit => handle.wait_limit().and_then(|_| current_runtime()),
+                    WaitPolicy::UpToLimit if handle.wait_limit().is_set() => current_runtime(),
                     _ => None,
                 };
                 WhenFull::Join(Some(waker.clone()), limit)
@@ -101,8 +101,8 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
                 }
                 ArrivalOutcome::Rejected(rejection) => return Err(rejection),
                 ArrivalOutcome::NeedsWaker => prepare = true,
-                ArrivalOutcome::Queued { ticket, since, enforcer } => {
-                    let end = policy.borrow().end(since, handle.wait_limit());
+                ArrivalOutcome::Queued { ticket, since, enforcer, wait_limit } => {
+                    let end = policy.borrow().end(since, wait_limit);
                     let entry = QueueEntry::new(handle.into_owned(), ticket, since);
                     return Ok(Entered::Queued(NewlyQueued { entry, end, enforcer }));
                 }

@@ -2,9 +2,12 @@
 //!
 //! It owns the two traits. It does not own the handles, which are the bulkheads'.
 
-use std::{task::Waker, time::Duration};
+use std::task::Waker;
 
-use crate::core::gate::{Gate, records::SharedRecords, sampling::HandOverStamps};
+use crate::core::{
+    gate::{Gate, records::SharedRecords, sampling::HandOverStamps},
+    limits::wait_limit::WaitLimit,
+};
 
 /// A handle through which an operation reaches its gate and its settings.
 pub(crate) trait GateHandle {
@@ -17,7 +20,7 @@ pub(crate) trait GateHandle {
     fn stamps(&self) -> Option<&HandOverStamps>;
 
     /// The bulkhead's own wait limit, which bounds every wait.
-    fn wait_limit(&self) -> Option<Duration>;
+    fn wait_limit(&self) -> &WaitLimit;
 
     /// Returns a waker that fires the gate's alarm, as long as the gate exists.
     fn alarm_waker(&self) -> Waker;

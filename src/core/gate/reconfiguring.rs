@@ -1,0 +1,130 @@
+//! Changing the settings of a gate while it is in use: its capacity, its waiting room and its wait limit.
+//!
+//! It owns what a change requires and in which order it takes effect. The values have been checked to be within bounds.
+
+use std::time::Duration;
+
+use crate::{
+    core::{
+        gate::{
+            Gate,
+            effects::{Effects, EventKind},
+            records::SharedRecords,
+            section::Section,
+        },
+        limits::wait_limit::stored,
+    },
+    sync::Ordering,
+};
+
+/// The settings of a gate at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GateSettings {
+    pub(crate) capacity: u32,
+    pub(crate) room: u32,
+    pub(crate) wait_limit: Option<Duration>,
+}
+
+/// New settings of a gate. What is `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GateChange {
+    pub(crate) capacity: Option<u32>,
+    pub(crate) room: Option<u32>,
+    /// Partitions share theirs, so it is not changed through one of them.
+    pub(crate) wait_limit: Option<Option<Duration>>,
+}
+
+/// Why the settings were not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChangeRefusal {
+    Closed,
+    /// A waiter has this cost and could never be admitted.
+    BelowQueuedCost(u32),
+}
+
+impl GateChange {
+    /// Returns the settings after this change.
+    fn of(&self, before: GateSettings) -> GateSettings {
+        GateSettings {
+            capacity: self.capacity.unwrap_or(before.capacity),
+            room: self.room.unwrap_or(before.room),
+            // As it is stored, so that the same value is no change.
+            wait_limit: self.wait_limit.map_or(before.wait_limit, stored),
+        }
+    }
+}
+
+impl Gate {
+    /// Sets the capacity. The same capacity is no change.
+    pub(crate) fn resize(
+        &self,
+        capacity: u32,
+        shared: Option<&SharedRecords>,
+    ) -> Result<(), ChangeRefusal> {
+        let change = GateChange { capacity: Some(capacity), ..GateChange::default() };
+        self.change(&change, EventKind::Resized, shared)
+    }
+
+    /// Changes several settings at once, or none of them. The same settings are no change.
+    ///
+    /// A smaller room throws nobody out. A new wait limit holds for those who join the line from now on.
+    pub(crate) fn reconfigure(
+        &self,
+        change: &GateChange,
+        shared: Option<&SharedRecords>,
+    ) -> Result<(), ChangeRefusal> {
+        self.change(change, EventKind::Reconfigured, shared)
+    }
+
+    fn change(
+        &self,
+        change: &GateChange,
+        kind: EventKind,
+        shared: Option<&SharedRecords>,
+    ) -> Result<(), ChangeRefusal> {
+        let mut effects = Effects::default();
+        let mut section = Section::enter_shared(self, shared, &mut effects);
+        if section.state.is_closed {
+            return Err(ChangeRefusal::Closed);
+        }
+        let before = section.settings();
+        let after = change.of(before);
+        if after == before {
+            return Ok(());
+        }
+        if section.state.units().is_some() && after.capacity < before.capacity {
+            let largest = section.state.lazy.as_ref().and_then(|lazy| lazy.line.largest_cost());
+            if let Some(cost) = largest.filter(|&cost| cost > after.capacity) {
+                return Err(ChangeRefusal::BelowQueuedCost(cost));
+            }
+        }
+        section.freeze();
+        section.set(after);
+        section.record(kind, |change| change.previous = Some(before));
+        section.settle();
+        drop(section);
+        effects.carry_out();
+        Ok(())
+    }
+}
+
+impl Section<'_> {
+    /// Returns the settings. A gate that shares its wait limit or admits nothing has none of its own.
+    pub(in crate::core) fn settings(&self) -> GateSettings {
+        GateSettings {
+            capacity: self.state.capacity,
+            room: self.gate().room(),
+            wait_limit: self.state.records.as_ref().and_then(|own| own.wait_limit.get()),
+        }
+    }
+
+    fn set(&mut self, GateSettings { capacity, room, wait_limit }: GateSettings) {
+        debug_assert!(self.is_frozen(), "the word is not frozen");
+        self.state.capacity = capacity;
+        self.gate().room.store(room, Ordering::Relaxed);
+        match &self.state.records {
+            Some(own) => own.wait_limit.set(wait_limit),
+            None => debug_assert_eq!(wait_limit, None, "partitions share their wait limit"),
+        }
+    }
+}
