@@ -14,6 +14,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::type_complexity)]
 
 mod api;
+mod changes;
 mod cost;
 mod events;
 mod exports;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::{
     event_handlers::{EventHandlers, HandlerKind},
-    reference::bulkhead::{Id, Outcome, Terms, WorkEnd},
+    reference::bulkhead::{Id, Outcome, Settings, Terms, WorkEnd},
     reference::observed::Reason,
     reference::partitioned::Key,
     reference::{Real, Reference, compare},
@@ -64,6 +64,7 @@ pub(crate) enum Step {
     Drop(usize),
     Advance(u64),
     Resize(Key, usize),
+    Reconfigure(Settings),
     Close,
     AwaitClose,
     DropAwait(usize),
@@ -173,6 +174,7 @@ fn operation(
 pub(crate) struct Driver {
     real: Real,
     reference: Reference,
+    /// The wait limit of a partitioned bulkhead.
     wait_limit: Option<Duration>,
     ops: Vec<Op>,
     drains: Vec<(usize, Waker, Pin<Box<dyn Future<Output = ()>>>)>,
@@ -188,6 +190,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(real: Real, reference: Reference, wait_limit: Option<Duration>) -> Self {
+        let wait_limit = wait_limit.filter(|_| matches!(real, Real::Partitioned(_)));
         Self {
             real,
             reference,
@@ -234,6 +237,10 @@ impl Driver {
             Step::Resize(key, capacity) => {
                 let done = self.real.resize(key, capacity);
                 assert_eq!(done, self.reference.resize(key, capacity), "resized to {capacity}");
+            }
+            Step::Reconfigure(settings) => {
+                let done = self.real.reconfigure(&settings);
+                assert_eq!(done, self.reference.reconfigure(&settings), "{settings:?}");
             }
             Step::Close => {
                 self.real.close();

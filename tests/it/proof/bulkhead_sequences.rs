@@ -9,7 +9,7 @@ use super::{
     bulkhead_driver::{Driver, OperationKind, Step, WaitPolicy},
     event_handlers::HandlerKind,
     on_paused_time,
-    reference::bulkhead::Model,
+    reference::bulkhead::{self, Model},
     reference::partitioned::{INVALID, Key, PANICKING, PartitionedModel, limits},
     reference::{Real, Reference},
 };
@@ -44,7 +44,8 @@ impl Settings {
             Some(limit) => builder.wait_limit(limit),
             None => builder,
         };
-        let model = Model::new(self.capacity, self.room);
+        let mut model = Model::new(self.capacity, self.room);
+        model.wait_limit = self.wait_limit;
         (Real::Plain(builder.build().unwrap()), Reference::Plain(model))
     }
 
@@ -55,7 +56,8 @@ impl Settings {
             Some(limit) => builder.wait_limit(limit),
             None => builder,
         };
-        let model = Model::new(self.capacity, self.room);
+        let mut model = Model::new(self.capacity, self.room);
+        model.wait_limit = self.wait_limit;
         (Real::Weighted(builder.build().unwrap()), Reference::Weighted(model))
     }
 
@@ -115,6 +117,13 @@ fn handler() -> impl Strategy<Value = HandlerKind> {
     ]
 }
 
+fn new_settings() -> impl Strategy<Value = bulkhead::Settings> {
+    let wait_limit = option::of(option::of((0u64..20).prop_map(Duration::from_millis)));
+    (option::of(0usize..7), option::of(0usize..6), wait_limit).prop_map(
+        |(capacity, room, wait_limit)| bulkhead::Settings { capacity, room, wait_limit },
+    )
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let kind = prop_oneof![Just(OperationKind::Slot), Just(OperationKind::Execute)];
     let polled = prop::bool::weighted(0.9);
@@ -137,6 +146,7 @@ fn step() -> impl Strategy<Value = Step> {
         7 => at().prop_map(Step::Drop),
         7 => (1u64..12).prop_map(Step::Advance),
         4 => (key(), 0usize..7).prop_map(|(key, capacity)| Step::Resize(key, capacity)),
+        5 => new_settings().prop_map(Step::Reconfigure),
         1 => Just(Step::Close),
         2 => drain,
         2 => handler().prop_map(Step::Subscribe),

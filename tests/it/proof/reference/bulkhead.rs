@@ -52,6 +52,14 @@ pub(crate) enum LeaveReason {
     Late,
 }
 
+/// New settings; what is `None` stays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) capacity: Option<usize>,
+    pub(crate) room: Option<usize>,
+    pub(crate) wait_limit: Option<Option<Duration>>,
+}
+
 /// Returns the reason of an operation that has expired before it arrived.
 pub(super) fn late(by_deadline: bool) -> Reason {
     match by_deadline {
@@ -106,6 +114,8 @@ pub(crate) struct Model {
     pub(crate) now: Duration,
     pub(crate) capacity: usize,
     pub(crate) room: usize,
+    /// The limit of every waiter that joins from now on. In a partition it is part of the terms.
+    pub(crate) wait_limit: Option<Duration>,
     pub(crate) is_closed: bool,
     is_drained: bool,
     line: VecDeque<Waiter>,
@@ -137,6 +147,7 @@ impl Model {
             now: Duration::ZERO,
             capacity,
             room,
+            wait_limit: None,
             is_closed: false,
             is_drained: false,
             line: VecDeque::new(),
@@ -185,6 +196,7 @@ impl Model {
             kind,
             capacity: self.capacity,
             room: self.room,
+            wait_limit: self.wait_limit,
             used: self.used(),
             in_flight: self.in_flight(),
             waiting: self.waiting(),
@@ -194,6 +206,7 @@ impl Model {
             waited: None,
             affected: 0,
             previous_capacity: None,
+            previous: None,
         };
         detail(&mut event);
         self.events.push(event);
@@ -238,6 +251,7 @@ impl Model {
             let (used, waiting, room) = (self.used(), self.waiting(), self.room);
             return Outcome::Rejected(Reason::Saturated { cost, used, capacity, waiting, room });
         }
+        let limit = [limit, self.wait_limit].into_iter().flatten().min();
         let limit_at = limit.map(|limit| self.now + limit);
         let end = match (limit_at, deadline) {
             (None, None) => None,
@@ -411,6 +425,31 @@ impl Model {
             let previous = self.capacity;
             self.capacity = capacity;
             self.record(EventKind::Resized, |event| event.previous_capacity = Some(previous));
+            self.settle();
+        }
+        true
+    }
+
+    /// Changes what is given, and returns whether that was possible.
+    pub(crate) fn reconfigure(&mut self, settings: &Settings, weighted: bool) -> bool {
+        let Settings { capacity, room, wait_limit } = *settings;
+        let largest = self.line.iter().map(|waiter| waiter.cost).max().unwrap_or(0);
+        if capacity == Some(0)
+            || wait_limit == Some(Some(Duration::ZERO))
+            || self.is_closed
+            || (weighted && capacity.is_some_and(|capacity| capacity < largest))
+        {
+            return false;
+        }
+        let previous = (self.capacity, self.room, self.wait_limit);
+        self.capacity = capacity.unwrap_or(self.capacity);
+        self.room = room.unwrap_or(self.room);
+        self.wait_limit = wait_limit.unwrap_or(self.wait_limit);
+        if (self.capacity, self.room, self.wait_limit) != previous {
+            self.record(EventKind::Reconfigured, |event| {
+                event.previous_capacity = Some(previous.0);
+                event.previous = Some(previous);
+            });
             self.settle();
         }
         true

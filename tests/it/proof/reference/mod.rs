@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bulklink::{
-    Bulkhead, BulkheadStatus, Histogram, HoldTimes, PartitionedBulkhead, Totals, WeightedBulkhead,
+    Bulkhead, BulkheadStatus, Change, Histogram, HoldTimes, PartitionedBulkhead, Totals,
+    WeightedBulkhead, WeightedChange,
 };
 use tokio::time::Instant;
 
 use self::{
-    bulkhead::{Holds, Id, LeaveReason, Model, Outcome, Terms, WorkEnd},
+    bulkhead::{Holds, Id, LeaveReason, Model, Outcome, Settings, Terms, WorkEnd},
     partitioned::{Key, PartitionedModel},
 };
 use crate::support::{assert_identities, assert_plain};
@@ -84,6 +85,15 @@ impl Reference {
         }
     }
 
+    /// Changes the settings of a bulkhead without partitions.
+    pub(crate) fn reconfigure(&mut self, settings: &Settings) -> bool {
+        match self {
+            Self::Plain(model) => model.reconfigure(settings, false),
+            Self::Weighted(model) => model.reconfigure(settings, true),
+            Self::Partitioned(_) => false,
+        }
+    }
+
     pub(crate) fn close(&mut self) {
         either!(self, reference => reference.close());
     }
@@ -152,6 +162,31 @@ impl Real {
         }
     }
 
+    /// Changes the settings of a bulkhead without partitions, and returns whether that was possible.
+    pub(crate) fn reconfigure(&self, settings: &Settings) -> bool {
+        let Settings { capacity, room, wait_limit } = *settings;
+        macro_rules! change {
+            ($change:expr, $capacity:ident) => {{
+                let change = $change;
+                let change = capacity.into_iter().fold(change, |change, n| change.$capacity(n));
+                let change = room.into_iter().fold(change, |change, n| change.waiting_room(n));
+                wait_limit.into_iter().fold(change, |change, limit| match limit {
+                    Some(limit) => change.wait_limit(limit),
+                    None => change.no_wait_limit(),
+                })
+            }};
+        }
+        match self {
+            Self::Plain(bulkhead) => {
+                bulkhead.reconfigure(change!(Change::new(), parallelism)).is_ok()
+            }
+            Self::Weighted(bulkhead) => {
+                bulkhead.reconfigure(change!(WeightedChange::new(), capacity)).is_ok()
+            }
+            Self::Partitioned(_) => false,
+        }
+    }
+
     /// Waits until the bulkhead is closed and drained.
     pub(crate) async fn wait_closed(self) {
         match self {
@@ -215,6 +250,7 @@ fn time_of(instant: Instant, now: Duration) -> Duration {
 #[track_caller]
 fn compare_times(status: &BulkheadStatus, model: &Model) {
     assert_eq!(status.age, model.now, "age");
+    assert_eq!(status.wait_limit, model.wait_limit, "wait limit");
     assert_counts(&status.waits, &model.waits, "waits");
     assert_counts(&status.patience, &model.patience, "patience");
     assert_holds(&status.holds, model.holds);

@@ -49,6 +49,7 @@ pub(crate) struct ObservedEvent {
     pub(crate) kind: EventKind,
     pub(crate) capacity: usize,
     pub(crate) room: usize,
+    pub(crate) wait_limit: Option<Duration>,
     pub(crate) used: usize,
     pub(crate) in_flight: usize,
     pub(crate) waiting: usize,
@@ -58,6 +59,8 @@ pub(crate) struct ObservedEvent {
     pub(crate) waited: Option<Duration>,
     pub(crate) affected: usize,
     pub(crate) previous_capacity: Option<usize>,
+    /// The capacity, the room and the wait limit before.
+    pub(crate) previous: Option<(usize, usize, Option<Duration>)>,
 }
 
 impl From<&BulkheadEvent> for ObservedEvent {
@@ -66,6 +69,7 @@ impl From<&BulkheadEvent> for ObservedEvent {
             kind: event.kind,
             capacity: event.capacity,
             room: event.waiting_room,
+            wait_limit: event.wait_limit,
             used: event.used,
             in_flight: event.in_flight,
             waiting: event.waiting,
@@ -75,6 +79,7 @@ impl From<&BulkheadEvent> for ObservedEvent {
             waited: event.waited,
             affected: event.affected_waiters,
             previous_capacity: event.previous_capacity,
+            previous: event.previous.map(|was| (was.capacity, was.waiting_room, was.wait_limit)),
         }
     }
 }

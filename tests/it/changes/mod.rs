@@ -1,0 +1,3 @@
+//! Changes of a bulkhead that is in use: new settings.
+
+mod reconfigure;
