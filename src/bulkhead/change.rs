@@ -148,7 +148,9 @@ impl Compartment {
         }
         Ok(GateChange {
             capacity: units.map(|units| self.checked_units(capacity, units)).transpose()?,
-            room: waiting_room.map(|room| self.checked_maximum("waiting_room", room)).transpose()?,
+            room: waiting_room
+                .map(|room| self.checked_maximum("waiting_room", room))
+                .transpose()?,
             wait_limit,
         })
     }

@@ -252,10 +252,7 @@ impl Compartment {
             unreachable!("partitions have no events")
         };
         let weak: Weak<Self> = Arc::downgrade(self);
-        let source = EventSource {
-            label: standalone.label.clone(),
-            panic_counter: weak.clone(),
-        };
+        let source = EventSource { label: standalone.label.clone(), panic_counter: weak.clone() };
         let number = standalone.subscribers.add(&self.gate, source.clone(), Arc::new(handler));
         Subscription::new(move || {
             let Some(compartment) = weak.upgrade() else { return };

@@ -1,6 +1,7 @@
 //! The integration tests, in one binary. Each folder covers one subject:
 //!
 //! - `plain`, `weighted`, `partitions`: the three kinds of bulkhead.
+//! - `changes`: changes of a bulkhead that is in use: new settings, pause and drain.
 //! - `events`: event subscriptions and the order of events.
 //! - `reports`: statuses, intervals, snapshots and the capacity report.
 //! - `exports`: what the features for other crates export: JSON, metrics and traces.

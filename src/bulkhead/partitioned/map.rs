@@ -85,12 +85,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             WaitLimit::new(wait_limit),
         );
         Self {
-            parent: Arc::new(PartitionParent {
-                label,
-                root_gate,
-                records,
-                pin_counter,
-            }),
+            parent: Arc::new(PartitionParent { label, root_gate, records, pin_counter }),
             settings,
             instance: unique_number(),
             created_at: clock::now(),

@@ -32,10 +32,6 @@ pub(crate) struct SharedRecords {
 
 impl SharedRecords {
     pub(crate) fn new(rejections: RejectionCache, wait_limit: WaitLimit) -> Self {
-        Self {
-            rejections: Mutex::new(rejections),
-            times: Mutex::new(Times::default()),
-            wait_limit,
-        }
+        Self { rejections: Mutex::new(rejections), times: Mutex::new(Times::default()), wait_limit }
     }
 }

@@ -113,9 +113,7 @@ impl Reference {
                 self.abandon(cost, false);
                 Outcome::Done
             }
-            Operation::Resize { capacity } => {
-                self.change(capacity, self.room, EventKind::Resized)
-            }
+            Operation::Resize { capacity } => self.change(capacity, self.room, EventKind::Resized),
             Operation::Reconfigure { capacity, room } => {
                 self.change(capacity, room, EventKind::Reconfigured)
             }

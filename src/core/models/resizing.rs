@@ -249,9 +249,9 @@ fn a_smaller_room_throws_nobody_out_and_admits_nobody_to_the_line() {
             );
             join_thread(releasing);
             gate.assert_invariants();
-            let waiting = tickets.iter().filter(|&&ticket| {
-                gate.poll_outcome(ticket, Waker::noop()).is_none()
-            });
+            let waiting = tickets
+                .iter()
+                .filter(|&&ticket| gate.poll_outcome(ticket, Waker::noop()).is_none());
             assert_eq!(waiting.count(), 1, "the release admits one, and the other one waits on");
             let totals = gate.checked_snapshot().totals;
             assert_eq!((totals.admitted_from_queue, totals.saturated), (1, 1));

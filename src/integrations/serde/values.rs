@@ -8,15 +8,20 @@ use crate::{
         gate::effects::EventKind,
         rejection::{Rejection, reason::RejectionReason},
     },
-    observe::event::BulkheadEvent,
+    observe::event::{BulkheadEvent, PreviousSettings},
 };
 
 serialize_struct!(BulkheadEvent {
     text: label;
     plain: kind sequence capacity waiting_room used in_flight waiting is_closed cost from_queue
-        affected_waiters previous_capacity;
-    seconds: waited;
+        affected_waiters previous_capacity previous;
+    seconds: wait_limit waited;
     unix_ms: occurred_at;
+});
+
+serialize_struct!(PreviousSettings {
+    plain: capacity waiting_room;
+    seconds: wait_limit;
 });
 
 impl Serialize for EventKind {

@@ -119,9 +119,8 @@ fn handler() -> impl Strategy<Value = HandlerKind> {
 
 fn new_settings() -> impl Strategy<Value = bulkhead::Settings> {
     let wait_limit = option::of(option::of((0u64..20).prop_map(Duration::from_millis)));
-    (option::of(0usize..7), option::of(0usize..6), wait_limit).prop_map(
-        |(capacity, room, wait_limit)| bulkhead::Settings { capacity, room, wait_limit },
-    )
+    (option::of(0usize..7), option::of(0usize..6), wait_limit)
+        .prop_map(|(capacity, room, wait_limit)| bulkhead::Settings { capacity, room, wait_limit })
 }
 
 fn step() -> impl Strategy<Value = Step> {
