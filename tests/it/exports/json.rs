@@ -10,8 +10,8 @@ use std::{
 };
 
 use bulklink::{
-    Advice, AdviceError, Bulkhead, BulkheadEvent, BulkheadRegistry, Goal, PartitionLimits,
-    PartitionedBulkhead, Rejection, Totals, WeightedBulkhead,
+    Advice, AdviceError, Bulkhead, BulkheadEvent, BulkheadRegistry, Change, EventKind, Goal,
+    PartitionLimits, PartitionedBulkhead, Rejection, Totals, WeightedBulkhead,
 };
 use serde_json::Value;
 use tokio::time::advance;
@@ -204,10 +204,11 @@ fn events_conform_to_the_schema() {
         drop(held);
         drop(waiting);
         payments.resize(3).unwrap();
+        payments.reconfigure(Change::new().parallelism(4).wait_limit(2 * SECOND)).unwrap();
         payments.close();
         drop(subscription);
         let events = events.lock().unwrap();
-        assert!(events.len() >= 7, "{events:?}");
+        assert!(events.len() >= 8, "{events:?}");
         for event in &*events {
             let json = schema.check("event", event);
             assert_eq!(json["kind"], event.kind.name());
@@ -216,7 +217,12 @@ fn events_conform_to_the_schema() {
                 json["waited_seconds"].as_f64(),
                 event.waited.map(|time| time.as_secs_f64())
             );
+            if event.kind == EventKind::Reconfigured {
+                assert_eq!(json["previous"]["capacity"], 3);
+                assert_eq!(number(&json, "wait_limit_seconds"), 2.0);
+            }
         }
+        assert!(events.iter().any(|event| event.previous.is_some()), "{events:?}");
     });
 }
 
