@@ -76,6 +76,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `dashboard` | `Dashboard`, from `BulkheadRegistry::dashboard`: a page that shows every bulkhead of a registry live, with its figures as JSON, as a tower service |
 //! | `serde` | `Serialize` for statuses, intervals, reports, advice, rejections and events. `docs/status.schema.json` describes the fields, whose names are stable. Durations are in seconds and named `.._seconds`; points in time are in milliseconds since 1970 and named `.._unix_ms` |
 //!
 //! # Runtimes
@@ -112,6 +113,8 @@ pub use bulkhead::{
     slot::{Admission, Slot},
     weighted::WeightedBulkhead,
 };
+#[cfg(feature = "dashboard")]
+pub use integrations::dashboard::{Dashboard, DashboardFuture};
 pub use middleware::{
     deadline::{DeadlineExtension, DeadlineSource, GrpcTimeout, HeaderTimeout},
     error::BulkheadError,

@@ -3,5 +3,7 @@
 //! They read what the other rooms publish, and nothing imports them. A feature is additive: it changes no behaviour and no
 //! type that exists without it.
 
+#[cfg(feature = "dashboard")]
+pub(crate) mod dashboard;
 #[cfg(feature = "serde")]
 mod serde;

@@ -2,7 +2,7 @@
 //!
 //! It owns how two snapshots are matched. It does not own the registered bulkheads.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -219,14 +219,11 @@ impl RegistrySnapshot {
     /// swapped, taken concurrently, or changed.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> RegistryInterval {
-        let find = |statuses: &[RegistryStatus], instance| {
-            statuses.iter().position(|status: &RegistryStatus| status.instance() == instance)
-        };
+        let (before, after) = (by_instance(&earlier.statuses), by_instance(&self.statuses));
         let interval = |status: &RegistryStatus| {
-            let start = find(&earlier.statuses, status.instance());
-            status.interval_since(start.map(|at| &earlier.statuses[at]))
+            status.interval_since(before.get(&status.instance()).copied())
         };
-        let is_gone = |status: &&RegistryStatus| find(&self.statuses, status.instance()).is_none();
+        let is_gone = |status: &&RegistryStatus| !after.contains_key(&status.instance());
         RegistryInterval {
             elapsed: self.taken_at.saturating_duration_since(earlier.taken_at),
             intervals: self.statuses.iter().map(interval).collect(),
@@ -239,6 +236,10 @@ impl RegistrySnapshot {
     pub fn get(&self, label: &str) -> Option<&RegistryStatus> {
         self.statuses.iter().find(|status| status.label() == label.trim())
     }
+}
+
+fn by_instance(statuses: &[RegistryStatus]) -> HashMap<u64, &RegistryStatus> {
+    statuses.iter().map(|status| (status.instance(), status)).collect()
 }
 
 impl RegistryInterval {

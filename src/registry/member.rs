@@ -10,7 +10,7 @@ use crate::{
         plain::Bulkhead,
         weighted::WeightedBulkhead,
     },
-    observe::registry::RegistryStatus,
+    observe::{registry::RegistryStatus, status::BulkheadStatus},
 };
 
 /// A builder of any kind of bulkhead.
@@ -41,6 +41,11 @@ pub trait Member: Send + Sync {
 
     fn status(&self) -> RegistryStatus;
 
+    /// Returns the statuses of the busiest partitions, without their keys.
+    fn busiest(&self, _n: usize) -> Vec<BulkheadStatus> {
+        Vec::new()
+    }
+
     fn close(&self);
 
     fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -48,7 +53,7 @@ pub trait Member: Send + Sync {
 
 /// Implements the registry traits for one kind of bulkhead. Kinds differ in their bounds, name and status only.
 macro_rules! registrable {
-    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident) => {
+    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident $(, { $($own:tt)* })?) => {
         impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? BuildBulkhead for $builder $(<$key>)? {
             type Bulkhead = $kind $(<$key>)?;
 
@@ -91,10 +96,16 @@ macro_rules! registrable {
             fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
                 Box::pin(self.wait_closed())
             }
+
+            $($($own)*)?
         }
     };
 }
 
 registrable!(Bulkhead, BulkheadBuilder, Bulkhead);
 registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead);
-registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned);
+registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned, {
+    fn busiest(&self, n: usize) -> Vec<BulkheadStatus> {
+        self.busiest(n).into_iter().map(|(_, status)| status).collect()
+    }
+});

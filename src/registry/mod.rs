@@ -24,6 +24,7 @@ use crate::{
     observe::{
         registry::{RegistrySnapshot, RegistryStatus},
         report::CapacityReport,
+        status::BulkheadStatus,
     },
     sync::{Arc, Mutex},
 };
@@ -153,6 +154,34 @@ impl BulkheadRegistry {
     #[must_use]
     pub fn statuses(&self) -> Vec<RegistryStatus> {
         self.members().iter().map(|member| member.status()).collect()
+    }
+
+    /// Returns the status of the bulkhead with this label, of any kind.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`RegistryError`] if no bulkhead has this label.
+    pub fn status(&self, label: &str) -> Result<RegistryStatus, RegistryError> {
+        Ok(self.member(label)?.status())
+    }
+
+    /// Returns the statuses of up to `n` partitions of the bulkhead with this label, the busiest first, without their keys.
+    ///
+    /// It is [`PartitionedBulkhead::busiest`] for those who do not know the type of the key, or must not know the keys. A
+    /// bulkhead of another kind has no partitions.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`RegistryError`] if no bulkhead has this label.
+    ///
+    /// [`PartitionedBulkhead::busiest`]: crate::PartitionedBulkhead::busiest
+    pub fn busiest_partitions(
+        &self,
+        label: &str,
+        n: usize,
+    ) -> Result<Vec<BulkheadStatus>, RegistryError> {
+        let member = self.member(label)?;
+        Ok(if n == 0 { Vec::new() } else { member.busiest(n) })
     }
 
     /// Returns the capacity report of every bulkhead since its creation, in the order of registration. For reports of what

@@ -8,14 +8,14 @@ use std::time::Duration;
 use lexopt::{Arg, Error, Parser};
 
 pub(crate) const USAGE: &str =
-    "usage: storefront [--seconds N] [--chart PATH] | --serve ADDR | --help";
+    "usage: storefront [--seconds N] [--chart PATH] | --serve ADDR [--load] | --help";
 
 const DEFAULT_PHASE: Duration = Duration::from_secs(6);
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Compare(Comparison),
-    Serve(SocketAddr),
+    Serve { address: SocketAddr, load: bool },
     Help,
 }
 
@@ -26,23 +26,25 @@ pub(crate) struct Comparison {
 }
 
 pub(crate) fn parse(mut args: Parser) -> Result<Command, Error> {
-    let (mut phase, mut chart, mut serve) = (None, None, None);
+    let (mut phase, mut chart, mut serve, mut load) = (None, None, None, false);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("seconds") => phase = Some(phase_length(&args.value()?)?),
             Arg::Long("chart") => chart = Some(args.value()?.into()),
             Arg::Long("serve") => serve = Some(address(&args.value()?)?),
+            Arg::Long("load") => load = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
             _ => return Err(arg.unexpected()),
         }
     }
     match serve {
+        None if load => Err("--load goes with --serve".into()),
         None => {
             let phase = phase.unwrap_or(DEFAULT_PHASE);
             Ok(Command::Compare(Comparison { phase, chart }))
         }
-        Some(address) if phase.is_none() && chart.is_none() => Ok(Command::Serve(address)),
-        Some(_) => Err("--serve cannot be combined with other options".into()),
+        Some(address) if phase.is_none() && chart.is_none() => Ok(Command::Serve { address, load }),
+        Some(_) => Err("--serve cannot be combined with --seconds and --chart".into()),
     }
 }
 
@@ -56,7 +58,9 @@ Shows what bulkheads are for: floods the same shop twice, first without bulkhead
   --seconds N    length of each phase in whole seconds, 1 to 20 (default {})
   --chart PATH   where to write the chart (default storefront.svg in cargo's target folder:
                  {})
-  --serve ADDR   serve the shop with bulkheads, for example on 127.0.0.1:3000, until ctrl-c
+  --serve ADDR   serve the shop with bulkheads, for example on 127.0.0.1:3000, until ctrl-c; a page at / shows the
+                 bulkheads live
+  --load         with --serve: also be the customers, with a flood of reports every other 20 seconds
   --help         print this text",
         DEFAULT_PHASE.as_secs(),
         default_chart.display(),
@@ -105,7 +109,12 @@ mod tests {
         let args = ["--seconds=20", "--chart", "a.svg"];
         assert_eq!(parsed(&args), Ok(Command::Compare(compare)));
         let address = ([127, 0, 0, 1], 3000).into();
-        assert_eq!(parsed(&["--serve", "127.0.0.1:3000"]), Ok(Command::Serve(address)));
+        for (args, load) in [
+            (&["--serve", "127.0.0.1:3000"][..], false),
+            (&["--load", "--serve", "127.0.0.1:3000"], true),
+        ] {
+            assert_eq!(parsed(args), Ok(Command::Serve { address, load }));
+        }
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
     }
 
@@ -140,9 +149,14 @@ mod tests {
 
     #[test]
     fn serving_takes_no_options_of_the_comparison() {
-        let expected = "--serve cannot be combined with other options";
+        let expected = "--serve cannot be combined with --seconds and --chart";
         assert_eq!(error(&["--serve", "127.0.0.1:3000", "--seconds", "3"]), expected);
         assert_eq!(error(&["--chart", "a.svg", "--serve", "127.0.0.1:3000"]), expected);
+    }
+
+    #[test]
+    fn load_goes_with_serving() {
+        assert_eq!(error(&["--load"]), "--load goes with --serve");
     }
 
     #[test]

@@ -6,10 +6,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::client::{Client, Outcome, Route};
+use crate::run::{FLOODING_CLIENTS, PAYMENTS_PER_SECOND};
 
 /// How long a flooding client pauses after a rejection: a tenth of what `Retry-After` asks for, so
 /// these clients are impatient.
 const PAUSE_AFTER_REJECTION: Duration = Duration::from_millis(100);
+
+/// How long a wave lasts.
+const WAVE: Duration = Duration::from_secs(20);
 
 /// One request, measured from outside the server.
 #[derive(Debug)]
@@ -60,6 +64,19 @@ pub(crate) async fn flood(
     let clients: JoinSet<_> =
         (0..clients).map(|_| request_reports(client.clone(), start, length)).collect();
     clients.join_all().await.into_iter().flatten().collect()
+}
+
+/// Is the customers of a shop until it is dropped: a steady stream of payments, and a flood of reports in every other phase.
+pub(crate) async fn in_waves(client: Client) {
+    loop {
+        for flooding in [0, FLOODING_CLIENTS] {
+            let start = Instant::now();
+            tokio::join!(
+                stream(&client, Route::Payments, PAYMENTS_PER_SECOND, start, WAVE),
+                flood(&client, flooding, start, WAVE),
+            );
+        }
+    }
 }
 
 async fn request_reports(client: Client, start: Instant, length: Duration) -> Vec<Sample> {

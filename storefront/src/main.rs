@@ -17,6 +17,8 @@
 //! results.
 
 mod args;
+#[cfg(test)]
+mod browser;
 mod chart;
 mod client;
 mod load;
@@ -36,6 +38,7 @@ use axum::BoxError;
 use lexopt::Parser;
 
 use args::{Command, Comparison};
+use client::Client;
 use run::{FLOODING_CLIENTS, PAYMENTS_PER_SECOND, Run};
 use server::{Bulkheads, Server};
 use store::Store;
@@ -55,7 +58,7 @@ async fn main() -> ExitCode {
     };
     let outcome = match command {
         Command::Compare(comparison) => compare(comparison).await,
-        Command::Serve(address) => serve(address).await,
+        Command::Serve { address, load } => serve(address, load).await,
         Command::Help => {
             println!("{}", args::help(&chart::default_path()));
             Ok(ExitCode::SUCCESS)
@@ -92,14 +95,19 @@ async fn compare(comparison: Comparison) -> Result<ExitCode, BoxError> {
     Ok(if verdict::judge(&without, &with) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn serve(address: SocketAddr) -> Result<ExitCode, BoxError> {
+async fn serve(address: SocketAddr, load: bool) -> Result<ExitCode, BoxError> {
     let listener = server::listen(address).await?;
     let store = Store::open().await?;
     let bulkheads = Bulkheads::new()?;
-    let server = Server::start(listener, server::routes(store, Some(&bulkheads)))?;
+    let routes = server::routes(store, Some(&bulkheads));
+    let server = Server::start(listener, server::with_page(routes, &bulkheads))?;
     print_things_to_try(server.address);
+    let customers = load.then(|| tokio::spawn(load::in_waves(Client::new(server.address))));
     tokio::signal::ctrl_c().await?;
     println!("\nfinishing the requests in flight");
+    if let Some(customers) = customers {
+        customers.abort();
+    }
     server.stop().await?;
     table::print_bulkheads(&bulkheads.statuses());
     Ok(ExitCode::SUCCESS)
@@ -108,7 +116,11 @@ async fn serve(address: SocketAddr) -> Result<ExitCode, BoxError> {
 fn print_things_to_try(address: SocketAddr) {
     println!(
         "\
-serving on http://{address} until ctrl-c; to try:
+serving on http://{address} until ctrl-c
+
+every bulkhead, live: http://{address}/
+
+to try:
 
   curl -i http://{address}/healthz
   curl -i http://{address}/payments -H 'content-type: application/json' -d '{{\"order\": 4711, \"cents\": 100}}'

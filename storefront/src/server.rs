@@ -7,10 +7,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use bulklink::{Bulkhead, BulkheadLayer, BulkheadStatus, ConfigError, Rejection, RejectionReason};
+use bulklink::{
+    Bulkhead, BulkheadLayer, BulkheadRegistry, BulkheadStatus, RegistryError, Rejection,
+    RejectionReason,
+};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -21,6 +24,9 @@ use crate::store::{Payment, Receipt, ReportRow, Store, StoreError};
 /// Gives the reason for a rejection.
 pub(crate) const REJECTION_HEADER: &str = "x-rejection";
 
+/// Where the page is that shows the bulkheads live. `/` leads there.
+pub(crate) const PAGE: &str = "/bulkheads/";
+
 /// How long a shutdown waits for open connections.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -28,22 +34,25 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Bulkheads {
     pub(crate) payments: Bulkhead,
     pub(crate) reports: Bulkhead,
+    pub(crate) registry: BulkheadRegistry,
 }
 
 impl Bulkheads {
     /// Together they admit 7 requests to the pool's 8 connections, so an admitted request never waits for one.
-    pub(crate) fn new() -> Result<Self, ConfigError> {
+    pub(crate) fn new() -> Result<Self, RegistryError> {
+        let registry = BulkheadRegistry::new();
+        let payments = Bulkhead::builder("payments")
+            .parallelism(6)
+            .waiting_room(50)
+            .wait_limit(Duration::from_secs(2));
+        let reports = Bulkhead::builder("reports")
+            .parallelism(1)
+            .waiting_room(4)
+            .wait_limit(Duration::from_secs(5));
         Ok(Self {
-            payments: Bulkhead::builder("payments")
-                .parallelism(6)
-                .waiting_room(50)
-                .wait_limit(Duration::from_secs(2))
-                .build()?,
-            reports: Bulkhead::builder("reports")
-                .parallelism(1)
-                .waiting_room(4)
-                .wait_limit(Duration::from_secs(5))
-                .build()?,
+            payments: registry.create(payments)?,
+            reports: registry.create(reports)?,
+            registry,
         })
     }
 
@@ -68,6 +77,13 @@ pub(crate) fn routes(store: Store, bulkheads: Option<&Bulkheads>) -> Router {
         .route("/healthz", get(healthz))
         .layer(map_response(name_the_rejection))
         .with_state(store)
+}
+
+/// Adds the page that shows the bulkheads live.
+pub(crate) fn with_page(routes: Router, bulkheads: &Bulkheads) -> Router {
+    routes
+        .nest_service(PAGE.trim_end_matches('/'), bulkheads.registry.dashboard())
+        .route("/", get(|| async { Redirect::temporary(PAGE) }))
 }
 
 async fn pay(

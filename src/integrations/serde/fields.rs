@@ -51,7 +51,7 @@ macro_rules! serialize_struct {
 pub(super) use serialize_struct;
 
 /// A duration, or none, in seconds.
-pub(super) trait InSeconds {
+pub(in crate::integrations) trait InSeconds {
     fn in_seconds(&self) -> Option<f64>;
 }
 
@@ -68,7 +68,7 @@ impl InSeconds for Option<Duration> {
 }
 
 /// A point in time, or none, in milliseconds since 1970.
-pub(super) trait InUnixMs {
+pub(in crate::integrations) trait InUnixMs {
     fn in_unix_ms(&self) -> Option<u64>;
 }
 

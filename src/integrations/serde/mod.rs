@@ -12,7 +12,7 @@
 //! | a share | a number from 0 to 1 |
 //! | an enum | its stable name |
 
-mod fields;
+pub(super) mod fields;
 mod reports;
 mod statuses;
 mod values;

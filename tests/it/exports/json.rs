@@ -321,7 +321,7 @@ fn a_label_of_any_text_is_a_json_string() {
 
 /// Asserts the identities of the totals in a serialized status.
 #[track_caller]
-fn assert_adds_up(json: &Value) {
+pub(super) fn assert_adds_up(json: &Value) {
     let total = |name: &str| number(&json["totals"], name);
     let (in_flight, waiting) = (number(json, "in_flight"), number(json, "waiting"));
     assert_eq!(total("admitted"), in_flight + total("finished") + total("abandoned"), "{json:#}");
