@@ -99,6 +99,8 @@ pub(crate) mod models {
 pub(crate) use primitives::*;
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
+use std::any::Any;
+
 /// Atomics that decide nothing or are ordered by a lock, so the models do not explore their accesses.
 pub(crate) use std::sync::atomic::{AtomicU32 as UnexploredU32, AtomicU64 as UnexploredU64};
 
@@ -110,8 +112,19 @@ pub(crate) fn unique_number() -> u64 {
 }
 
 /// Runs foreign code and returns whether it panicked. The panic hook has reported the panic by then.
+#[inline]
 pub(crate) fn did_panic(code: impl FnOnce()) -> bool {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(code));
-    // The payload is forgotten because its drop may panic.
-    outcome.map_err(std::mem::forget).is_err()
+    outcome.map_err(drop_payload).is_err()
+}
+
+/// Drops what foreign code panicked with. That drop is foreign too and may panic in turn. What is left then is forgotten:
+/// otherwise this might never end.
+#[cold]
+#[inline(never)]
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    let drop = std::panic::AssertUnwindSafe(|| drop(payload));
+    if let Err(payload) = std::panic::catch_unwind(drop) {
+        std::mem::forget(payload);
+    }
 }

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     core::{
         arena::Spare,
-        gate::{reconfiguring::GateSettings, state::LazyState},
+        gate::{reconfiguring::GateSettings, state::LazyState, waking::wake},
         line::Node,
     },
     sync::{Arc, did_panic},
@@ -202,12 +202,6 @@ impl MoreEffects {
             did_panic(|| drop(sink));
         }
     }
-}
-
-/// Wakes a waker and catches its panic. An uncaught panic would abort the process if this runs in a drop
-/// during unwinding, and leave the remaining waiters asleep.
-fn wake(waker: Waker) {
-    did_panic(|| waker.wake());
 }
 
 /// Drops a waker and catches its panic.

@@ -2,6 +2,7 @@
 //! an eviction is measured only on request.
 
 mod allocations;
+mod caught_panics;
 mod eviction_time;
 mod layer_allocations;
 mod partition_memory;
