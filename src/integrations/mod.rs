@@ -5,5 +5,9 @@
 
 #[cfg(feature = "dashboard")]
 pub(crate) mod dashboard;
+#[cfg(feature = "prometheus")]
+mod metric;
+#[cfg(feature = "prometheus")]
+pub(crate) mod prometheus;
 #[cfg(feature = "serde")]
 mod serde;

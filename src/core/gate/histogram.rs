@@ -158,24 +158,29 @@ impl Histogram {
     /// but rise with the bounds, and never exceed [`count`](Self::count).
     #[must_use]
     pub fn counts_below(&self, bounds: &[Duration]) -> Vec<u64> {
-        bounds.iter().map(|bound| self.count_below(*bound)).collect()
+        // The counts of all buckets before each one.
+        let mut before = [0_u64; BUCKETS];
+        for at in 1..BUCKETS {
+            before[at] = before[at - 1].saturating_add(self.counts.0[at - 1]);
+        }
+        let below = |bound: &Duration| {
+            let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+            let at = bucket_of(nanos);
+            before[at].saturating_add(self.share_below(at, nanos))
+        };
+        bounds.iter().map(below).collect()
     }
 
-    fn count_below(&self, bound: Duration) -> u64 {
-        let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
-        let at = bucket_of(nanos);
-        let below =
-            self.counts.0[..at].iter().fold(0, |sum: u64, &count| sum.saturating_add(count));
-        let inside = if at == BUCKETS - 1 {
+    /// Returns how many of the durations in a bucket are below a bound inside it.
+    fn share_below(&self, at: usize, nanos: u64) -> u64 {
+        if at == BUCKETS - 1 {
             // The last bucket has no end: only a bound beyond all durations is above it.
-            if nanos == u64::MAX { self.counts.0[at] } else { 0 }
-        } else {
-            let (from, to) = (lower_bound(at), lower_bound(at + 1));
-            let share =
-                u128::from(nanos - from) * u128::from(self.counts.0[at]) / u128::from(to - from);
-            share as u64
-        };
-        below.saturating_add(inside)
+            return if nanos == u64::MAX { self.counts.0[at] } else { 0 };
+        }
+        let (from, to) = (lower_bound(at), lower_bound(at + 1));
+        let share =
+            u128::from(nanos - from) * u128::from(self.counts.0[at]) / u128::from(to - from);
+        share as u64
     }
 
     /// Returns what was counted since `earlier`, a histogram of the same bulkhead, or `None` if `earlier` has counted more

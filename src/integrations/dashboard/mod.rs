@@ -29,6 +29,7 @@ use http::{
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited, combinators::Collect};
 use pin_project_lite::pin_project;
+use prometheus_client::{encoding::prometheus_text, registry::Registry};
 use serde::Serialize;
 use tower_service::Service;
 
@@ -57,6 +58,7 @@ impl BulkheadRegistry {
 /// |---|---|
 /// | `/` | the page: one self-contained HTML file, for browsers from 2023 on |
 /// | `/status.json` | every bulkhead's status, what happened in the last minute, and the findings on it |
+/// | `/metrics` | the metrics of a [`PrometheusCollector`] in Prometheus' text format |
 /// | `/health` | 200 while the registry is open; 503 as soon as it is draining or closed |
 ///
 /// Any other path is answered 404, and any other method than GET and HEAD 405. `status.json?window=300` covers
@@ -71,7 +73,7 @@ impl BulkheadRegistry {
 ///
 /// # Cost
 ///
-/// Nothing while nobody asks. Each request for `status.json` takes the status of every bulkhead once. Those of
+/// Nothing while nobody asks. Each request for `status.json` or `metrics` takes the status of every bulkhead once. Those of
 /// `status.json` are kept for ten minutes, up to 32 per bulkhead, each of some hundred bytes to some kilobytes.
 ///
 /// # Examples
@@ -85,6 +87,8 @@ impl BulkheadRegistry {
 /// let app: Router = Router::new().nest_service("/bulkheads", registry.dashboard());
 /// # Ok::<(), bulklink::RegistryError>(())
 /// ```
+///
+/// [`PrometheusCollector`]: crate::PrometheusCollector
 #[derive(Clone, Debug)]
 pub struct Dashboard {
     registry: BulkheadRegistry,
@@ -130,6 +134,7 @@ impl Dashboard {
         let known = match uri.path().trim_start_matches('/') {
             "" => Self::page,
             "status.json" => Self::status,
+            "metrics" => Self::metrics,
             "health" => Self::health,
             "change" if self.allows_changes => {
                 return (method != Method::POST).then(|| method_not_allowed("POST"));
@@ -164,6 +169,15 @@ impl Dashboard {
                 )
             }
             Err(message) => text(StatusCode::BAD_REQUEST, message),
+        }
+    }
+
+    fn metrics(&self, _query: &str) -> Response<Full<Bytes>> {
+        let (mut metrics, mut body) = (Registry::default(), String::new());
+        metrics.register_collector(Box::new(self.registry.prometheus()));
+        match prometheus_text::encode(&mut body, &metrics) {
+            Ok(()) => answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }
 

@@ -84,13 +84,24 @@ async fn unknown_paths_are_404_and_other_methods_405() {
             assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         }
     }
-    for path in ["/", "/status.json", "/health"] {
+    for path in ["/", "/status.json", "/metrics", "/health"] {
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
             let response = client.send(method, path).await;
             assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
             assert_eq!(response.headers()[header::ALLOW], "GET, HEAD");
         }
     }
+}
+
+#[tokio::test]
+async fn metrics_are_those_of_the_registry_in_the_text_format() {
+    let app = Router::new().fallback_service(registry().dashboard());
+    let (_server, mut client) = serve(app).await;
+    let response = client.get("/metrics").await;
+    let expected = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(response.headers()[header::CONTENT_TYPE], expected);
+    let text = text(response).await;
+    assert!(text.contains("\nbulkhead_limit{bulkhead=\"reports\"} 8\n"), "{text}");
 }
 
 /// A hash as content security policies have it.

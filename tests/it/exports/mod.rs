@@ -4,5 +4,7 @@
 mod dashboard;
 #[cfg(feature = "serde")]
 mod json;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 #[cfg(feature = "serde")]
 mod schema;
