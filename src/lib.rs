@@ -77,6 +77,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `dashboard` | `Dashboard`, from `BulkheadRegistry::dashboard`: a page that shows every bulkhead of a registry live, with its figures as JSON, as a tower service |
+//! | `metrics` | `MetricsPublisher`, from `BulkheadRegistry::metrics`: the same metrics for the recorder of the `metrics` crate |
 //! | `prometheus` | `PrometheusCollector`, from `BulkheadRegistry::prometheus`: the metrics of every bulkhead for `prometheus-client`; `docs/alerts.yml` and `docs/grafana.json` read them |
 //! | `serde` | `Serialize` for statuses, intervals, reports, advice, rejections and events. `docs/status.schema.json` describes the fields, whose names are stable. Durations are in seconds and named `.._seconds`; points in time are in milliseconds since 1970 and named `.._unix_ms` |
 //!
@@ -116,6 +117,8 @@ pub use bulkhead::{
 };
 #[cfg(feature = "dashboard")]
 pub use integrations::dashboard::{Dashboard, DashboardFuture};
+#[cfg(feature = "metrics")]
+pub use integrations::metrics::MetricsPublisher;
 #[cfg(feature = "prometheus")]
 pub use integrations::prometheus::PrometheusCollector;
 pub use middleware::{

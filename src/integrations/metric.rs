@@ -10,8 +10,9 @@ use crate::{
     observe::registry::RegistryStatus,
 };
 
-/// The upper bounds of the buckets of all histograms, in seconds: those that OpenTelemetry recommends for durations of
+/// The upper bounds of the buckets of all histograms where the exporter does not choose them, in seconds: those that OpenTelemetry recommends for durations of
 /// requests. See <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>.
+#[cfg(feature = "prometheus")]
 pub(super) const BOUNDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 

@@ -5,8 +5,10 @@
 
 #[cfg(feature = "dashboard")]
 pub(crate) mod dashboard;
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "metrics", feature = "prometheus"))]
 mod metric;
+#[cfg(feature = "metrics")]
+pub(crate) mod metrics;
 #[cfg(feature = "prometheus")]
 pub(crate) mod prometheus;
 #[cfg(feature = "serde")]

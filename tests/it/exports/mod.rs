@@ -4,6 +4,8 @@
 mod dashboard;
 #[cfg(feature = "serde")]
 mod json;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "serde")]
