@@ -27,6 +27,7 @@ use crate::{
             arrive::admit_now, drain::Drain, run::Run, wait::Wait, wait_policy::WaitPolicy,
         },
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
+        trace,
     },
     observe::{
         event::{BulkheadEvent, CountPanics, EventSource, Subscribers, Subscription},
@@ -227,7 +228,7 @@ impl Compartment {
     pub(super) fn reject_late(&self, expiry: Expiry) -> Rejection {
         let arrival = Arrival { cost: 1, expired: Some(expiry), when_full: WhenFull::Reject };
         match self.gate.arrive(arrival, self.shared()) {
-            ArrivalOutcome::Rejected(rejection) => rejection,
+            ArrivalOutcome::Rejected(rejection) => trace::rejected(rejection),
             other => unreachable!("an expired operation was not rejected: {other:?}"),
         }
     }
@@ -269,7 +270,7 @@ impl Compartment {
     #[inline]
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
         match self.link() {
-            None => self.gate.reject(reason),
+            None => trace::rejected(self.gate.reject(reason)),
             Some(link) => link.parent.reject(reason),
         }
     }

@@ -67,6 +67,11 @@ impl<T: CompartmentHandle> GateHandle for T {
     }
 
     #[inline]
+    fn label(&self) -> &str {
+        self.compartment().label()
+    }
+
+    #[inline]
     fn shared(&self) -> Option<&SharedRecords> {
         self.compartment().shared()
     }

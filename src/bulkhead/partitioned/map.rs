@@ -14,6 +14,7 @@
 use std::hash::RandomState;
 use std::{
     hash::{BuildHasher, Hash},
+    mem,
     time::Duration,
 };
 
@@ -35,6 +36,7 @@ use crate::{
         limits::{Expiry, wait_limit::WaitLimit},
         operation::wait_policy::WaitPolicy,
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
+        trace,
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
     sync::{Arc, Mutex, did_panic, unique_number},
@@ -230,9 +232,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Closes every partition, and then the bulkhead through its root gate. Does so even if another thread is
     /// already closing it: once this returns, no operation is admitted.
     pub(super) fn close(&self) {
-        self.creation.lock().is_closed = true;
+        let was_closed = mem::replace(&mut self.creation.lock().is_closed, true);
         self.for_each_block(|partitions| partitions.iter().for_each(|partition| partition.close()));
         self.parent.root_gate.close();
+        if !was_closed {
+            trace::closed_partitions(&self.parent.label);
+        }
         for shard in self.shards.all() {
             loop {
                 let removed = shard.remove_idle_of_closed();

@@ -11,6 +11,7 @@ use crate::{
         limits::wait_limit::WaitLimit,
         operation::drain::Drain,
         rejection::{Rejection, reason::RejectionReason},
+        trace,
     },
     sync::Arc,
 };
@@ -58,7 +59,8 @@ impl PartitionParent {
 
     /// Makes a rejection that is counted already.
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        self.records.rejections.lock().reject(reason)
+        let rejection = self.records.rejections.lock().reject(reason);
+        trace::rejected(rejection)
     }
 
     /// Rejects an operation that belongs to no partition, and counts it.

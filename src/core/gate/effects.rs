@@ -14,6 +14,7 @@ use crate::{
         arena::Spare,
         gate::{reconfiguring::GateSettings, state::LazyState, waking::wake},
         line::Node,
+        trace::Notice,
     },
     sync::{Arc, did_panic},
 };
@@ -119,6 +120,7 @@ struct MoreEffects {
     woken: Vec<Waker>,
     retired: Vec<Waker>,
     events: Option<(SharedSink, Vec<Change>)>,
+    notices: Vec<Notice>,
     _spare_line: Option<Spare<Node>>,
 }
 
@@ -156,6 +158,13 @@ impl Effects {
         }
     }
 
+    /// After unlocking, tells this.
+    pub(in crate::core) fn tell(&mut self, notice: Option<Notice>) {
+        if let Some(notice) = notice {
+            self.more().notices.push(notice);
+        }
+    }
+
     /// Carries out the effects. A waker that panics does not keep the others from being woken.
     #[inline]
     pub(crate) fn carry_out(self) {
@@ -187,7 +196,7 @@ impl Effects {
 impl MoreEffects {
     #[cold]
     fn carry_out(self, first: Option<Waker>, retired: Option<Waker>) {
-        let Self { woken, retired: also_retired, events, _spare_line } = self;
+        let Self { woken, retired: also_retired, events, notices, _spare_line } = self;
         // Posted before any waker is woken, because a waker may run its task on the spot, and the changes
         // that causes come later. Delivered after waking, because a handler may be slow.
         let sink = events.map(|(sink, changes)| {
@@ -196,6 +205,9 @@ impl MoreEffects {
         });
         first.into_iter().chain(woken).for_each(wake);
         retired.into_iter().chain(also_retired).for_each(retire);
+        for notice in notices {
+            did_panic(|| notice.tell());
+        }
         if let Some(sink) = sink {
             sink.deliver();
             // The last reference to a sink drops its handlers, which runs user code.

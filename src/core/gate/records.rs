@@ -5,6 +5,7 @@ use crate::{
         gate::{sampling::HandOverStamps, times::Times},
         limits::wait_limit::WaitLimit,
         rejection::cache::RejectionCache,
+        trace::PressureLog,
     },
     sync::{Arc, Mutex},
 };
@@ -18,6 +19,7 @@ pub(in crate::core) struct OwnRecords {
     pub(in crate::core) stamps: Arc<HandOverStamps>,
     /// Also shared with the handles.
     pub(in crate::core) wait_limit: Arc<WaitLimit>,
+    pub(in crate::core) pressure: PressureLog,
 }
 
 /// The cache of rejections, the times and the wait limit of all partitions of one bulkhead.

@@ -23,6 +23,7 @@ use crate::{
         },
         line::{Ticket, Waiter},
         rejection::{Rejection, reason::RejectionReason},
+        trace::{self, Notice, TELLS_PRESSURE},
     },
     sync::{MutexGuard, Ordering},
 };
@@ -148,6 +149,8 @@ impl<'a> Section<'a> {
         if self.state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() == 0) {
             self.end_pressure();
             self.tidy();
+        } else if TELLS_PRESSURE {
+            self.tell_pressure();
         }
     }
 
@@ -158,9 +161,24 @@ impl<'a> Section<'a> {
         else {
             return;
         };
-        let pressed = nanos(self.now().saturating_duration_since(since));
+        let pressed = self.now().saturating_duration_since(since);
         let counts = &mut self.state.counts;
-        counts.pressure_nanos = counts.pressure_nanos.saturating_add(pressed);
+        counts.pressure_nanos = counts.pressure_nanos.saturating_add(nanos(pressed));
+        if let Some(own) = &mut self.state.records {
+            self.effects.tell(own.pressure.ended(own.rejections.label(), pressed));
+        }
+    }
+
+    /// Tells of a period of pressure that lasts, if this section knows the time.
+    fn tell_pressure(&mut self) {
+        let state = &mut *self.state;
+        let since = state.lazy.as_ref().and_then(|lazy| lazy.pressed_since);
+        let (Some(own), Some(since), Some(now)) = (&mut state.records, since, self.now) else {
+            return;
+        };
+        let waiting = state.lazy.as_ref().map_or(0, |lazy| lazy.line.len());
+        let pressed = [self.used, state.capacity, waiting];
+        self.effects.tell(own.pressure.lasting(own.rejections.label(), since, now, pressed));
     }
 
     /// Returns the word to store: what the fast path may admit, and whether it is closed. Sets the ceilings
@@ -383,16 +401,22 @@ impl<'a> Section<'a> {
     /// Records a change for the subscribers. Costs one branch if there are none.
     #[inline]
     pub(in crate::core) fn record(&mut self, kind: EventKind, detail: impl FnOnce(&mut Change)) {
-        if let Some(sink) = self.state.sink().cloned() {
+        let sink = self.state.sink().cloned();
+        if sink.is_some() || trace::tells(kind) {
             self.notify(sink, kind, detail);
         }
     }
 
     #[cold]
-    fn notify(&mut self, sink: SharedSink, kind: EventKind, detail: impl FnOnce(&mut Change)) {
+    fn notify(
+        &mut self,
+        sink: Option<SharedSink>,
+        kind: EventKind,
+        detail: impl FnOnce(&mut Change),
+    ) {
         let mut change = Change {
             kind,
-            sequence: self.next_sequence(),
+            sequence: if sink.is_some() { self.next_sequence() } else { 0 },
             occurred_at: SystemTime::now(),
             settings: self.settings(),
             used: self.used,
@@ -406,7 +430,13 @@ impl<'a> Section<'a> {
             previous: None,
         };
         detail(&mut change);
-        self.effects.notify(&sink, change);
+        // Partitions have no records of their own: they are not told one by one.
+        if let Some(own) = &self.state.records {
+            self.effects.tell(Notice::of_change(own.rejections.label(), &change));
+        }
+        if let Some(sink) = sink {
+            self.effects.notify(&sink, change);
+        }
     }
 
     /// Hands units over to the waiter at the head of the line.

@@ -20,6 +20,7 @@ use crate::{
         limits::{alarm_state::AlarmState, wait_limit::WaitLimit},
         line::Line,
         rejection::cache::RejectionCache,
+        trace::PressureLog,
     },
     sync::{Arc, Ordering},
 };
@@ -91,7 +92,13 @@ impl GateState {
             records: rejections.map(|rejections| {
                 let stamps = Arc::new(HandOverStamps::new(capacity));
                 let wait_limit = Arc::new(WaitLimit::new(None));
-                Box::new(OwnRecords { rejections, times: Times::default(), stamps, wait_limit })
+                Box::new(OwnRecords {
+                    rejections,
+                    times: Times::default(),
+                    stamps,
+                    wait_limit,
+                    pressure: PressureLog::default(),
+                })
             }),
         }
     }

@@ -145,6 +145,10 @@ impl GateHandle for SharedGate {
         &self.0.gate
     }
 
+    fn label(&self) -> &str {
+        ""
+    }
+
     fn shared(&self) -> Option<&SharedRecords> {
         self.0.records.as_deref()
     }

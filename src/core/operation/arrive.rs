@@ -14,6 +14,7 @@ use crate::core::{
         wait_policy::WaitPolicy,
     },
     rejection::Rejection,
+    trace,
 };
 
 /// The state of an operation after its arrival, unless it was rejected.
@@ -99,7 +100,7 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
                 ArrivalOutcome::Admitted => {
                     return Ok(Entered::Admitted(Permit::new(handle.into_owned(), cost as u32)));
                 }
-                ArrivalOutcome::Rejected(rejection) => return Err(rejection),
+                ArrivalOutcome::Rejected(rejection) => return Err(trace::rejected(rejection)),
                 ArrivalOutcome::NeedsWaker => prepare = true,
                 ArrivalOutcome::Queued { ticket, since, enforcer, wait_limit } => {
                     let end = policy.borrow().end(since, wait_limit);
@@ -116,7 +117,7 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
         let arrival = Arrival { cost, expired, when_full: WhenFull::Reject };
         match handle.gate().arrive(arrival, handle.shared()) {
             ArrivalOutcome::Admitted => Ok(Permit::new(handle.into_owned(), cost as u32)),
-            ArrivalOutcome::Rejected(rejection) => Err(rejection),
+            ArrivalOutcome::Rejected(rejection) => Err(trace::rejected(rejection)),
             ArrivalOutcome::NeedsWaker | ArrivalOutcome::Queued { .. } => {
                 unreachable!("an operation that does not wait was queued")
             }

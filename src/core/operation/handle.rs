@@ -13,6 +13,9 @@ use crate::core::{
 pub(crate) trait GateHandle {
     fn gate(&self) -> &Gate;
 
+    /// Returns the label of the bulkhead.
+    fn label(&self) -> &str;
+
     /// Returns what the gate shares with others, if it is a partition.
     fn shared(&self) -> Option<&SharedRecords>;
 

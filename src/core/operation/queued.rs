@@ -19,6 +19,7 @@ use crate::core::{
     line::Ticket,
     operation::{handle::GateHandle, permit::Permit},
     rejection::Rejection,
+    trace::{self, WaitSpan},
 };
 
 /// An entry in the line. Dropping it leaves the line, or returns the units if it was admitted meanwhile.
@@ -29,11 +30,13 @@ pub(in crate::core) struct QueueEntry<H: GateHandle> {
     ticket: Ticket,
     /// When it joined the line.
     since: Instant,
+    span: WaitSpan,
 }
 
 impl<H: GateHandle> QueueEntry<H> {
     pub(in crate::core) fn new(handle: H, ticket: Ticket, since: Instant) -> Self {
-        Self { handle: Some(handle), ticket, since }
+        let span = WaitSpan::new(handle.label(), ticket.cost());
+        Self { handle: Some(handle), ticket, since, span }
     }
 
     fn poll_waiter(&mut self, waker: &Waker) -> WaiterState<Result<Permit<H>, Rejection>> {
@@ -57,6 +60,8 @@ impl<H: GateHandle> QueueEntry<H> {
 
     fn settle(&mut self, outcome: Result<(), Rejection>) -> Result<Permit<H>, Rejection> {
         let handle = self.handle.take().expect("a queue entry has one outcome");
+        self.span.end(outcome.as_ref().map(|_| ()));
+        let outcome = outcome.map_err(trace::rejected);
         outcome.map(|()| Permit::handed_over(handle, self.ticket))
     }
 }

@@ -56,6 +56,11 @@ impl RejectionCache {
         Self { last: Arc::new(RejectionInner { label, partitioned, reason, retry_after: None }) }
     }
 
+    /// Returns the label of the bulkhead.
+    pub(crate) fn label(&self) -> &Arc<str> {
+        &self.last.label
+    }
+
     #[inline]
     pub(crate) fn reject(&mut self, reason: RejectionReason) -> Rejection {
         RejectionInner::reuse_or_replace(&mut self.last, reason, RETRY_AFTER)

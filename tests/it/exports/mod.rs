@@ -10,3 +10,5 @@ mod metrics;
 mod prometheus;
 #[cfg(feature = "serde")]
 mod schema;
+#[cfg(feature = "tracing")]
+mod tracing;

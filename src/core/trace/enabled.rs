@@ -1,0 +1,208 @@
+//! The seam with feature `tracing`: events and spans of target `bulklink`.
+//!
+//! | level | what |
+//! |---|---|
+//! | warn | operations have been waiting for a second without a break |
+//! | info | that is over; closed, drained, resized or reconfigured |
+//! | debug | each rejection; a span for each wait |
+//!
+//! A subscriber is foreign code. It is called under no lock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{Span, debug, field, info, warn};
+
+use crate::{
+    core::{
+        gate::{
+            effects::{Change, EventKind},
+            reconfiguring::GateSettings,
+        },
+        rejection::Rejection,
+    },
+    sync::Arc,
+};
+
+/// Pressure is told once it has lasted for this long.
+const LASTING: Duration = Duration::from_secs(1);
+
+/// The least time between two periods of pressure that are told.
+const SPACING: Duration = Duration::from_secs(10);
+
+/// Something to tell once the lock is released.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    label: Arc<str>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    UnderPressure { since: Duration, used: u32, capacity: u32, waiting: u32, left_out: u64 },
+    Relieved { after: Duration },
+    Closed { in_flight: u32, rejected: u32 },
+    Drained,
+    Reconfigured { from: GateSettings, to: GateSettings },
+}
+
+impl Notice {
+    /// Returns what to tell of a change, if it is one that is told.
+    pub(crate) fn of_change(label: &Arc<str>, change: &Change) -> Option<Self> {
+        let what = match change.kind {
+            EventKind::Closed => {
+                What::Closed { in_flight: change.in_flight, rejected: change.affected_waiters }
+            }
+            EventKind::Drained => What::Drained,
+            EventKind::Resized | EventKind::Reconfigured => {
+                What::Reconfigured { from: change.previous?, to: change.settings }
+            }
+            _ => return None,
+        };
+        Some(Self { label: label.clone(), what })
+    }
+
+    /// Tells the subscriber.
+    #[cold]
+    pub(crate) fn tell(self) {
+        let bulkhead = &*self.label;
+        match self.what {
+            What::UnderPressure { since, used, capacity, waiting, left_out } => {
+                warn!(
+                    target: "bulklink",
+                    bulkhead, used, capacity, waiting,
+                    since_ms = milliseconds(since),
+                    left_out,
+                    "bulkhead under pressure: operations have been waiting for {since:.1?}",
+                );
+            }
+            What::Relieved { after } => info!(
+                target: "bulklink",
+                bulkhead,
+                after_ms = milliseconds(after),
+                "bulkhead relieved: no operation waits any more, after {after:.1?}",
+            ),
+            What::Closed { in_flight, rejected } => info!(
+                target: "bulklink",
+                bulkhead, in_flight, rejected,
+                "bulkhead closed: {in_flight} operations run on, {rejected} waiters rejected",
+            ),
+            What::Drained => {
+                info!(target: "bulklink", bulkhead, "bulkhead drained: its last operation has ended");
+            }
+            What::Reconfigured { from, to } => info!(
+                target: "bulklink",
+                bulkhead,
+                capacity = to.capacity,
+                waiting_room = to.room,
+                "bulkhead reconfigured: capacity {} to {}, waiting room {} to {}, wait limit {:?} to {:?}",
+                from.capacity, to.capacity, from.room, to.room, from.wait_limit, to.wait_limit,
+            ),
+        }
+    }
+}
+
+/// Whether changes of this kind are told. Asked under the lock, so it does not ask the subscriber.
+#[inline]
+pub(crate) const fn tells(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Closed | EventKind::Drained | EventKind::Resized | EventKind::Reconfigured
+    )
+}
+
+/// Tells of a rejection, and returns it.
+#[inline]
+pub(crate) fn rejected(rejection: Rejection) -> Rejection {
+    debug!(
+        target: "bulklink",
+        bulkhead = rejection.label(),
+        reason = rejection.reason().name(),
+        "{rejection}",
+    );
+    rejection
+}
+
+/// Tells that a bulkhead with partitions is closed.
+pub(crate) fn closed_partitions(label: &str) {
+    info!(target: "bulklink", bulkhead = label, "bulkhead closed with all of its partitions");
+}
+
+/// Which periods of pressure of a bulkhead are told: those that last, and not too many.
+#[derive(Debug, Default)]
+pub(crate) struct PressureLog {
+    /// When the period began that was decided on last.
+    decided: Option<Instant>,
+    /// Whether the current period was told.
+    is_told: bool,
+    /// When a period was told last.
+    told_at: Option<Instant>,
+    /// Periods that were left out since then.
+    left_out: u64,
+}
+
+impl PressureLog {
+    /// Returns what to tell of a period that began at `since` and goes on, with the units in use, the capacity and the
+    /// operations that wait.
+    #[inline]
+    pub(crate) fn lasting(
+        &mut self,
+        label: &Arc<str>,
+        since: Instant,
+        now: Instant,
+        [used, capacity, waiting]: [u32; 3],
+    ) -> Option<Notice> {
+        if self.decided == Some(since) {
+            return None;
+        }
+        let lasted = now.saturating_duration_since(since);
+        if lasted < LASTING {
+            return None;
+        }
+        self.decided = Some(since);
+        if self.told_at.is_some_and(|at| now.saturating_duration_since(at) < SPACING) {
+            self.left_out += 1;
+            return None;
+        }
+        (self.is_told, self.told_at) = (true, Some(now));
+        let left_out = std::mem::take(&mut self.left_out);
+        let what = What::UnderPressure { since: lasted, used, capacity, waiting, left_out };
+        Some(Notice { label: label.clone(), what })
+    }
+
+    /// Returns what to tell of the end of a period that lasted this long.
+    #[inline]
+    pub(crate) fn ended(&mut self, label: &Arc<str>, after: Duration) -> Option<Notice> {
+        std::mem::take(&mut self.is_told)
+            .then(|| Notice { label: label.clone(), what: What::Relieved { after } })
+    }
+}
+
+/// Whether pressure is told.
+pub(crate) const TELLS_PRESSURE: bool = true;
+
+/// A span for as long as an operation waits.
+#[derive(Debug)]
+pub(crate) struct WaitSpan(Span);
+
+impl WaitSpan {
+    #[inline]
+    pub(crate) fn new(bulkhead: &str, cost: u32) -> Self {
+        let result = field::Empty;
+        Self(tracing::debug_span!(target: "bulklink", "bulkhead_wait", bulkhead, cost, result))
+    }
+
+    /// Records how the wait has ended. Without it, the operation has left.
+    #[inline]
+    pub(crate) fn end(&mut self, outcome: Result<(), &Rejection>) {
+        let result = match outcome {
+            Ok(()) => "admitted",
+            Err(rejection) => rejection.reason().name(),
+        };
+        self.0.record("result", result);
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
