@@ -80,6 +80,7 @@
 //! | `metrics` | `MetricsPublisher`, from `BulkheadRegistry::metrics`: the same metrics for the recorder of the `metrics` crate |
 //! | `prometheus` | `PrometheusCollector`, from `BulkheadRegistry::prometheus`: the metrics of every bulkhead for `prometheus-client`; `docs/alerts.yml` and `docs/grafana.json` read them |
 //! | `serde` | `Serialize` for statuses, intervals, reports, advice, rejections and events. `docs/status.schema.json` describes the fields, whose names are stable. Durations are in seconds and named `.._seconds`; points in time are in milliseconds since 1970 and named `.._unix_ms` |
+//! | `tracing` | what an operator should know of, at target `bulklink`: operations that wait for longer than a second (warn), the end of that, bulkheads that are closed, drained or reconfigured (info), each rejection, and a span for each wait (debug). Never a line for each request at info or above |
 //!
 //! # Runtimes
 //!

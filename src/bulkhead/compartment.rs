@@ -21,13 +21,13 @@ use crate::{
             records::SharedRecords,
             sampling::HandOverStamps,
             snapshot::Snapshot,
+            trace,
         },
         limits::{Expiry, wait_limit::WaitLimit},
         operation::{
             arrive::admit_now, drain::Drain, run::Run, wait::Wait, wait_policy::WaitPolicy,
         },
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
-        trace,
     },
     observe::{
         event::{BulkheadEvent, CountPanics, EventSource, Subscribers, Subscription},

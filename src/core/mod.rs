@@ -87,6 +87,5 @@ mod line;
 mod models;
 pub(crate) mod operation;
 pub(crate) mod rejection;
-pub(crate) mod trace;
 
 pub(crate) use gate::word::MAX_UNITS;

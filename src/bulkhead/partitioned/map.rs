@@ -32,11 +32,10 @@ use crate::{
     bulkhead::{compartment::Compartment, handle::OwnedHandle},
     core::{
         clock,
-        gate::{Gate, GateKind, records::SharedRecords},
+        gate::{Gate, GateKind, records::SharedRecords, trace},
         limits::{Expiry, wait_limit::WaitLimit},
         operation::wait_policy::WaitPolicy,
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
-        trace,
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
     sync::{Arc, Mutex, did_panic, unique_number},

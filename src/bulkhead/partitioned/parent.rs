@@ -7,11 +7,10 @@ use std::fmt;
 
 use crate::{
     core::{
-        gate::{Gate, records::SharedRecords},
+        gate::{Gate, records::SharedRecords, trace},
         limits::wait_limit::WaitLimit,
         operation::drain::Drain,
         rejection::{Rejection, reason::RejectionReason},
-        trace,
     },
     sync::Arc,
 };

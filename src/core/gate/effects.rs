@@ -12,9 +12,8 @@ use std::{
 use crate::{
     core::{
         arena::Spare,
-        gate::{reconfiguring::GateSettings, state::LazyState, waking::wake},
+        gate::{reconfiguring::GateSettings, state::LazyState, trace::Notice, waking::wake},
         line::Node,
-        trace::Notice,
     },
     sync::{Arc, did_panic},
 };

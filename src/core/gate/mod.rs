@@ -19,6 +19,7 @@ pub(in crate::core) mod section;
 pub(crate) mod snapshot;
 pub(in crate::core) mod state;
 pub(crate) mod times;
+pub(crate) mod trace;
 mod waking;
 pub(in crate::core) mod word;
 

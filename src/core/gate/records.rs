@@ -2,10 +2,9 @@
 
 use crate::{
     core::{
-        gate::{sampling::HandOverStamps, times::Times},
+        gate::{sampling::HandOverStamps, times::Times, trace::PressureLog},
         limits::wait_limit::WaitLimit,
         rejection::cache::RejectionCache,
-        trace::PressureLog,
     },
     sync::{Arc, Mutex},
 };

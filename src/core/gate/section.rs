@@ -19,11 +19,11 @@ use crate::{
             sampling::{Stamp, ticks},
             state::{GateState, LazyState},
             times::Times,
+            trace::{self, Notice, TELLS_PRESSURE},
             word::{ALLOWANCE, Word},
         },
         line::{Ticket, Waiter},
         rejection::{Rejection, reason::RejectionReason},
-        trace::{self, Notice, TELLS_PRESSURE},
     },
     sync::{MutexGuard, Ordering},
 };

@@ -16,11 +16,11 @@ use crate::{
             records::OwnRecords,
             sampling::{HandOverStamps, seconds},
             times::Times,
+            trace::PressureLog,
         },
         limits::{alarm_state::AlarmState, wait_limit::WaitLimit},
         line::Line,
         rejection::cache::RejectionCache,
-        trace::PressureLog,
     },
     sync::{Arc, Ordering},
 };

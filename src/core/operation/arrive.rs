@@ -5,7 +5,10 @@
 use std::{borrow::Borrow, task::Waker};
 
 use crate::core::{
-    gate::arrival::{Arrival, ArrivalOutcome, WhenFull},
+    gate::{
+        arrival::{Arrival, ArrivalOutcome, WhenFull},
+        trace,
+    },
     limits::{Expiry, current_runtime},
     operation::{
         handle::{GateHandle, IntoOwnedHandle},
@@ -14,7 +17,6 @@ use crate::core::{
         wait_policy::WaitPolicy,
     },
     rejection::Rejection,
-    trace,
 };
 
 /// The state of an operation after its arrival, unless it was rejected.

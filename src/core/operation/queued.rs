@@ -14,12 +14,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::core::{
     clock,
-    gate::arrival::WaiterState,
+    gate::{
+        arrival::WaiterState,
+        trace::{self, WaitSpan},
+    },
     limits::{Expiry, LimitEnforcer, alarm::Alarm},
     line::Ticket,
     operation::{handle::GateHandle, permit::Permit},
     rejection::Rejection,
-    trace::{self, WaitSpan},
 };
 
 /// An entry in the line. Dropping it leaves the line, or returns the units if it was admitted meanwhile.
