@@ -52,7 +52,14 @@ pub(super) enum Value {
     Number(u64),
     Time(Duration),
     /// A distribution, and the sum of what is in it in seconds.
-    Distribution(Histogram, f64),
+    Distribution(
+        Histogram,
+        #[cfg_attr(
+            not(feature = "prometheus"),
+            expect(dead_code, reason = "not every export has it")
+        )]
+        f64,
+    ),
 }
 
 impl Metric {
