@@ -113,7 +113,7 @@ pub use bulkhead::{
     execute::{Execute, Guarded},
     partitioned::{PartitionLimits, PartitionedBulkhead, PartitionedBulkheadBuilder},
     plain::Bulkhead,
-    slot::{Admission, Slot},
+    slot::{Admission, LentSlot, Slot},
     weighted::WeightedBulkhead,
 };
 #[cfg(feature = "dashboard")]
@@ -183,7 +183,7 @@ pub mod layer {
         deadline::NoDeadline,
         future::{Never, PendingRequest, PollWait, WaitOutcome},
         hold::{HeldSlot, Hold, UntilBodyEnd, UntilResponse},
-        reject::{IntoError, IntoResponse, OnReject, Reject},
+        reject::{Decorate, IntoBoxError, IntoError, IntoResponse, OnReject, Reject},
         shared::Shared,
         wait_mode::{BypassFilter, InReadiness, NoBypass, PerRequest, WaitMode},
     };

@@ -10,9 +10,12 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::handle::OwnedHandle;
-use crate::core::{
-    operation::{permit::Permit, wait::Wait},
-    rejection::Rejection,
+use crate::{
+    core::{
+        operation::{permit::Permit, wait::Wait},
+        rejection::Rejection,
+    },
+    sync::Arc,
 };
 
 /// A guard for admitted work. Its units are in use while it lives and are released when it is dropped.
@@ -39,6 +42,51 @@ impl Slot {
     #[inline]
     pub(crate) fn new(permit: Permit<OwnedHandle>) -> Self {
         Self { permit: permit.start() }
+    }
+}
+
+impl Slot {
+    /// Shares this slot: its units are in use until the last clone of the returned one is dropped.
+    ///
+    /// For work that outlives the future it was started from, such as a blocking job whose caller may leave. This
+    /// allocates once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bulklink::Bulkhead;
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let reports = Bulkhead::builder("reports").parallelism(1).build()?;
+    /// let slot = reports.slot().await?.share();
+    /// let job = tokio::task::spawn_blocking({
+    ///     let slot = slot.clone();
+    ///     move || {
+    ///         // Work that goes on even if nobody waits for it any more.
+    ///         drop(slot);
+    ///     }
+    /// });
+    /// drop(slot);
+    /// job.await?;
+    /// assert_eq!(reports.status().in_flight, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn share(self) -> LentSlot {
+        LentSlot(Arc::new(self))
+    }
+}
+
+/// A shared [`Slot`]: its units are in use until the last clone is dropped.
+///
+/// A clone is cheap, and may be sent to another thread or runtime.
+#[derive(Clone)]
+#[must_use = "dropping the last clone of a slot releases its units immediately"]
+pub struct LentSlot(Arc<Slot>);
+
+impl fmt::Debug for LentSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

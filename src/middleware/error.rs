@@ -4,6 +4,9 @@ use std::{error::Error, fmt};
 
 use crate::core::rejection::Rejection;
 
+/// An error of any type, as tower's own middleware has it.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
 /// The error of a service whose layer uses [`into_error`](crate::AdmissionLayer::into_error): a rejection or
 /// an error of the inner service.
 ///
@@ -46,7 +49,7 @@ impl<E> BulkheadError<E> {
     ///
     /// The error inside the box is the [`Rejection`] or the inner error itself. This also works where the
     /// inner error is already boxed and therefore does not implement [`Error`]. tower's own middleware expects
-    /// boxed errors: use `.map_err(BulkheadError::into_boxed)`.
+    /// boxed errors: a layer with [`into_box_error`](crate::AdmissionLayer::into_box_error) returns them at once.
     #[must_use]
     pub fn into_boxed(self) -> Box<dyn Error + Send + Sync>
     where
@@ -69,7 +72,8 @@ impl<E> fmt::Display for BulkheadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(rejection) => {
-                write!(f, "request rejected by bulkhead \"{}\"", rejection.label())
+                let (label, reason) = (rejection.label(), rejection.reason());
+                write!(f, "request rejected by bulkhead \"{label}\": {reason}")
             }
             Self::Inner(_) => f.write_str("service behind the bulkhead failed"),
         }

@@ -29,7 +29,8 @@ impl<Request, F: Fn(&Request) -> usize> CostExtractor<Request> for F {
 /// Derives the cost of an HTTP request from its `content-length`: the length divided by the bytes per unit,
 /// rounded up, and at least one unit.
 ///
-/// A request without a `content-length`, or with one that is not a number, costs one unit. A length that
+/// A request without a `content-length`, or with one that is not a number, costs one unit unless
+/// [`without_length`](Self::without_length) says otherwise: a body that is sent in chunks has no length. A length that
 /// does not fit into 64 bits costs more than any capacity and is rejected.
 ///
 /// # Examples
@@ -45,6 +46,7 @@ impl<Request, F: Fn(&Request) -> usize> CostExtractor<Request> for F {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentLengthCost {
     bytes_per_unit: u64,
+    without_length: usize,
 }
 
 impl ContentLengthCost {
@@ -56,14 +58,45 @@ impl ContentLengthCost {
     #[must_use]
     pub fn per(bytes: u64) -> Self {
         assert!(bytes > 0, "ContentLengthCost::per(0): a unit must have at least one byte");
-        Self { bytes_per_unit: bytes }
+        Self { bytes_per_unit: bytes, without_length: 1 }
+    }
+
+    /// Charges `units` units for a request without a `content-length`, instead of one.
+    ///
+    /// A client decides whether it sends a length, so where the cost protects memory, charge what such a body may take at
+    /// most, and limit it to that (with `tower_http::limit::RequestBodyLimitLayer`, for example).
+    ///
+    /// # Panics
+    ///
+    /// Panics if `units` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::{ContentLengthCost, CostExtractor};
+    ///
+    /// let cost = ContentLengthCost::per(1 << 20).without_length(16);
+    /// let chunked = http::Request::post("/").header("transfer-encoding", "chunked").body(())?;
+    /// assert_eq!(cost.cost(&chunked), 16);
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_length(mut self, units: usize) -> Self {
+        assert!(
+            units > 0,
+            "ContentLengthCost::without_length(0): a request costs at least one unit"
+        );
+        self.without_length = units;
+        self
     }
 }
 
 impl<B> CostExtractor<Request<B>> for ContentLengthCost {
     fn cost(&self, request: &Request<B>) -> usize {
         let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let Some(digits) = length.filter(|length| is_number(length)) else { return 1 };
+        let Some(digits) = length.filter(|length| is_number(length)) else {
+            return self.without_length;
+        };
         match digits.parse::<u64>() {
             Ok(length) => {
                 let units = length.div_ceil(self.bytes_per_unit).max(1);

@@ -10,7 +10,7 @@ use super::{
     admit::{ExtractedKey, FixedCost, FixedKey, Partitioned, Plain, Weighted},
     extract::MissingKey,
     hold::{UntilBodyEnd, UntilResponse},
-    reject::{IntoError, IntoResponse, OnReject, RejectionResponder},
+    reject::{Decorate, IntoBoxError, IntoError, IntoResponse, OnReject, RejectionResponder},
     service::AdmissionService,
     shared::Shared,
     wait_mode::{InReadiness, PerRequest, WaitMode},
@@ -261,6 +261,61 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
     /// For services that are not HTTP. Requests and responses may be of any type.
     pub fn into_error(self) -> AdmissionLayer<A, M, IntoError, H> {
         self.with_reject(IntoError)
+    }
+
+    /// Answers rejections with boxed errors: the service fails with `Box<dyn Error + Send + Sync>`, as most of tower's own
+    /// layers do.
+    ///
+    /// For services that are not HTTP, in a stack with `Buffer`, `Timeout` or `LoadShed`. Errors of the inner service are
+    /// boxed too, unless they are already. [`Rejection::find_in`] tells a rejection from the others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bulklink::{Bulkhead, BulkheadLayer, Rejection};
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let payments = Bulkhead::builder("payments").parallelism(1).build()?;
+    /// let client = ServiceBuilder::new()
+    ///     .layer(BulkheadLayer::new(&payments).into_box_error())
+    ///     .timeout(Duration::from_secs(1))
+    ///     .service(service_fn(|order: u64| async move { Ok::<_, std::io::Error>(order) }));
+    /// payments.close();
+    /// let error = client.oneshot(4711).await.unwrap_err();
+    /// assert!(Rejection::find_in(&*error).is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_box_error(self) -> AdmissionLayer<A, M, IntoBoxError, H> {
+        self.with_reject(IntoBoxError)
+    }
+
+    /// Answers rejections as usual, and lets `decorate` change the answer: add a header, or take another status.
+    ///
+    /// It is called with the rejection, the rejected request without its body, and the answer without its body, which is
+    /// that of [`Rejection::into_response`], or of [`Rejection::into_grpc_response`] for gRPC.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::Router;
+    /// # use bulklink::{Bulkhead, BulkheadLayer};
+    /// # let payments = Bulkhead::builder("payments").parallelism(10).build()?;
+    /// let layer = BulkheadLayer::new(&payments).decorate(|rejection, _request, answer| {
+    ///     let reason = http::HeaderValue::from_static(rejection.reason().name());
+    ///     answer.headers_mut().insert("x-rejection", reason);
+    /// });
+    /// let app: Router = Router::new().layer(layer);
+    /// # Ok::<(), bulklink::ConfigError>(())
+    /// ```
+    pub fn decorate<F>(self, decorate: F) -> AdmissionLayer<A, M, Decorate<F>, H>
+    where
+        F: Fn(&Rejection, &http::Request<()>, &mut http::Response<()>),
+    {
+        self.with_reject(Decorate(Shared::new(decorate)))
     }
 
     /// Sets when a rejected caller should retry, for rejections where a retry can help. Default one second.

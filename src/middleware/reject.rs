@@ -10,7 +10,10 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
-use super::{error::BulkheadError, shared::Shared};
+use super::{
+    error::{BoxError, BulkheadError},
+    shared::Shared,
+};
 use crate::{
     bulkhead::deadline::Deadline,
     core::rejection::{Rejection, cache::RetryHint, reason::RejectionReason},
@@ -21,7 +24,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "this bulkhead layer cannot answer a rejected `{Req}` with a `{Res}`",
     label = "rejections are answered with HTTP responses here",
-    note = "for a service that is not HTTP, add `.into_error()` to the layer: it turns rejections into errors",
+    note = "for a service that is not HTTP, add `.into_error()` to the layer, or `.into_box_error()` where errors are boxed: it turns rejections into errors",
     note = "for an HTTP service whose response body has no `Default`, use `.on_reject(..)` or `.into_error()`"
 )]
 pub trait Reject<Req, Res, E> {
@@ -110,14 +113,7 @@ impl<B, T: Default, E> Reject<Request<B>, Response<T>, E> for IntoResponse {
     }
 
     fn reject(&self, rejection: Rejection, request: Request<B>) -> Result<Response<T>, E> {
-        let mut response = Response::new(T::default());
-        if is_grpc(&request) {
-            write_grpc(&rejection, &mut response);
-        } else {
-            write_http(&rejection, &mut response);
-        }
-        response.extensions_mut().insert(rejection);
-        Ok(response)
+        Ok(answer_to(rejection, &request))
     }
 
     fn map_inner_error(error: E) -> E {
@@ -180,6 +176,138 @@ impl<Req, Res, E> Reject<Req, Res, E> for IntoError {
 
     fn map_inner_error(error: E) -> BulkheadError<E> {
         BulkheadError::Inner(error)
+    }
+}
+
+/// Answers rejections with boxed errors, whatever the request and response types are.
+///
+/// The error type is `Box<dyn Error + Send + Sync>`, as tower's own middleware expects it.
+#[derive(Clone, Copy, Debug)]
+pub struct IntoBoxError;
+
+impl<Req, Res, E: Into<BoxError>> Reject<Req, Res, E> for IntoBoxError {
+    type Error = BoxError;
+
+    #[inline]
+    fn deadline(&self, _: &Req) -> Option<Deadline> {
+        None
+    }
+
+    fn is_head(&self, _: &Req) -> bool {
+        false
+    }
+
+    #[inline]
+    fn reject(&self, rejection: Rejection, _: Req) -> Result<Res, BoxError> {
+        Err(rejection.into())
+    }
+
+    fn map_inner_error(error: E) -> BoxError {
+        error.into()
+    }
+}
+
+/// Answers rejections as [`IntoResponse`] does, and lets a closure change each answer.
+#[derive(Clone, Debug)]
+pub struct Decorate<F>(pub(super) Shared<F>);
+
+impl<B, T: Default, E, F> Reject<Request<B>, Response<T>, E> for Decorate<F>
+where
+    F: Fn(&Rejection, &Request<()>, &mut Response<()>),
+{
+    type Error = E;
+
+    #[inline]
+    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
+        request.extensions().get().copied()
+    }
+
+    fn is_head(&self, request: &Request<B>) -> bool {
+        request.method() == Method::HEAD
+    }
+
+    fn reject(&self, rejection: Rejection, request: Request<B>) -> Result<Response<T>, E> {
+        let request = request.map(drop);
+        let mut answer = answer_to(rejection.clone(), &request);
+        (self.0)(&rejection, &request, &mut answer);
+        Ok(answer.map(|()| T::default()))
+    }
+
+    fn map_inner_error(error: E) -> E {
+        error
+    }
+}
+
+/// Returns the answer to a rejected request, in the protocol of the request.
+fn answer_to<B, T: Default>(rejection: Rejection, request: &Request<B>) -> Response<T> {
+    if is_grpc(request) { rejection.into_grpc_response() } else { rejection.into_response() }
+}
+
+/// How rejections are answered over HTTP and gRPC. A layer answers like this unless it has
+/// [`on_reject`](crate::AdmissionLayer::on_reject) or returns errors.
+///
+/// | reason | HTTP | gRPC |
+/// |---|---|---|
+/// | `Saturated`, `WaitLimit` | 503 Service Unavailable | 14 UNAVAILABLE |
+/// | the same, of one key of a partitioned bulkhead | 429 Too Many Requests | 8 RESOURCE_EXHAUSTED |
+/// | `Deadline` | 504 Gateway Timeout | 4 DEADLINE_EXCEEDED |
+/// | `Closed`, `PartitionLimit` | 503 Service Unavailable | 14 UNAVAILABLE |
+/// | `CostExceedsCapacity` | 413 Content Too Large | 8 RESOURCE_EXHAUSTED |
+/// | `MissingKey` | 400 Bad Request | 3 INVALID_ARGUMENT |
+/// | `InvalidCost`, `InvalidLimits`, `LimitsPanicked` | 500 Internal Server Error | 13 INTERNAL |
+impl Rejection {
+    /// Returns the HTTP status that answers this rejection.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        status_codes(self).0
+    }
+
+    /// Returns the gRPC status code that answers this rejection: what `tonic::Code::from_i32` takes.
+    #[must_use]
+    pub fn grpc_code(&self) -> i32 {
+        status_codes(self).1.into()
+    }
+
+    /// Returns the HTTP response that answers this rejection: its [`status`](Self::status), `Retry-After` in whole seconds
+    /// if a retry can help, an empty body, and the rejection in the extensions.
+    ///
+    /// For handlers that use a bulkhead without a layer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::Bulkhead;
+    /// use axum::response::Response;
+    ///
+    /// # let payments = Bulkhead::builder("payments").parallelism(1).build()?;
+    /// # let _slot = payments.slot_now()?;
+    /// async fn pay(payments: Bulkhead) -> Response {
+    ///     match payments.execute(async { "paid" }).await {
+    ///         Ok(answer) => Response::new(answer.into()),
+    ///         Err(rejection) => rejection.into_response(),
+    ///     }
+    /// }
+    /// # let rejection = payments.slot_now().unwrap_err();
+    /// # let response: Response = rejection.into_response();
+    /// # assert_eq!(response.status(), 503);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn into_response<B: Default>(self) -> Response<B> {
+        let mut response = Response::new(B::default());
+        write_http(&self, &mut response);
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    /// Returns the gRPC response that answers this rejection: headers with its [`grpc_code`](Self::grpc_code) and a message,
+    /// an empty body, and the rejection in the extensions.
+    #[must_use]
+    pub fn into_grpc_response<B: Default>(self) -> Response<B> {
+        let mut response = Response::new(B::default());
+        write_grpc(&self, &mut response);
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

@@ -32,8 +32,32 @@ use crate::{
 pub struct Rejection(Arc<RejectionInner>);
 
 impl Rejection {
-    /// Whether the bulkhead is partitioned, so that other keys may still be admitted.
-    pub(crate) fn is_partitioned(&self) -> bool {
+    /// Returns the first rejection in a chain of errors: `error` itself, or one of its [sources](Error::source).
+    ///
+    /// For callers behind middleware that boxes or wraps errors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::{Bulkhead, BulkheadError, Rejection};
+    ///
+    /// # let payments = Bulkhead::builder("payments").parallelism(1).build()?;
+    /// # let slot = payments.slot_now()?;
+    /// let error: BulkheadError<std::io::Error> = payments.slot_now().unwrap_err().into();
+    /// let rejection = Rejection::find_in(&error).expect("it is in the chain");
+    /// assert_eq!(rejection.label(), "payments");
+    /// # drop(slot);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn find_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut chain = std::iter::successors(Some(error), |&error| error.source());
+        chain.find_map(|error| error.downcast_ref())
+    }
+
+    /// Returns `true` if the bulkhead is partitioned, so that other keys may still be admitted.
+    #[must_use]
+    pub fn is_partitioned(&self) -> bool {
         self.0.partitioned
     }
 

@@ -11,5 +11,6 @@ mod execute;
 mod fifo;
 mod panics;
 mod resize;
+mod shared_slots;
 mod wait_limits;
 mod wakers;

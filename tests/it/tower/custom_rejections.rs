@@ -118,7 +118,9 @@ async fn an_error_has_the_rejection_in_its_chain() {
     let rejection = chain.iter().find_map(|error| error.downcast_ref::<Rejection>()).unwrap();
     assert_eq!((rejection.label(), chain.len()), ("payments", 2));
     assert!(matches!(error, BulkheadError::Rejected(_)));
-    assert_eq!(error.to_string(), "request rejected by bulkhead \"payments\"");
+    let reason = "saturated: cost 1 with 1 of 1 units in use and 0 of 0 waiting";
+    assert_eq!(error.to_string(), format!("request rejected by bulkhead \"payments\": {reason}"));
+    assert_eq!(Rejection::find_in(&error), Some(rejection));
 }
 
 #[tokio::test]
@@ -157,6 +159,80 @@ async fn boxed_errors_pass_through_towers_own_middleware() {
     let error = buffer.ready().await.unwrap().call(1).await.unwrap_err();
     let chain = sources(&*error);
     assert!(chain.iter().any(|error| error.is::<Rejection>()), "{chain:?}");
+}
+
+#[tokio::test]
+async fn a_layer_with_boxed_errors_fits_into_a_stack_of_towers_own_in_a_spawned_task() {
+    let (payments, _slot) = full(0);
+    let inner = tower::service_fn(|request: u64| ready(Ok::<_, io::Error>(request)));
+    let stack = tower::ServiceBuilder::new()
+        .buffer(4)
+        .timeout(Duration::from_secs(1))
+        .layer(BulkheadLayer::new(&payments).into_box_error())
+        .service(inner);
+    let error = tokio::spawn(stack.oneshot(1)).await.unwrap().unwrap_err();
+    let rejection = Rejection::find_in(&*error).unwrap();
+    assert_eq!(rejection.label(), "payments");
+}
+
+#[tokio::test]
+async fn errors_of_the_inner_service_are_boxed_as_they_are() {
+    let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
+    let inner = |_: u64| ready(Err::<u64, _>(io::Error::new(io::ErrorKind::BrokenPipe, "pipe")));
+    let service = BulkheadLayer::new(&payments).into_box_error().layer(tower::service_fn(inner));
+    let error = service.oneshot(1).await.unwrap_err();
+    assert_eq!(error.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::BrokenPipe);
+    assert!(Rejection::find_in(&*error).is_none());
+    let boxed = |_: u64| ready(Err::<u64, BoxError>("broken".into()));
+    let service = BulkheadLayer::new(&payments).into_box_error().layer(tower::service_fn(boxed));
+    assert_eq!(service.oneshot(1).await.unwrap_err().to_string(), "broken");
+}
+
+#[tokio::test]
+async fn an_answer_is_decorated_in_either_protocol() {
+    let (payments, _slot) = full(0);
+    let layer =
+        BulkheadLayer::new(&payments).decorate(|rejection, request: &Request<()>, answer| {
+            let reason = http::HeaderValue::from_static(rejection.reason().name());
+            answer.headers_mut().insert("x-rejection", reason);
+            if request.uri() == "/order" && answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+                *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            }
+        });
+    let response = answer(&layer, request()).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()["x-rejection"], "saturated");
+    assert_eq!(response.headers()[RETRY_AFTER], "1");
+    let response = answer(&layer, request().header("content-type", "application/grpc")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["x-rejection"], "saturated");
+    assert_eq!(response.headers()["grpc-status"], "14");
+    assert!(response.extensions().get::<Rejection>().is_some());
+    let free = Bulkhead::builder("free").parallelism(1).build().unwrap();
+    let undisturbed = BulkheadLayer::new(&free).decorate(|_, _, _| panic!("nothing is rejected"));
+    assert_eq!(answer(&undisturbed, request()).await.status(), StatusCode::OK);
+}
+
+#[test]
+fn a_rejection_is_found_however_deep_it_is_wrapped() {
+    #[derive(Debug)]
+    struct Wrapped(BoxError);
+    impl std::fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("wrapped")
+        }
+    }
+    impl Error for Wrapped {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&*self.0)
+        }
+    }
+    let (payments, _slot) = full(0);
+    let rejection = payments.slot_now().unwrap_err();
+    let error = Wrapped(Wrapped(rejection.clone().into()).into());
+    assert_eq!(Rejection::find_in(&error), Some(&rejection));
+    assert_eq!(Rejection::find_in(&rejection), Some(&rejection));
+    assert_eq!(Rejection::find_in(&io::Error::other("something else")), None);
 }
 
 #[tokio::test]

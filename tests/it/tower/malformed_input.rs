@@ -32,6 +32,19 @@ async fn the_cost_of_a_content_length_is_rounded_up() {
     }
 }
 
+#[test]
+fn a_request_without_a_length_costs_what_the_layer_says() {
+    let cost = ContentLengthCost::per(1_000).without_length(16);
+    let cost = |length: &str| {
+        let request = http::Request::post("/").header("content-length", length);
+        cost.cost(&request.body(()).unwrap())
+    };
+    assert_eq!(["", "many", "-5", "0x10"].map(cost), [16; 4]);
+    assert_eq!(["0", "2500", "99999999999999999999"].map(cost), [1, 3, usize::MAX]);
+    let chunked = http::Request::post("/").header("transfer-encoding", "chunked").body(()).unwrap();
+    assert_eq!(ContentLengthCost::per(1_000).without_length(16).cost(&chunked), 16);
+}
+
 #[tokio::test]
 async fn an_absent_or_malformed_content_length_costs_one_unit() {
     let uploads = uploads();
@@ -61,6 +74,7 @@ async fn an_oversized_content_length_is_rejected_and_takes_no_units() {
 #[test]
 fn a_unit_of_no_bytes_panics() {
     assert_panics(|| ContentLengthCost::per(0));
+    assert_panics(|| ContentLengthCost::per(1).without_length(0));
 }
 
 #[test]

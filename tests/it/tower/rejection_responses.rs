@@ -33,6 +33,14 @@ async fn assert_rejected(
     let rejection = response.extensions().get::<Rejection>().unwrap();
     assert_eq!(rejection.reason().to_string(), expected.reason);
     assert_eq!(rejection.retry_after(), expected.retry.then_some(Duration::from_secs(1)));
+    // Without a layer the answer is the same.
+    assert_eq!(
+        (rejection.status(), rejection.grpc_code()),
+        (response.status(), expected.grpc.into())
+    );
+    let direct = rejection.clone().into_response::<()>();
+    assert_eq!((direct.status(), direct.headers()), (response.status(), response.headers()));
+    assert_eq!(direct.extensions().get(), Some(rejection));
 
     for content_type in ["application/grpc", "application/grpc+proto", "application/grpc;x=y"] {
         let response = answer(&layer, request().header("content-type", content_type)).await;
@@ -42,6 +50,7 @@ async fn assert_rejected(
         assert_eq!(headers["grpc-status"], expected.grpc.to_string());
         let rejection = response.extensions().get::<Rejection>().unwrap();
         assert_eq!(headers["grpc-message"], rejection.to_string());
+        assert_eq!(rejection.clone().into_grpc_response::<()>().headers(), headers);
         assert_eq!(rejection.reason().to_string(), expected.reason);
     }
 }
