@@ -80,6 +80,8 @@
 //! | `metrics` | `MetricsPublisher`, from `BulkheadRegistry::metrics`: the same metrics for the recorder of the `metrics` crate |
 //! | `prometheus` | `PrometheusCollector`, from `BulkheadRegistry::prometheus`: the metrics of every bulkhead for `prometheus-client`; `docs/alerts.yml` and `docs/grafana.json` read them |
 //! | `serde` | `Serialize` for statuses, intervals, reports, advice, rejections and events. `docs/status.schema.json` describes the fields, whose names are stable. Durations are in seconds and named `.._seconds`; points in time are in milliseconds since 1970 and named `.._unix_ms` |
+//! | `tonic` | a layered service keeps the name by which tonic routes requests to it |
+//! | `tower` | services have a `tower::load::Load`, so that balancers avoid a bulkhead that is full or closed |
 //! | `tracing` | what an operator should know of, at target `bulklink`: operations that wait for longer than a second (warn), the end of that, bulkheads that are closed, drained or reconfigured (info), each rejection, and a span for each wait (debug). Never a line for each request at info or above |
 //!
 //! # Runtimes
@@ -131,7 +133,9 @@ pub use middleware::{
     future::ResponseFuture,
     hold::HeldBody,
     layer::{AdmissionLayer, BulkheadLayer, PartitionedBulkheadLayer, WeightedBulkheadLayer},
-    service::AdmissionService,
+    service::{
+        AdmissionService, BulkheadService, PartitionedBulkheadService, WeightedBulkheadService,
+    },
 };
 pub use observe::{
     advice::{Advice, AdviceError, Goal},
@@ -178,7 +182,7 @@ pub mod layer {
     pub use crate::middleware::{
         admit::{
             Admit, AdmitByRequest, AdmitWithoutRequest, ExtractedKey, FixedCost, FixedKey,
-            Partitioned, Plain, Route, Target, Weighted,
+            MeasureLoad, Partitioned, Plain, Route, Target, Weighted,
         },
         deadline::NoDeadline,
         future::{Never, PendingRequest, PollWait, WaitOutcome},

@@ -224,6 +224,20 @@ impl Compartment {
         BulkheadStatus::new(snapshot, times, age, label, self.instance(), wait_limit)
     }
 
+    /// Returns the units in use or waited for, without `own` ones, divided by the capacity. Infinite while the gate is closed,
+    /// or an operation of cost 1 would be rejected and there are no `own` units.
+    pub(crate) fn load_without(&self, own: usize) -> f64 {
+        let now = self.gate.snapshot();
+        let (capacity, busy) = (now.settings.capacity as usize, now.waiting_units as usize);
+        let is_full =
+            (now.waiting > 0 || now.used as usize >= capacity) && now.waiting >= now.settings.room;
+        if now.is_closed || (is_full && own == 0) {
+            return f64::INFINITY;
+        }
+        let busy = (busy + now.used as usize).saturating_sub(own);
+        busy as f64 / capacity as f64
+    }
+
     /// Rejects an operation whose limit had passed before it arrived.
     pub(super) fn reject_late(&self, expiry: Expiry) -> Rejection {
         let arrival = Arrival { cost: 1, expired: Some(expiry), when_full: WhenFull::Reject };

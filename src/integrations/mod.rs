@@ -13,3 +13,7 @@ pub(crate) mod metrics;
 pub(crate) mod prometheus;
 #[cfg(feature = "serde")]
 mod serde;
+#[cfg(feature = "tonic")]
+mod tonic;
+#[cfg(feature = "tower")]
+mod tower;

@@ -52,6 +52,16 @@ pub trait Admit {
     fn count_bypass(&self);
 }
 
+/// Tells how loaded that is which requests are admitted to.
+///
+/// [`AdmissionService::load`](crate::AdmissionService::load) requires this of its `A`. It is implemented by [`Plain`], by
+/// [`Weighted`] and by [`Partitioned`] with a [`FixedKey`].
+pub trait MeasureLoad {
+    /// Returns the units in use or waited for, without `own` ones, divided by the capacity. Infinite while a request would
+    /// be rejected.
+    fn load_without(&self, own: usize) -> f64;
+}
+
 /// Finds the target of requests without reading them.
 ///
 /// A layer that waits [in readiness](crate::layer::InReadiness) requires this of its `A`. It is implemented
@@ -103,6 +113,12 @@ impl<Request> AdmitByRequest<Request> for Plain {
     }
 }
 
+impl MeasureLoad for Plain {
+    fn load_without(&self, own: usize) -> f64 {
+        self.bulkhead.compartment().load_without(own)
+    }
+}
+
 /// A cost that is the same for all requests.
 #[derive(Clone, Copy, Debug)]
 pub struct FixedCost(pub(super) usize);
@@ -119,6 +135,12 @@ pub struct Weighted<C> {
 impl<C> Admit for Weighted<C> {
     fn count_bypass(&self) {
         self.bulkhead.compartment().count_bypass();
+    }
+}
+
+impl<C> MeasureLoad for Weighted<C> {
+    fn load_without(&self, own: usize) -> f64 {
+        self.bulkhead.compartment().load_without(own)
     }
 }
 
@@ -215,6 +237,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitWithoutRequest
 {
     fn target(&self, policy: WaitPolicy) -> Result<Target<'_>, Rejection> {
         self.target_of(&self.key.0, policy)
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> MeasureLoad for Partitioned<K, FixedKey<K>> {
+    fn load_without(&self, own: usize) -> f64 {
+        match self.bulkhead.peek(&self.key.0) {
+            Some(partition) => partition.load_without(own),
+            // Nobody uses a partition that does not exist.
+            None if self.bulkhead.is_closed() => f64::INFINITY,
+            None => 0.0,
+        }
     }
 }
 

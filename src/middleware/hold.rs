@@ -58,6 +58,10 @@ impl UnusedSlot {
         Self { permit: Some(permit), queued_at }
     }
 
+    pub(super) fn cost(&self) -> u32 {
+        self.permit.as_ref().map_or(0, Permit::cost)
+    }
+
     pub(super) fn take(mut self) -> Option<Permit<OwnedHandle>> {
         self.permit.take()
     }

@@ -87,12 +87,29 @@ impl ReservedWait {
         matches!(self, Self::Ended { outcome: Some(Ok(_)), .. })
     }
 
+    fn units(&self) -> u32 {
+        match self {
+            Self::Queued { queued } => queued.cost(),
+            Self::Ended { outcome: Some(Ok(slot)), .. } => slot.cost(),
+            Self::Ended { .. } => 0,
+        }
+    }
+
     fn is_queued(&self) -> bool {
         matches!(self, Self::Queued { .. })
     }
 }
 
 impl Reservation {
+    /// Returns the units that it holds or waits for.
+    pub(super) fn units(&self) -> u32 {
+        match self {
+            Self::Empty | Self::Rejected(_) => 0,
+            Self::Admitted(permit) => permit.cost(),
+            Self::Waiting(waiting) => waiting.units(),
+        }
+    }
+
     /// Polls until this holds a slot (`true`) or a rejection (`false`).
     ///
     /// A slot that it already holds is kept. A rejection that it already holds is discarded and a new

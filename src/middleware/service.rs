@@ -11,12 +11,15 @@ use std::{
 use tower_service::Service;
 
 use super::{
-    admit::{AdmitByRequest, AdmitWithoutRequest, Route, Target},
+    admit::{
+        AdmitByRequest, AdmitWithoutRequest, FixedCost, FixedKey, MeasureLoad, Partitioned, Plain,
+        Route, Target, Weighted,
+    },
     deadline::DeadlineSource,
     future::{Never, PendingRequest, ResponseFuture},
-    hold::{HeldSlot, Hold},
+    hold::{HeldSlot, Hold, UntilResponse},
     layer::AdmissionLayer,
-    reject::Reject,
+    reject::{IntoResponse, Reject},
     reservation::Reservation,
     wait_mode::{BypassFilter, InReadiness, PerRequest},
 };
@@ -71,6 +74,74 @@ impl<S, A, M, R, H> AdmissionService<S, A, M, R, H> {
         self.inner
     }
 }
+
+impl<S, A: MeasureLoad, M, R, H> AdmissionService<S, A, M, R, H> {
+    /// Returns how loaded the bulkhead is: the units in use or waited for, without those of this handle, divided by the
+    /// capacity.
+    ///
+    /// It is infinite while a request of this handle would be rejected: while the bulkhead is closed, or full and the
+    /// handle holds nothing. For balancers, which send a request to the least loaded of several services. With the
+    /// feature `tower`, this is the service's `tower::load::Load`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::{Bulkhead, BulkheadLayer};
+    /// use tower::Layer;
+    ///
+    /// let payments = Bulkhead::builder("payments").parallelism(4).waiting_room(4).build()?;
+    /// let service = BulkheadLayer::new(&payments).layer(());
+    /// let slot = payments.slot_now()?;
+    /// assert_eq!(service.load(), 0.25);
+    /// # drop(slot);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn load(&self) -> f64 {
+        self.layer.admit.load_without(self.reservation.units() as usize)
+    }
+}
+
+/// The service of a [`BulkheadLayer`](crate::BulkheadLayer), to write down its type.
+///
+/// # Examples
+///
+/// ```
+/// use bulklink::{Bulkhead, BulkheadLayer, BulkheadService};
+/// use tower::Layer;
+///
+/// struct Shop {
+///     client: BulkheadService<reqwest::Client>,
+/// }
+/// # mod reqwest { #[derive(Clone, Default)] pub struct Client; }
+///
+/// impl Shop {
+///     fn new(payments: &Bulkhead) -> Self {
+///         Self { client: BulkheadLayer::new(payments).layer(reqwest::Client::default()) }
+///     }
+/// }
+/// ```
+pub type BulkheadService<S, M = InReadiness, R = IntoResponse, H = UntilResponse> =
+    AdmissionService<S, Plain, M, R, H>;
+
+/// The service of a [`WeightedBulkheadLayer`](crate::WeightedBulkheadLayer), to write down its type.
+pub type WeightedBulkheadService<
+    S,
+    C = FixedCost,
+    M = InReadiness,
+    R = IntoResponse,
+    H = UntilResponse,
+> = AdmissionService<S, Weighted<C>, M, R, H>;
+
+/// The service of a [`PartitionedBulkheadLayer`](crate::PartitionedBulkheadLayer), to write down its type.
+pub type PartitionedBulkheadService<
+    S,
+    K,
+    X = FixedKey<K>,
+    M = InReadiness,
+    R = IntoResponse,
+    H = UntilResponse,
+> = AdmissionService<S, Partitioned<K, X>, M, R, H>;
 
 /// Waits in `poll_ready`. When `call` receives the request, only its deadline is left to check.
 impl<S, A, R, H, Req> Service<Req> for AdmissionService<S, A, InReadiness, R, H>

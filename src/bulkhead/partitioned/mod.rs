@@ -22,7 +22,10 @@ pub use builder::PartitionedBulkheadBuilder;
 pub use partition_limits::PartitionLimits;
 
 use self::{map::PartitionMap, parent::PartitionParent};
-use super::{deadline::Deadline, error::ResizeError, handle::OwnedHandle, slot::Slot};
+use super::{
+    compartment::Compartment, deadline::Deadline, error::ResizeError, handle::OwnedHandle,
+    slot::Slot,
+};
 use crate::{
     core::{
         operation::{arrive::admit_now, run::Run, wait::Wait, wait_policy::WaitPolicy},
@@ -376,6 +379,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.map.is_closed()
+    }
+
+    /// Returns the partition of `key`, if there is one. Does not count as a use.
+    pub(crate) fn peek(&self, key: &K) -> Option<Arc<Compartment>> {
+        self.map.peek(key)
     }
 
     pub(crate) fn enter(&self, key: &K, policy: WaitPolicy) -> Result<OwnedHandle, Rejection> {

@@ -111,6 +111,11 @@ impl<H: GateHandle> Queued<H> {
         self.entry.handle.is_some()
     }
 
+    /// Returns its cost in units.
+    pub(crate) fn cost(&self) -> u32 {
+        self.entry.ticket.cost()
+    }
+
     /// Returns when it joined the line.
     pub(crate) fn since(&self) -> Instant {
         self.entry.since
