@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::ready};
 
 use bulklink::{
-    Bulkhead, BulkheadLayer, BulkheadService, PartitionedBulkhead, PartitionedBulkheadLayer,
+    BulkheadLayer, BulkheadService, PartitionedBulkhead, PartitionedBulkheadLayer,
     PartitionedBulkheadService, WeightedBulkheadLayer, WeightedBulkheadService,
 };
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
@@ -156,6 +156,6 @@ fn a_layered_service_keeps_its_name() {
     fn name<S: NamedService>(_: &S) -> &'static str {
         S::NAME
     }
-    let payments = Bulkhead::builder("payments").parallelism(1).build().unwrap();
+    let payments = bulkhead(1, 0);
     assert_eq!(name(&BulkheadLayer::new(&payments).layer(Echo)), "shop.Echo");
 }

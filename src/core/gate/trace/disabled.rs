@@ -46,7 +46,7 @@ pub(crate) fn closed_partitions(_: &str) {}
 
 /// Remembers nothing.
 #[derive(Debug, Default)]
-pub(crate) struct PressureLog;
+pub(crate) struct PressureLog(());
 
 impl PressureLog {
     #[inline(always)]
