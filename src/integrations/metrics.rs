@@ -15,7 +15,7 @@ impl BulkheadRegistry {
     /// See [`MetricsPublisher`].
     #[must_use]
     pub fn metrics(&self) -> MetricsPublisher {
-        MetricsPublisher { registry: self.clone(), published: HashMap::new(), is_described: false }
+        MetricsPublisher { registry: self.clone(), published: HashMap::new() }
     }
 }
 
@@ -25,7 +25,7 @@ impl BulkheadRegistry {
 /// [`publish`](Self::publish) before each scrape, or every few seconds. It takes the status of every bulkhead once; operations
 /// pay nothing.
 ///
-/// Counters are published as differences, so use one publisher only. Counters of this crate are whole numbers, so
+/// Install the recorder first. Counters are published as differences, so use one publisher only. Counters of this crate are whole numbers, so
 /// `bulkhead_pressure_seconds_total` is in whole seconds. A histogram gets the middle of the bucket that a duration fell
 /// into, which is at most 7 % away from it.
 ///
@@ -45,7 +45,6 @@ pub struct MetricsPublisher {
     registry: BulkheadRegistry,
     /// What was published last, by instance.
     published: HashMap<u64, RegistryStatus>,
-    is_described: bool,
 }
 
 const METADATA: Metadata<'static> =
@@ -54,14 +53,12 @@ const METADATA: Metadata<'static> =
 impl MetricsPublisher {
     /// Publishes what every bulkhead is doing now, and what has happened since the last call.
     ///
-    /// Does nothing if no recorder is installed: what has happened is then published once there is one. The gauges of
-    /// bulkheads that are gone are set to 0.
+    /// The gauges of bulkheads that are gone are set to 0. If no recorder is installed, what has happened since the last call
+    /// is lost, as everything that the `metrics` crate is given before there is one.
     pub fn publish(&mut self) {
         metrics::with_recorder(|recorder| {
-            if !self.is_described {
-                METRICS.iter().for_each(|metric| describe(metric, recorder));
-                self.is_described = true;
-            }
+            // Each time, because the recorder may be another one than before.
+            METRICS.iter().for_each(|metric| describe(metric, recorder));
             let statuses = self.registry.statuses();
             let mut published = HashMap::with_capacity(statuses.len());
             let mut gone = std::mem::take(&mut self.published);

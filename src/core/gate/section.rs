@@ -135,6 +135,9 @@ impl<'a> Section<'a> {
         if self.changes {
             self.settle_changes();
         }
+        if TELLS_PRESSURE {
+            self.tell_pressure();
+        }
     }
 
     fn settle_changes(&mut self) {
@@ -149,8 +152,6 @@ impl<'a> Section<'a> {
         if self.state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() == 0) {
             self.end_pressure();
             self.tidy();
-        } else if TELLS_PRESSURE {
-            self.tell_pressure();
         }
     }
 
@@ -169,16 +170,20 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Tells of a period of pressure that lasts, if this section knows the time.
+    /// Tells of a period of pressure that lasts. Reads the clock until it is told.
+    #[inline]
     fn tell_pressure(&mut self) {
-        let state = &mut *self.state;
-        let since = state.lazy.as_ref().and_then(|lazy| lazy.pressed_since);
-        let (Some(own), Some(since), Some(now)) = (&mut state.records, since, self.now) else {
+        let Some(since) = self.state.lazy.as_ref().and_then(|lazy| lazy.pressed_since) else {
             return;
         };
-        let waiting = state.lazy.as_ref().map_or(0, |lazy| lazy.line.len());
-        let pressed = [self.used, state.capacity, waiting];
-        self.effects.tell(own.pressure.lasting(own.rejections.label(), since, now, pressed));
+        if !self.state.records.as_ref().is_some_and(|own| own.pressure.is_open()) {
+            return;
+        }
+        let (now, pressed) = (self.now(), [self.used, self.state.capacity, self.state.waiting()]);
+        if let Some(own) = &mut self.state.records {
+            let notice = own.pressure.lasting(own.rejections.label(), since, now, pressed);
+            self.effects.tell(notice);
+        }
     }
 
     /// Returns the word to store: what the fast path may admit, and whether it is closed. Sets the ceilings

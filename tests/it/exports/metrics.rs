@@ -111,3 +111,17 @@ fn a_bulkhead_that_takes_the_label_of_another_one_counts_on() {
         assert_eq!((values[admitted], values["bulkhead_limit bulkhead=payments"]), (7.0, 4.0));
     });
 }
+
+#[test]
+fn what_is_published_without_a_recorder_is_lost_and_the_descriptions_are_not() {
+    in_paused_time(async {
+        let (registry, payments) = registry();
+        let mut publication = Publication::new(&registry);
+        (0..5).for_each(|_| drop(payments.slot_now().unwrap()));
+        publication.publisher.publish();
+        (0..2).for_each(|_| drop(payments.slot_now().unwrap()));
+        let admitted = "bulkhead_requests_total bulkhead=payments result=admitted";
+        // Asserts that each metric has a description.
+        assert_eq!(publication.publish()[admitted], 2.0);
+    });
+}

@@ -217,6 +217,52 @@ fn of_periods_within_ten_seconds_one_is_told_with_how_many_were_left_out() {
 }
 
 #[test]
+fn pressure_is_told_by_a_rejection_if_nothing_else_happens() {
+    in_paused_time(async {
+        let (lines, _guard) = Lines::receive();
+        let payments = bulkhead(1, 1);
+        let _stuck = payments.slot_now().unwrap();
+        let mut waiting = task::spawn(payments.slot());
+        assert!(waiting.poll().is_pending());
+        advance(ms(999)).await;
+        assert!(payments.slot_now().is_err());
+        assert!(lines.at_least(Level::INFO).is_empty());
+        advance(ms(1)).await;
+        (0..3).for_each(|_| assert!(payments.slot_now().is_err()));
+        let told = lines.at_least(Level::INFO);
+        let [line] = &told[..] else { panic!("{told:?}") };
+        assert!(line.starts_with("bulkhead under pressure"), "{line}");
+        assert!(line.contains("used=1 capacity=1 waiting=1"), "{line}");
+    });
+}
+
+#[test]
+fn a_period_that_follows_too_soon_is_told_later_if_it_still_lasts() {
+    in_paused_time(async {
+        let (lines, _guard) = Lines::receive();
+        let payments = bulkhead(1, 10);
+        waiting_for(&payments, SECOND * 2).await;
+        assert_eq!(lines.at_least(Level::INFO).len(), 2);
+        let held = payments.slot_now().unwrap();
+        let mut waiting = task::spawn(payments.slot_within(SECOND * 60));
+        assert!(waiting.poll().is_pending());
+        advance(SECOND * 9).await;
+        let mut joining = task::spawn(payments.slot());
+        assert!(joining.poll().is_pending());
+        assert_eq!(lines.at_least(Level::INFO).len(), 2);
+        advance(SECOND).await;
+        drop(joining);
+        let told = lines.at_least(Level::INFO);
+        let start = "bulkhead under pressure: operations have been waiting for 10.0s";
+        assert!(told.len() == 3 && told[2].starts_with(start), "{told:?}");
+        assert!(told[2].contains("left_out=0"), "{told:?}");
+        drop(held);
+        drop(waiting.await.unwrap());
+        assert_eq!(lines.at_least(Level::INFO).len(), 4);
+    });
+}
+
+#[test]
 fn a_flood_is_told_in_fewer_than_twenty_lines() {
     in_paused_time(async {
         let (lines, _guard) = Lines::receive();

@@ -131,19 +131,23 @@ pub(crate) fn closed_partitions(label: &str) {
 /// Which periods of pressure of a bulkhead are told: those that last, and not too many.
 #[derive(Debug, Default)]
 pub(crate) struct PressureLog {
-    /// When the period began that was decided on last.
-    decided: Option<Instant>,
     /// Whether the current period was told.
     is_told: bool,
     /// When a period was told last.
     told_at: Option<Instant>,
-    /// Periods that were left out since then.
+    /// Periods that lasted and have ended without being told, since then.
     left_out: u64,
 }
 
 impl PressureLog {
+    /// Whether the current period is not told yet.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_told
+    }
+
     /// Returns what to tell of a period that began at `since` and goes on, with the units in use, the capacity and the
-    /// operations that wait.
+    /// operations that wait. A period that comes too soon after the last one that was told is told later, if it still lasts.
     #[inline]
     pub(crate) fn lasting(
         &mut self,
@@ -152,16 +156,10 @@ impl PressureLog {
         now: Instant,
         [used, capacity, waiting]: [u32; 3],
     ) -> Option<Notice> {
-        if self.decided == Some(since) {
-            return None;
-        }
         let lasted = now.saturating_duration_since(since);
-        if lasted < LASTING {
-            return None;
-        }
-        self.decided = Some(since);
-        if self.told_at.is_some_and(|at| now.saturating_duration_since(at) < SPACING) {
-            self.left_out += 1;
+        let is_too_soon =
+            self.told_at.is_some_and(|at| now.saturating_duration_since(at) < SPACING);
+        if self.is_told || lasted < LASTING || is_too_soon {
             return None;
         }
         (self.is_told, self.told_at) = (true, Some(now));
@@ -173,8 +171,11 @@ impl PressureLog {
     /// Returns what to tell of the end of a period that lasted this long.
     #[inline]
     pub(crate) fn ended(&mut self, label: &Arc<str>, after: Duration) -> Option<Notice> {
-        std::mem::take(&mut self.is_told)
-            .then(|| Notice { label: label.clone(), what: What::Relieved { after } })
+        if std::mem::take(&mut self.is_told) {
+            return Some(Notice { label: label.clone(), what: What::Relieved { after } });
+        }
+        self.left_out += u64::from(after >= LASTING);
+        None
     }
 }
 
