@@ -225,16 +225,16 @@ impl Compartment {
     }
 
     /// Returns the units in use or waited for, without `own` ones, divided by the capacity. Infinite while the gate is closed,
-    /// or an operation of cost 1 would be rejected and there are no `own` units.
-    pub(crate) fn load_without(&self, own: usize) -> f64 {
+    /// or an operation of this cost would be rejected and there are no `own` units.
+    pub(crate) fn load_without(&self, own: usize, cost: usize) -> f64 {
         let now = self.gate.snapshot();
-        let (capacity, busy) = (now.settings.capacity as usize, now.waiting_units as usize);
-        let is_full =
-            (now.waiting > 0 || now.used as usize >= capacity) && now.waiting >= now.settings.room;
-        if now.is_closed || (is_full && own == 0) {
+        let (capacity, used) = (now.settings.capacity as usize, now.used as usize);
+        let must_wait = now.waiting > 0 || cost > capacity.saturating_sub(used);
+        let is_rejected = cost > capacity || (must_wait && now.waiting >= now.settings.room);
+        if now.is_closed || (is_rejected && own == 0) {
             return f64::INFINITY;
         }
-        let busy = (busy + now.used as usize).saturating_sub(own);
+        let busy = (now.waiting_units as usize + used).saturating_sub(own);
         busy as f64 / capacity as f64
     }
 

@@ -115,7 +115,7 @@ impl<Request> AdmitByRequest<Request> for Plain {
 
 impl MeasureLoad for Plain {
     fn load_without(&self, own: usize) -> f64 {
-        self.bulkhead.compartment().load_without(own)
+        self.bulkhead.compartment().load_without(own, 1)
     }
 }
 
@@ -138,9 +138,16 @@ impl<C> Admit for Weighted<C> {
     }
 }
 
-impl<C> MeasureLoad for Weighted<C> {
+impl MeasureLoad for Weighted<FixedCost> {
     fn load_without(&self, own: usize) -> f64 {
-        self.bulkhead.compartment().load_without(own)
+        self.bulkhead.compartment().load_without(own, self.cost.0)
+    }
+}
+
+/// What the next request costs is not known, so the cheapest one is meant.
+impl<X> MeasureLoad for Weighted<Shared<X>> {
+    fn load_without(&self, own: usize) -> f64 {
+        self.bulkhead.compartment().load_without(own, 1)
     }
 }
 
@@ -243,7 +250,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> AdmitWithoutRequest
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> MeasureLoad for Partitioned<K, FixedKey<K>> {
     fn load_without(&self, own: usize) -> f64 {
         match self.bulkhead.peek(&self.key.0) {
-            Some(partition) => partition.load_without(own),
+            Some(partition) => partition.load_without(own, 1),
             // Nobody uses a partition that does not exist.
             None if self.bulkhead.is_closed() => f64::INFINITY,
             None => 0.0,

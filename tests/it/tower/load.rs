@@ -90,6 +90,14 @@ fn weighted_bulkheads_count_units_and_partitions_their_own() {
         WeightedBulkheadLayer::fixed(&reports, 2).layer(Idle);
     let _slot = reports.slot_now(6).unwrap();
     assert_eq!(service.load(), 0.75);
+    // A request of 2 units would be rejected before one of 1 would.
+    let full = weighted(8, 0);
+    let _other = full.slot_now(7).unwrap();
+    assert_eq!(WeightedBulkheadLayer::fixed(&full, 1).layer(Idle).load(), 0.875);
+    assert_eq!(WeightedBulkheadLayer::fixed(&full, 2).layer(Idle).load(), f64::INFINITY);
+    assert_eq!(WeightedBulkheadLayer::fixed(&reports, 9).layer(Idle).load(), f64::INFINITY);
+    let by_request = WeightedBulkheadLayer::new(&full, |_: &http::Request<()>| 2);
+    assert_eq!(by_request.layer(Idle).load(), 0.875);
 
     let customers: PartitionedBulkhead<u64> = customers(2, 0, 10);
     let of = |key: u64| -> PartitionedBulkheadService<Idle, u64> {
