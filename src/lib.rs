@@ -146,7 +146,7 @@ pub use observe::{
     report::{CapacityFinding, CapacityReport, Severity, code::FindingCode},
     status::BulkheadStatus,
 };
-pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError};
+pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, Removing};
 
 /// Type parameters of [`AdmissionLayer`], [`AdmissionService`] and [`ResponseFuture`], and their traits.
 ///

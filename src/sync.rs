@@ -51,6 +51,10 @@ mod primitives {
             self.conflicting().fetch_add(value, order)
         }
 
+        pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+            self.conflicting().fetch_sub(value, order)
+        }
+
         pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
             self.conflicting().fetch_or(value, order)
         }

@@ -1,4 +1,4 @@
-//! Methods common to plain and weighted bulkheads: status, events and closing.
+//! Methods common to plain and weighted bulkheads: status, events, pausing, draining and closing.
 //!
 //! It owns the methods that are identical in both, so that they stay identical.
 
@@ -33,6 +33,56 @@ macro_rules! common_methods {
                 F: Fn(&$crate::observe::event::BulkheadEvent) + Send + Sync + 'static,
             {
                 self.compartment.subscribe(handler)
+            }
+
+            /// Pauses the bulkhead: no operation is admitted until it is [resumed](Self::resume).
+            ///
+            /// Running work continues. Operations join the waiting line while there is a place, and their limits run on; one
+            /// that does not wait or finds no place is rejected as
+            /// [`Paused`](crate::RejectionReason::Paused). Paused time does not count as pressure. Does nothing if the
+            /// bulkhead is paused, draining or closed.
+            ///
+            /// For maintenance of what is behind the bulkhead, and for tests of what happens when it is slow.
+            pub fn pause(&self) {
+                self.compartment.set_paused(true);
+            }
+
+            /// Ends a [pause](Self::pause): admits waiters, in order, before this method returns. Does nothing if the
+            /// bulkhead is not paused.
+            pub fn resume(&self) {
+                self.compartment.set_paused(false);
+            }
+
+            /// Drains the bulkhead: rejects every later operation as [`Closed`](crate::RejectionReason::Closed), serves those
+            /// in the waiting line, and closes the bulkhead once nobody waits.
+            ///
+            /// It ends a pause. Running work continues, and the limits of those who wait run on. Capacity and limits can be
+            /// changed meanwhile; [`close`](Self::close) rejects those who still wait. Draining cannot be undone; draining
+            /// again, or what is closed, does nothing.
+            pub fn drain(&self) {
+                self.compartment.drain();
+            }
+
+            /// Drains the bulkhead, and waits until nobody waits and no operation is running.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped after its first poll, the bulkhead goes on draining. The method may be called again.
+            pub async fn drain_and_wait(&self) {
+                self.drain();
+                self.wait_closed().await;
+            }
+
+            /// Waits until [`drain`](Self::drain) or [`close`](Self::close) is called, so that work without an end, such as a
+            /// stream, can end itself.
+            ///
+            /// Any number of callers may wait.
+            ///
+            /// # Cancel safety
+            ///
+            /// This method is cancel safe: the future may be dropped and the method called again.
+            pub async fn closing(&self) {
+                self.compartment.closing().await;
             }
 
             /// Closes the bulkhead: rejects all waiters, in FIFO order, and every later operation.
@@ -82,10 +132,22 @@ macro_rules! common_methods {
                 self.compartment.wait_limit().get()
             }
 
+            /// Returns `true` if the bulkhead is paused.
+            #[must_use]
+            pub fn is_paused(&self) -> bool {
+                self.compartment.phase().is_paused()
+            }
+
+            /// Returns `true` if the bulkhead is draining and somebody still waits. Once nobody does, it is closed.
+            #[must_use]
+            pub fn is_draining(&self) -> bool {
+                self.compartment.phase().is_draining()
+            }
+
             /// Returns `true` if the bulkhead is closed.
             #[must_use]
             pub fn is_closed(&self) -> bool {
-                self.compartment.is_closed()
+                self.compartment.phase().is_closed()
             }
         }
 

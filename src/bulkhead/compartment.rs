@@ -18,6 +18,8 @@ use crate::{
         gate::{
             Gate, GateKind,
             arrival::{Arrival, ArrivalOutcome, WhenFull},
+            effects::Effects,
+            lifecycle::Phase,
             records::SharedRecords,
             sampling::HandOverStamps,
             snapshot::Snapshot,
@@ -25,7 +27,7 @@ use crate::{
         },
         limits::{Expiry, wait_limit::WaitLimit},
         operation::{
-            arrive::admit_now, drain::Drain, run::Run, wait::Wait, wait_policy::WaitPolicy,
+            arrive::admit_now, milestone::Reached, run::Run, wait::Wait, wait_policy::WaitPolicy,
         },
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
@@ -102,7 +104,7 @@ impl Compartment {
     ) -> Self {
         let kind = if weighted { GateKind::Weighted } else { GateKind::Plain };
         let instance = unique_number();
-        let rejections = RejectionCache::new(label.clone(), false);
+        let rejections = RejectionCache::new(label.clone(), instance, false);
         let gate =
             Gate::new(capacity, waiting_room, kind, Some(rejections)).with_wait_limit(wait_limit);
         let own = gate.wait_limit();
@@ -175,8 +177,8 @@ impl Compartment {
         self.gate.capacity() as usize
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.gate.is_closed()
+    pub(super) fn phase(&self) -> Phase {
+        self.gate.phase()
     }
 
     #[inline]
@@ -224,14 +226,14 @@ impl Compartment {
         BulkheadStatus::new(snapshot, times, age, label, self.instance(), wait_limit)
     }
 
-    /// Returns the units in use or waited for, without `own` ones, divided by the capacity. Infinite while the gate is closed,
-    /// or an operation of this cost would be rejected and there are no `own` units.
+    /// Returns the units in use or waited for, without `own` ones, divided by the capacity. Infinite while the gate is
+    /// paused, draining or closed, or an operation of this cost would be rejected and there are no `own` units.
     pub(crate) fn load_without(&self, own: usize, cost: usize) -> f64 {
         let now = self.gate.snapshot();
         let (capacity, used) = (now.settings.capacity as usize, now.used as usize);
         let must_wait = now.waiting > 0 || cost > capacity.saturating_sub(used);
         let is_rejected = cost > capacity || (must_wait && now.waiting >= now.settings.room);
-        if now.is_closed || (is_rejected && own == 0) {
+        if now.phase != Phase::Open || (is_rejected && own == 0) {
             return f64::INFINITY;
         }
         let busy = (now.waiting_units as usize + used).saturating_sub(own);
@@ -255,8 +257,23 @@ impl Compartment {
         self.gate.count_bypass();
     }
 
-    pub(crate) fn close(&self) {
-        self.gate.close();
+    pub(super) fn close(&self) {
+        self.gate.close(self.shared());
+    }
+
+    pub(super) fn drain(&self) {
+        self.gate.drain(self.shared());
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        let mut effects = Effects::default();
+        self.set_paused_leaving(paused, &mut effects);
+        effects.carry_out();
+    }
+
+    /// Pauses or resumes, and leaves the effects to the caller.
+    pub(super) fn set_paused_leaving(&self, paused: bool, effects: &mut Effects) {
+        self.gate.set_paused(paused, self.shared(), effects);
     }
 
     pub(crate) fn subscribe<F>(self: &Arc<Self>, handler: F) -> Subscription
@@ -267,7 +284,11 @@ impl Compartment {
             unreachable!("partitions have no events")
         };
         let weak: Weak<Self> = Arc::downgrade(self);
-        let source = EventSource { label: standalone.label.clone(), panic_counter: weak.clone() };
+        let source = EventSource {
+            label: standalone.label.clone(),
+            instance: standalone.instance,
+            panic_counter: weak.clone(),
+        };
         let number = standalone.subscribers.add(&self.gate, source.clone(), Arc::new(handler));
         Subscription::new(move || {
             let Some(compartment) = weak.upgrade() else { return };
@@ -277,8 +298,12 @@ impl Compartment {
         })
     }
 
-    pub(crate) fn wait_closed(&self) -> Drain<'_> {
-        Drain::new(&self.gate)
+    pub(super) fn wait_closed(&self) -> Reached<'_> {
+        Reached::drained(&self.gate)
+    }
+
+    pub(super) fn closing(&self) -> Reached<'_> {
+        Reached::closing(&self.gate)
     }
 
     #[inline]
@@ -299,6 +324,8 @@ impl Compartment {
             .field("waiting", &status.waiting)
             .field("waiting_room", &status.waiting_room)
             .field("wait_limit", &status.wait_limit)
+            .field("is_paused", &status.is_paused)
+            .field("is_draining", &status.is_draining)
             .field("is_closed", &status.is_closed)
             .finish()
     }

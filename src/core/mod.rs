@@ -17,7 +17,7 @@
 //! # One operation
 //!
 //! ```text
-//!             +--> rejected (closed, cost, expired, saturated)
+//!             +--> rejected (closed, cost, expired, paused, saturated)
 //!             |
 //!   arrive ---+--> admitted --------------------+--> started --> released
 //!             |       ^                         |
@@ -26,6 +26,21 @@
 //!                            +--> cancelled
 //!                            +--> closed
 //! ```
+//!
+//! # The life of a gate
+//!
+//! ```text
+//!            pause, resume
+//!   paused <---------------> open
+//!      |                      |
+//!      +------> draining <----+      the line is served, newcomers are rejected
+//!                  |                 the line is empty
+//!      close ---> closed
+//!                  |                 nothing is in flight
+//!               drained
+//! ```
+//!
+//! A close is possible from every phase before it. See `gate::lifecycle`.
 //!
 //! # Who may change what
 //!
@@ -54,12 +69,14 @@
 //!
 //! 1. `used = ceiling - units of the word`. In a weighted gate the same holds for operations.
 //! 2. `ceiling <= peak used`, and `ceiling <= capacity` unless a shrink has left more in use.
-//! 3. If there are waiters, the cost of the head exceeds `capacity - used`.
-//! 4. SLOW is set exactly if there are waiters, the gate is closed, more is in use than the capacity, or
+//! 3. If there are waiters and the gate is not paused, the cost of the head exceeds `capacity - used`.
+//! 4. SLOW is set exactly if there are waiters, the gate is not open, more is in use than the capacity, or
 //!    events are subscribed to. A slow word's counts are zero.
 //! 5. An operation with a number below `called` has left the line. Every waiter's number is at least
 //!    `called`.
-//! 6. A closed gate has no waiters. Once nothing is in flight it is drained, permanently.
+//! 6. A draining gate has waiters; without any it is closed. A closed gate has none. Once nothing is in flight it is
+//!    drained, permanently.
+//! 7. A period of pressure goes on exactly if there are waiters and the gate is not paused.
 //!
 //! # Who enforces the limits
 //!

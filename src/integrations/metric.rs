@@ -116,6 +116,9 @@ pub(super) const METRICS: &[Metric] = &[
     gauge("bulkhead_closed", "1 if the bulkhead is closed, otherwise 0", |status| {
         Some(usize::from(status.is_closed()))
     }),
+    gauge("bulkhead_paused", "1 if the bulkhead is paused, otherwise 0", |status| {
+        Some(usize::from(status.is_paused()))
+    }),
     Metric {
         name: "bulkhead_requests",
         help: "Operations by how their admission was decided",
@@ -198,7 +201,7 @@ pub(super) const METRICS: &[Metric] = &[
 ];
 
 /// Every result of an admission, with how many operations had it. An operation has one result, once it is decided.
-fn results(totals: &Totals) -> [(&'static str, u64); 12] {
+fn results(totals: &Totals) -> [(&'static str, u64); 13] {
     let late = |all: u64, by_deadline: u64| all.saturating_sub(by_deadline);
     let by_deadline =
         totals.expired_by_deadline.saturating_add(totals.expired_before_queue_by_deadline);
@@ -210,6 +213,7 @@ fn results(totals: &Totals) -> [(&'static str, u64); 12] {
         ("wait_limit", by_limit),
         ("deadline", by_deadline),
         ("closed", totals.closed()),
+        ("paused", totals.paused),
         ("cancelled", totals.cancelled),
         ("oversized", totals.oversized),
         ("invalid_cost", totals.invalid_cost),

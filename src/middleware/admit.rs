@@ -252,8 +252,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> MeasureLoad for Partitioned<K
         match self.bulkhead.peek(&self.key.0) {
             Some(partition) => partition.load_without(own, 1),
             // Nobody uses a partition that does not exist.
-            None if self.bulkhead.is_closed() => f64::INFINITY,
-            None => 0.0,
+            None if self.bulkhead.is_open() => 0.0,
+            None => f64::INFINITY,
         }
     }
 }

@@ -251,7 +251,7 @@ fn answer_to<B, T: Default>(rejection: Rejection, request: &Request<B>) -> Respo
 /// | `Saturated`, `WaitLimit` | 503 Service Unavailable | 14 UNAVAILABLE |
 /// | the same, of one key of a partitioned bulkhead | 429 Too Many Requests | 8 RESOURCE_EXHAUSTED |
 /// | `Deadline` | 504 Gateway Timeout | 4 DEADLINE_EXCEEDED |
-/// | `Closed`, `PartitionLimit` | 503 Service Unavailable | 14 UNAVAILABLE |
+/// | `Closed`, `Paused`, `PartitionLimit` | 503 Service Unavailable | 14 UNAVAILABLE |
 /// | `CostExceedsCapacity` | 413 Content Too Large | 8 RESOURCE_EXHAUSTED |
 /// | `MissingKey` | 400 Bad Request | 3 INVALID_ARGUMENT |
 /// | `InvalidCost`, `InvalidLimits`, `LimitsPanicked` | 500 Internal Server Error | 13 INTERNAL |
@@ -323,6 +323,7 @@ fn status_codes(rejection: &Rejection) -> (StatusCode, u8) {
         RejectionReason::Saturated { .. }
         | RejectionReason::WaitLimit { .. }
         | RejectionReason::Closed
+        | RejectionReason::Paused
         | RejectionReason::PartitionLimit { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, grpc::UNAVAILABLE)
         }

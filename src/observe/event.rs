@@ -29,6 +29,8 @@ pub struct BulkheadEvent {
     pub kind: EventKind,
     /// The label of the bulkhead.
     pub label: Arc<str>,
+    /// A number that is unique to this bulkhead within the process.
+    pub instance: u64,
     /// A number that rises strictly with every event and status of this bulkhead, causes before effects.
     pub sequence: u64,
     /// When it happened.
@@ -45,6 +47,10 @@ pub struct BulkheadEvent {
     pub in_flight: usize,
     /// Operations waiting after the change.
     pub waiting: usize,
+    /// Whether the bulkhead is paused after the change.
+    pub is_paused: bool,
+    /// Whether the bulkhead is draining after the change.
+    pub is_draining: bool,
     /// Whether the bulkhead is closed after the change.
     pub is_closed: bool,
     /// The cost of the operation in units, or `None` if the event does not concern a single operation.
@@ -57,7 +63,8 @@ pub struct BulkheadEvent {
     /// or was rejected by a close. Of one that was abandoned after a wait, the time since it joined the waiting line. Zero if it
     /// expired on arrival, and `None` for all other events.
     pub waited: Option<Duration>,
-    /// For [`EventKind::Closed`], the number of waiters that the close rejects.
+    /// For [`EventKind::Closed`], the number of waiters that the close rejects. For [`EventKind::Draining`], the number of those
+    /// that will be served.
     pub affected_waiters: usize,
     /// For [`EventKind::Resized`] and [`EventKind::Reconfigured`], the capacity before the change.
     pub previous_capacity: Option<usize>,
@@ -112,6 +119,7 @@ type Handler = Arc<dyn Fn(&BulkheadEvent) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct EventSource {
     pub(crate) label: Arc<str>,
+    pub(crate) instance: u64,
     /// Counts the panics of handlers. Weak, because the bulkhead holds its listeners.
     pub(crate) panic_counter: Weak<dyn CountPanics>,
 }
@@ -254,6 +262,7 @@ impl BulkheadEvent {
         Self {
             kind: change.kind,
             label: source.label.clone(),
+            instance: source.instance,
             sequence: change.sequence,
             occurred_at: change.occurred_at,
             capacity: capacity as usize,
@@ -262,7 +271,9 @@ impl BulkheadEvent {
             used: change.used as usize,
             in_flight: change.in_flight as usize,
             waiting: change.waiting as usize,
-            is_closed: change.is_closed,
+            is_paused: change.phase.is_paused(),
+            is_draining: change.phase.is_draining(),
+            is_closed: change.phase.is_closed(),
             cost: change.cost.map(|cost| cost as usize),
             from_queue: change.from_queue,
             waited: change.waited,

@@ -44,6 +44,10 @@ pub struct PartitionedStatus {
     pub in_flight: usize,
     /// Operations waiting, in all partitions.
     pub waiting: usize,
+    /// Whether the bulkhead is paused: no operation is admitted until it is resumed.
+    pub is_paused: bool,
+    /// Whether the bulkhead is draining: newcomers are rejected, and it is closed once nobody waits in any partition.
+    pub is_draining: bool,
     /// Whether the bulkhead is closed.
     pub is_closed: bool,
     /// Partitions ever created.
@@ -87,6 +91,8 @@ impl PartialEq for PartitionedStatus {
             active_partitions,
             in_flight,
             waiting,
+            is_paused,
+            is_draining,
             is_closed,
             created,
             evicted,
@@ -112,6 +118,8 @@ impl PartialEq for PartitionedStatus {
             && *active_partitions == other.active_partitions
             && *in_flight == other.in_flight
             && *waiting == other.waiting
+            && *is_paused == other.is_paused
+            && *is_draining == other.is_draining
             && *is_closed == other.is_closed
             && *created == other.created
             && *evicted == other.evicted
@@ -239,6 +247,8 @@ impl PartitionedStatus {
             active_partitions: 0,
             in_flight: 0,
             waiting: 0,
+            is_paused: false,
+            is_draining: false,
             is_closed: false,
             created: 0,
             evicted: 0,

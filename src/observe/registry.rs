@@ -61,6 +61,24 @@ impl RegistryStatus {
         }
     }
 
+    /// Returns `true` if the bulkhead is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        match self {
+            Self::Bulkhead(status) => status.is_paused,
+            Self::Partitioned(status) => status.is_paused,
+        }
+    }
+
+    /// Returns `true` if the bulkhead is draining.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        match self {
+            Self::Bulkhead(status) => status.is_draining,
+            Self::Partitioned(status) => status.is_draining,
+        }
+    }
+
     /// Returns `true` if the bulkhead is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {

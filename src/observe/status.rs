@@ -54,6 +54,10 @@ pub struct BulkheadStatus {
     pub waiting_room: usize,
     /// The longest time an operation may wait, or `None` if there is no limit.
     pub wait_limit: Option<Duration>,
+    /// Whether the bulkhead is paused: no operation is admitted until it is resumed.
+    pub is_paused: bool,
+    /// Whether the bulkhead is draining: newcomers are rejected, and it is closed once nobody waits.
+    pub is_draining: bool,
     /// Whether the bulkhead is closed.
     pub is_closed: bool,
     /// Counters since the bulkhead was created.
@@ -64,7 +68,7 @@ pub struct BulkheadStatus {
     pub taken_at: Instant,
     /// How long the bulkhead existed then. In the status of a single partition, in whole seconds.
     pub age: Duration,
-    /// When the current period of pressure began; `None` if no operation is waiting.
+    /// When the current period of pressure began; `None` if no operation is waiting, or the bulkhead is paused.
     pub under_pressure_since: Option<Instant>,
     /// How long the operations waited that were admitted from the waiting line. Its count is
     /// [`Totals::admitted_from_queue`]. Empty in the status of a single partition: see [`PartitionedStatus`].
@@ -91,6 +95,8 @@ impl PartialEq for BulkheadStatus {
             waiting_units,
             waiting_room,
             wait_limit,
+            is_paused,
+            is_draining,
             is_closed,
             totals,
             peaks,
@@ -110,6 +116,8 @@ impl PartialEq for BulkheadStatus {
             && *waiting_units == other.waiting_units
             && *waiting_room == other.waiting_room
             && *wait_limit == other.wait_limit
+            && *is_paused == other.is_paused
+            && *is_draining == other.is_draining
             && *is_closed == other.is_closed
             && *totals == other.totals
             && *peaks == other.peaks
@@ -140,7 +148,9 @@ impl BulkheadStatus {
             waiting_units: snapshot.waiting_units as usize,
             waiting_room: snapshot.settings.room as usize,
             wait_limit,
-            is_closed: snapshot.is_closed,
+            is_paused: snapshot.phase.is_paused(),
+            is_draining: snapshot.phase.is_draining(),
+            is_closed: snapshot.phase.is_closed(),
             totals: snapshot.totals,
             peaks: snapshot.peaks,
             taken_at: snapshot.taken_at,
@@ -166,6 +176,8 @@ impl BulkheadStatus {
             waiting_units: 0,
             waiting_room: self.waiting_room,
             wait_limit: self.wait_limit,
+            is_paused: false,
+            is_draining: false,
             is_closed: false,
             totals: Totals::default(),
             peaks: Peaks::default(),
@@ -211,7 +223,7 @@ impl BulkheadStatus {
 
     /// Returns `true` if an operation of cost 1 that arrived at this instant would be rejected as saturated.
     ///
-    /// That is, the bulkhead is open, no unit is free or another operation waits for one, and the waiting
+    /// That is, the bulkhead is neither paused, draining nor closed, no unit is free or another operation waits for one, and the waiting
     /// room is full.
     #[must_use]
     pub fn is_saturated(&self) -> bool {
@@ -219,10 +231,11 @@ impl BulkheadStatus {
     }
 
     /// Returns `true` if an operation of cost 1 that arrived at this instant could not be admitted at once: no unit is
-    /// free or another operation waits for one. Always `false` if the bulkhead is closed.
+    /// free or another operation waits for one. Always `false` if the bulkhead is paused, draining or closed.
     #[must_use]
     pub fn must_wait(&self) -> bool {
-        !self.is_closed && (self.free() == 0 || self.waiting > 0)
+        let is_open = !(self.is_paused || self.is_draining || self.is_closed);
+        is_open && (self.free() == 0 || self.waiting > 0)
     }
 
     /// Returns the units in use as a fraction of the capacity, which is above 1 only after a shrink.

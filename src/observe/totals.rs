@@ -16,7 +16,7 @@ impl Totals {
             .saturating_add(self.closed_while_waiting)
     }
 
-    /// Returns the number of operations rejected because the bulkhead was closed, on arrival or while waiting.
+    /// Returns the number of operations rejected because the bulkhead was closed or draining, on arrival or while waiting.
     #[must_use]
     pub fn closed(&self) -> u64 {
         self.closed_before_queue.saturating_add(self.closed_while_waiting)
@@ -198,6 +198,7 @@ impl Totals {
             self.saturated,
             self.expired_before_queue,
             self.closed_before_queue,
+            self.paused,
             self.oversized,
             self.invalid_cost,
             self.partition_limited,

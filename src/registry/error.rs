@@ -10,7 +10,7 @@ use crate::{bulkhead::error::ConfigError, sync::Arc};
 pub enum RegistryError {
     /// A setting of the new bulkhead is invalid.
     Config(ConfigError),
-    /// Another bulkhead has this label, possibly one that is being removed and has not drained yet.
+    /// Another bulkhead has this label.
     #[non_exhaustive]
     LabelTaken {
         /// The label.
@@ -32,7 +32,7 @@ pub enum RegistryError {
         /// The actual kind.
         actual: String,
     },
-    /// The registry is closed and accepts no new bulkheads.
+    /// The registry is draining or closed, and accepts no new bulkheads.
     #[non_exhaustive]
     Closed {
         /// The label of the rejected bulkhead.

@@ -46,7 +46,13 @@ pub trait Member: Send + Sync {
         Vec::new()
     }
 
+    fn set_paused(&self, paused: bool);
+
+    fn drain(&self);
+
     fn close(&self);
+
+    fn is_closed(&self) -> bool;
 
     fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
@@ -89,8 +95,20 @@ macro_rules! registrable {
                 RegistryStatus::$status(self.status())
             }
 
+            fn set_paused(&self, paused: bool) {
+                if paused { self.pause() } else { self.resume() }
+            }
+
+            fn drain(&self) {
+                self.drain();
+            }
+
             fn close(&self) {
                 self.close();
+            }
+
+            fn is_closed(&self) -> bool {
+                self.is_closed()
             }
 
             fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

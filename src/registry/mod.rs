@@ -1,25 +1,28 @@
 //! `BulkheadRegistry`: bulkheads of all kinds under unique labels, so that any router in any module
 //! can use the same bulkhead.
 //!
-//! It owns the list of registered bulkheads, in the order of registration. It has no rules of admission of
-//! its own. `member` is what it needs of a bulkhead of any kind.
+//! This file owns the public API. It has no rules of admission of its own. `members` is the list of registered bulkheads, and
+//! `member` what it needs of a bulkhead of any kind.
 
 mod error;
 mod member;
+mod members;
+mod removing;
 
 use std::fmt;
 
 pub use self::{
     error::RegistryError,
     member::{BuildBulkhead, Registrable},
+    removing::Removing,
 };
 
-use self::member::Member;
+use self::{member::Member, members::Members};
 use crate::{
     core::{
         clock,
-        gate::{Gate, GateKind},
-        operation::drain::Drain,
+        gate::{Gate, GateKind, lifecycle::Phase},
+        operation::milestone::Reached,
     },
     observe::{
         registry::{RegistrySnapshot, RegistryStatus},
@@ -54,29 +57,23 @@ pub struct BulkheadRegistry {
 
 struct RegistryInner {
     members: Mutex<Members>,
-    /// A gate that admits no operation. It is closed once `close_all` has closed every member.
-    closing: Gate,
-}
-
-#[derive(Default)]
-struct Members {
-    is_closed: bool,
-    in_order: Vec<Arc<dyn Member>>,
+    /// A gate that admits no operation. It is closed once `close_all` or `drain_all` has reached every member.
+    end: Gate,
 }
 
 impl BulkheadRegistry {
     /// Creates an empty registry.
     #[must_use]
     pub fn new() -> Self {
-        let closing = Gate::new(1, 0, GateKind::Plain, None);
-        Self { inner: Arc::new(RegistryInner { members: Mutex::default(), closing }) }
+        let end = Gate::new(1, 0, GateKind::Plain, None);
+        Self { inner: Arc::new(RegistryInner { members: Mutex::new(Members::default()), end }) }
     }
 
     /// Builds a bulkhead and registers it.
     ///
     /// # Errors
     ///
-    /// Returns a [`RegistryError`] if a setting is invalid, the label is taken or the registry is closed.
+    /// Returns a [`RegistryError`] if a setting is invalid, the label is taken, or the registry is draining or closed.
     pub fn create<B: BuildBulkhead>(&self, builder: B) -> Result<B::Bulkhead, RegistryError> {
         let bulkhead = builder.build_bulkhead()?;
         self.register(&bulkhead)?;
@@ -87,20 +84,11 @@ impl BulkheadRegistry {
     ///
     /// # Errors
     ///
-    /// Returns a [`RegistryError`] if the label is taken or the registry is closed.
+    /// Returns a [`RegistryError`] if the label is taken, or the registry is draining or closed.
     pub fn register<T: Registrable>(&self, bulkhead: &T) -> Result<(), RegistryError> {
-        let label: Arc<str> = bulkhead.label().into();
         // Created before the lock is taken and, if it is refused, dropped after the lock is released.
         let member: Arc<dyn Member> = Arc::new(bulkhead.clone());
-        let mut members = self.inner.members.lock();
-        if members.is_closed {
-            return Err(RegistryError::Closed { label });
-        }
-        if members.find(&label).is_some() {
-            return Err(RegistryError::LabelTaken { label });
-        }
-        members.in_order.push(member);
-        Ok(())
+        self.inner.members.lock().add(member.clone())
     }
 
     /// Returns the bulkhead with this label, which must be of the kind `T`.
@@ -127,7 +115,7 @@ impl BulkheadRegistry {
     /// Returns the number of registered bulkheads.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.inner.members.lock().in_order.len()
+        self.inner.members.lock().len()
     }
 
     /// Returns `true` if no bulkhead is registered.
@@ -142,10 +130,17 @@ impl BulkheadRegistry {
         self.inner.members.lock().find(label).is_some()
     }
 
-    /// Returns `true` if [`close_all`](Self::close_all) has been called.
+    /// Returns `true` if [`close_all`](Self::close_all) has been called, or everything has been closed since
+    /// [`drain_all`](Self::drain_all) was.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inner.members.lock().is_closed
+        self.phase().is_closed()
+    }
+
+    /// Returns `true` if [`drain_all`](Self::drain_all) has been called and operations still wait.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.phase().is_draining()
     }
 
     /// Returns the status of every bulkhead, in the order of registration.
@@ -198,42 +193,94 @@ impl BulkheadRegistry {
         RegistrySnapshot::new(clock::now(), self.statuses())
     }
 
-    /// Closes a bulkhead, waits until none of its operations is running, and removes it from the registry.
-    ///
-    /// Its label stays taken until then.
+    /// Pauses the bulkhead with this label, of any kind: see [`Bulkhead::pause`](crate::Bulkhead::pause).
     ///
     /// # Errors
     ///
     /// Returns a [`RegistryError`] if no bulkhead has this label.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped after its first poll, the bulkhead stays closed and registered. The method
-    /// may be called again.
-    pub async fn remove(&self, label: &str) -> Result<(), RegistryError> {
-        let member = self.member(label)?;
-        member.close();
-        member.wait_closed().await;
-        let mut members = self.inner.members.lock();
-        let position = members.in_order.iter().position(|other| Arc::ptr_eq(other, &member));
-        let removed = position.map(|at| members.in_order.remove(at));
-        drop(members);
-        drop(removed);
+    pub fn pause(&self, label: &str) -> Result<(), RegistryError> {
+        self.member(label)?.set_paused(true);
         Ok(())
     }
 
-    /// Closes every registered bulkhead, and the registry to new ones.
+    /// Resumes the bulkhead with this label, of any kind: see [`Bulkhead::resume`](crate::Bulkhead::resume).
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`RegistryError`] if no bulkhead has this label.
+    pub fn resume(&self, label: &str) -> Result<(), RegistryError> {
+        self.member(label)?.set_paused(false);
+        Ok(())
+    }
+
+    /// Removes a bulkhead from the registry and closes it: its waiters and all later operations are rejected, and running
+    /// work continues.
+    ///
+    /// Both is done when this method returns, and the label is free: another bulkhead may be registered under it at once.
+    /// Statuses, events and rejections tell the two apart by their `instance`. The future resolves to the last status of the
+    /// bulkhead once none of its operations is running. Dropping it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`RegistryError`] if no bulkhead has this label.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::{Bulkhead, BulkheadRegistry};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), bulklink::RegistryError> {
+    /// let registry = BulkheadRegistry::new();
+    /// registry.create(Bulkhead::builder("payments").parallelism(10))?;
+    /// let removing = registry.remove("payments");
+    /// registry.create(Bulkhead::builder("payments").parallelism(20))?;
+    /// assert!(removing.await?.is_drained());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remove(&self, label: &str) -> Removing {
+        self.take_out(label, |member| member.close())
+    }
+
+    /// Removes a bulkhead from the registry and drains it: those in its waiting line are served, and all later operations are
+    /// rejected. Otherwise as [`remove`](Self::remove).
+    ///
+    /// # Errors
+    ///
+    /// Resolves to a [`RegistryError`] if no bulkhead has this label.
+    pub fn remove_drained(&self, label: &str) -> Removing {
+        self.take_out(label, |member| member.drain())
+    }
+
+    /// Drains every registered bulkhead, and closes the registry to new ones: those who wait are served, and newcomers are
+    /// rejected.
+    ///
+    /// It cannot be undone. [`close_all`](Self::close_all) rejects those who still wait.
+    pub fn drain_all(&self) {
+        self.end(Phase::Draining, |member| member.drain());
+    }
+
+    /// Drains the registry and all of its bulkheads, and waits until no operation waits or runs in any of them.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after its first poll, the registry and its bulkheads go on draining. The method may be called
+    /// again.
+    pub async fn drain_and_wait(&self) {
+        self.drain_all();
+        self.wait_closed().await;
+    }
+
+    /// Closes every registered bulkhead, and the registry to new ones. Bulkheads that were removed and still drain are closed
+    /// as well.
     ///
     /// Closing is final; closing again does nothing.
     pub fn close_all(&self) {
-        self.inner.members.lock().is_closed = true;
-        for member in self.members() {
-            member.close();
-        }
-        self.inner.closing.close();
+        self.end(Phase::Closed, |member| member.close());
     }
 
-    /// Waits until the registry is closed and no operation is running in any of its bulkheads.
+    /// Waits until the registry is closed and no operation is running in any of its bulkheads, nor in one that was removed.
     ///
     /// Any number of callers may wait, and may start before the registry is closed.
     ///
@@ -241,8 +288,8 @@ impl BulkheadRegistry {
     ///
     /// This method is cancel safe: the future may be dropped and the method called again.
     pub async fn wait_closed(&self) {
-        Drain::new(&self.inner.closing).await;
-        for member in self.members() {
+        Reached::drained(&self.inner.end).await;
+        for member in self.all_members() {
             member.wait_closed().await;
         }
     }
@@ -258,13 +305,56 @@ impl BulkheadRegistry {
         self.wait_closed().await;
     }
 
+    /// Enters a phase, unless a later one has been entered, and lets `end` end each bulkhead.
+    fn end(&self, phase: Phase, end: fn(&dyn Member)) {
+        let members = {
+            let mut members = self.inner.members.lock();
+            members.phase = members.phase.max(phase);
+            members.all()
+        };
+        members.iter().for_each(|member| end(&**member));
+        self.inner.end.close(None);
+    }
+
+    fn take_out(&self, label: &str, end: fn(&dyn Member)) -> Removing {
+        self.forget_drained();
+        let removed = self.inner.members.lock().remove(label);
+        if let Some(member) = &removed {
+            end(&**member);
+        }
+        Removing::new(removed.ok_or_else(|| unknown(label)))
+    }
+
+    /// Drops bulkheads that were removed earlier and are drained by now.
+    fn forget_drained(&self) {
+        let mut drained = self.inner.members.lock().removed();
+        drained.retain(|member| member.status().is_drained());
+        let forgotten = self.inner.members.lock().forget(&drained);
+        drop(forgotten);
+    }
+
+    fn phase(&self) -> Phase {
+        let (phase, members) = {
+            let members = self.inner.members.lock();
+            (members.phase, members.all())
+        };
+        match phase {
+            Phase::Draining if members.iter().all(|member| member.is_closed()) => Phase::Closed,
+            phase => phase,
+        }
+    }
+
     fn member(&self, label: &str) -> Result<Arc<dyn Member>, RegistryError> {
         let member = self.inner.members.lock().find(label).cloned();
-        member.ok_or_else(|| RegistryError::UnknownLabel { label: label.trim().into() })
+        member.ok_or_else(|| unknown(label))
     }
 
     fn members(&self) -> Vec<Arc<dyn Member>> {
-        self.inner.members.lock().in_order.clone()
+        self.inner.members.lock().in_order()
+    }
+
+    fn all_members(&self) -> Vec<Arc<dyn Member>> {
+        self.inner.members.lock().all()
     }
 }
 
@@ -278,14 +368,12 @@ impl fmt::Debug for BulkheadRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadRegistry")
             .field("labels", &self.labels())
+            .field("is_draining", &self.is_draining())
             .field("is_closed", &self.is_closed())
             .finish()
     }
 }
 
-impl Members {
-    fn find(&self, label: &str) -> Option<&Arc<dyn Member>> {
-        let label = label.trim();
-        self.in_order.iter().find(|member| member.label() == label)
-    }
+fn unknown(label: &str) -> RegistryError {
+    RegistryError::UnknownLabel { label: label.trim().into() }
 }

@@ -32,7 +32,13 @@ use crate::{
     bulkhead::{compartment::Compartment, handle::OwnedHandle},
     core::{
         clock,
-        gate::{Gate, GateKind, records::SharedRecords, trace},
+        gate::{
+            Gate, GateKind,
+            effects::{Effects, EventKind},
+            lifecycle::Phase,
+            records::SharedRecords,
+            trace::Notice,
+        },
         limits::{Expiry, wait_limit::WaitLimit},
         operation::wait_policy::WaitPolicy,
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
@@ -66,9 +72,11 @@ pub(super) struct MapSettings {
 }
 
 /// The state under the creation lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Creation {
-    is_closed: bool,
+    /// Of the whole bulkhead. It stays [`Phase::Draining`] when the last line is empty, because a partition does not know the
+    /// map, and [`Phase::Closed`] when the last operation ends.
+    phase: Phase,
     counts: PartitionCounts,
 }
 
@@ -81,19 +89,23 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     ) -> Self {
         let shards = Arc::new(Shards::new(settings.max_partitions, settings.idle_timeout));
         let (root_gate, pin_counter) = (Gate::new(1, 0, GateKind::Plain, None), shards.clone());
+        let instance = unique_number();
         let records = SharedRecords::new(
-            RejectionCache::new(label.clone(), true),
+            RejectionCache::new(label.clone(), instance, true),
             WaitLimit::new(wait_limit),
         );
         Self {
             parent: Arc::new(PartitionParent { label, root_gate, records, pin_counter }),
             settings,
-            instance: unique_number(),
+            instance,
             created_at: clock::now(),
             limits,
             hasher: RandomState::new(),
             shards,
-            creation: Mutex::new(Creation::default()),
+            creation: Mutex::new(Creation {
+                phase: Phase::Open,
+                counts: PartitionCounts::default(),
+            }),
             status_lock: Mutex::new(()),
         }
     }
@@ -129,7 +141,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         key: &K,
         policy: WaitPolicy,
     ) -> Result<OwnedHandle, RejectionReason> {
-        if self.is_closed() {
+        if self.creation.lock().phase.turns_away() {
             // No user code runs for a key of a closed bulkhead.
             return Err(RejectionReason::Closed);
         }
@@ -152,7 +164,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         removed: &mut Vec<Entry<K>>,
     ) -> Result<OwnedHandle, RejectionReason> {
         let mut creation = self.creation.lock();
-        if creation.is_closed {
+        if creation.phase.turns_away() {
             return Err(RejectionReason::Closed);
         }
         // Another operation may have created it while this one was choosing the limits.
@@ -179,15 +191,19 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
         creation.counts.count_created();
         let key = new_key.take().expect("a key is inserted once");
-        Ok(self.insert(hash, key, limits))
+        Ok(self.insert(hash, key, limits, creation.phase.is_paused()))
     }
 
-    fn insert(&self, hash: u32, key: K, limits: Limits) -> OwnedHandle {
+    fn insert(&self, hash: u32, key: K, limits: Limits, is_paused: bool) -> OwnedHandle {
         self.shards.of(hash).insert(hash, key, |at| {
             let parent = self.parent.clone();
             let instance = unique_number();
             let link = PartitionLink { parent, instance, at, hash };
-            Arc::new(Compartment::partition(limits, link))
+            let partition = Compartment::partition(limits, link);
+            if is_paused {
+                partition.set_paused(true);
+            }
+            Arc::new(partition)
         })
     }
 
@@ -224,19 +240,88 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         discarded.is_some()
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.creation.lock().is_closed
+    /// Returns the phase of the whole bulkhead, which is closed once no partition has a line any more.
+    pub(super) fn phase(&self) -> Phase {
+        match self.creation.lock().phase {
+            Phase::Draining if !self.parent.records.undrained.any() => Phase::Closed,
+            phase => phase,
+        }
+    }
+
+    /// Pauses every partition, or resumes every one.
+    ///
+    /// Two calls at the same time may disagree: each applies whatever was asked for last, a block at a time and under the
+    /// creation lock, so that the last one prevails everywhere.
+    pub(super) fn set_paused(&self, paused: bool) {
+        let (from, to, kind) = match paused {
+            true => (Phase::Open, Phase::Paused, EventKind::Paused),
+            false => (Phase::Paused, Phase::Open, EventKind::Resumed),
+        };
+        {
+            let mut creation = self.creation.lock();
+            if creation.phase != from {
+                return;
+            }
+            creation.phase = to;
+        }
+        self.tell(kind);
+        self.for_each_block(|partitions| {
+            let mut effects = Effects::default();
+            let creation = self.creation.lock();
+            for partition in &partitions {
+                partition.set_paused_leaving(creation.phase.is_paused(), &mut effects);
+            }
+            drop(creation);
+            effects.carry_out();
+        });
+    }
+
+    /// Drains every partition. The bulkhead is closed once none of them has a line.
+    pub(super) fn drain(&self) {
+        let records = self.parent.records();
+        {
+            let mut creation = self.creation.lock();
+            match creation.phase {
+                Phase::Open | Phase::Paused => records.undrained.add(),
+                // Once this returns, no newcomer is admitted, even if another thread is not done yet.
+                Phase::Draining if records.undrained.add_to_some() => {}
+                Phase::Draining | Phase::Closed | Phase::Drained => return,
+            }
+            if mem::replace(&mut creation.phase, Phase::Draining) != Phase::Draining {
+                drop(creation);
+                self.tell(EventKind::Draining);
+            }
+        }
+        self.for_each_block(|partitions| partitions.iter().for_each(|partition| partition.drain()));
+        self.parent.root_gate.close(None);
+        self.remove_idle();
+        if let Some(notice) = records.drained_one() {
+            notice.tell();
+        }
     }
 
     /// Closes every partition, and then the bulkhead through its root gate. Does so even if another thread is
     /// already closing it: once this returns, no operation is admitted.
     pub(super) fn close(&self) {
-        let was_closed = mem::replace(&mut self.creation.lock().is_closed, true);
+        let before = mem::replace(&mut self.creation.lock().phase, Phase::Closed);
         self.for_each_block(|partitions| partitions.iter().for_each(|partition| partition.close()));
-        self.parent.root_gate.close();
-        if !was_closed {
-            trace::closed_partitions(&self.parent.label);
+        self.parent.root_gate.close(None);
+        // What was draining tells itself that its last line is gone.
+        if matches!(before, Phase::Open | Phase::Paused) {
+            self.tell(EventKind::Closed);
         }
+        self.remove_idle();
+    }
+
+    /// Tells of a change of all partitions.
+    fn tell(&self, kind: EventKind) {
+        if let Some(notice) = Notice::of_partitions(&self.parent.label, kind) {
+            notice.tell();
+        }
+    }
+
+    /// Removes the idle partitions for good, and each other one as soon as it is idle.
+    fn remove_idle(&self) {
         for shard in self.shards.all() {
             loop {
                 let removed = shard.remove_idle_of_closed();
@@ -276,6 +361,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Sums over all partitions, present and removed, each read at one instant.
     pub(super) fn status(&self) -> PartitionedStatus {
         let _guard = self.status_lock.lock();
+        // Before the sums: in a closed bulkhead, the number of running operations can only have decreased since.
+        let phase = self.phase();
         let root_gate = self.parent.root_gate.snapshot();
         let taken_at = root_gate.taken_at;
         let mut sum = Sum { totals: root_gate.totals, ..Sum::default() };
@@ -306,9 +393,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             active_partitions: sum.active.min(retained),
             in_flight: sum.in_flight,
             waiting: sum.waiting,
-            // Read before the sums: a close closes every partition first and the root gate last, so the number
-            // of running operations read in a closed bulkhead can only have decreased since.
-            is_closed: root_gate.is_closed,
+            is_paused: phase.is_paused(),
+            is_draining: phase.is_draining(),
+            // A close closes every partition first and the root gate last.
+            is_closed: phase.is_closed() && root_gate.phase.is_closed(),
             created: counts.created,
             evicted: counts.evicted + sum.removed_by_close,
             discarded: counts.discarded,

@@ -1,6 +1,6 @@
 //! `PartitionedBulkhead`: a compartment for each key, created on first use.
 //!
-//! This file owns the public API. `map` finds, creates and evicts partitions. `shards` determines which
+//! This file owns the public API, with `shutdown` for pausing, draining and closing. `map` finds, creates and evicts partitions. `shards` determines which
 //! partition has been idle longest, `shard` holds some of the partitions, `index` finds them by key and
 //! `idle_order` orders the idle ones. `parent` is what all partitions of one bulkhead share, and `partition_limits`
 //! determines the limits of a key.
@@ -15,6 +15,7 @@ pub(crate) mod parent;
 pub(crate) mod partition_limits;
 mod shard;
 mod shards;
+mod shutdown;
 
 use std::{fmt, future::Future, hash::Hash, time::Duration};
 
@@ -333,52 +334,6 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// Removes the partition of `key` if it is idle. Returns `true` if it was removed.
     pub fn discard(&self, key: &K) -> bool {
         self.map.discard(key)
-    }
-
-    /// Closes the bulkhead: rejects all waiters in all partitions, and every later operation.
-    ///
-    /// Once this method returns, no operation is admitted. Running work continues. Closing is final; closing
-    /// again does nothing. Idle partitions and their keys are dropped at once, the others when their last operation ends.
-    pub fn close(&self) {
-        self.map.close();
-    }
-
-    /// Waits until the bulkhead is closed and no operation is running in any partition.
-    ///
-    /// Any number of callers may wait, and may start before the bulkhead is closed.
-    ///
-    /// # Cancel safety
-    ///
-    /// This method is cancel safe: the future may be dropped and the method called again.
-    pub async fn wait_closed(&self) {
-        self.parent().wait_closed().await;
-        for shard in 0..self.map.shards() {
-            let mut blocks = 0..;
-            while let Some(partitions) =
-                blocks.next().and_then(|block| self.map.block(shard, block))
-            {
-                for partition in partitions {
-                    partition.wait_closed().await;
-                }
-            }
-        }
-    }
-
-    /// Closes the bulkhead and waits until no operation is running in any partition.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped after its first poll, the bulkhead stays closed. The method may be called
-    /// again.
-    pub async fn close_and_wait(&self) {
-        self.close();
-        self.wait_closed().await;
-    }
-
-    /// Returns `true` if the bulkhead is closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.map.is_closed()
     }
 
     /// Returns the partition of `key`, if there is one. Does not count as a use.

@@ -9,7 +9,7 @@ use crate::{
     core::{
         gate::{Gate, records::SharedRecords, trace},
         limits::wait_limit::WaitLimit,
-        operation::drain::Drain,
+        operation::milestone::Reached,
         rejection::{Rejection, reason::RejectionReason},
     },
     sync::Arc,
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct PartitionParent {
     pub(super) label: Arc<str>,
     /// A gate that admits no operation. It counts what belongs to no partition and numbers the statuses, and
-    /// the bulkhead is closed when this gate is.
+    /// all partitions are draining or closed when this gate is closed.
     pub(super) root_gate: Gate,
     pub(super) records: SharedRecords,
     /// A strong reference, so that releasing a pin need not check whether the counter still exists. The counter
@@ -42,9 +42,14 @@ impl PartitionParent {
         &self.records.wait_limit
     }
 
-    /// Waits until the bulkhead is closed.
-    pub(super) fn wait_closed(&self) -> Drain<'_> {
-        Drain::new(&self.root_gate)
+    /// Waits until all partitions are draining or closed.
+    pub(super) fn wait_closed(&self) -> Reached<'_> {
+        Reached::drained(&self.root_gate)
+    }
+
+    /// Waits until the bulkhead is draining or closed.
+    pub(super) fn closing(&self) -> Reached<'_> {
+        Reached::closing(&self.root_gate)
     }
 
     #[inline]

@@ -2,13 +2,14 @@
 //!
 //! | row | the first that applies | outcome |
 //! |---|---|---|
-//! | 1 | the gate is closed | rejected: closed |
+//! | 1 | the gate is closed or draining | rejected: closed |
 //! | 2 | the cost is 0 | rejected: invalid cost |
 //! | 3 | the cost exceeds the capacity | rejected: cost exceeds capacity |
 //! | 4 | the wait limit or deadline has passed | rejected: expired |
-//! | 5 | the line is empty and the cost fits | admitted |
+//! | 5 | the gate is not paused, the line is empty and the cost fits | admitted |
 //! | 6 | the operation may wait and the waiting room is not full | queued |
-//! | 7 | otherwise | rejected: saturated |
+//! | 7 | the gate is paused | rejected: paused |
+//! | 8 | otherwise | rejected: saturated |
 //!
 //! It owns the order of the rows, and so the reason that a rejection gives if more than one applies. It does
 //! not own the fast path, which is in `word`.
@@ -65,7 +66,7 @@ impl Gate {
         outcome
     }
 
-    /// Rows 5 to 7, for a cost between 1 and the capacity: admit, join the line, or reject as saturated.
+    /// Rows 5 to 8, for a cost between 1 and the capacity: admit, join the line, or reject as paused or saturated.
     /// Leaves the alarm in `to_arm` if it must be armed.
     fn admit_or_join(
         &self,
@@ -99,6 +100,11 @@ impl Gate {
                 ArrivalOutcome::Queued { ticket, since, enforcer, wait_limit }
             }
             WhenFull::AskForWaker if has_room => ArrivalOutcome::NeedsWaker,
+            _ if section.state.phase.is_paused() => {
+                section.state.cold().paused += 1;
+                section.record(EventKind::PausedRejection, |change| change.cost = Some(cost));
+                ArrivalOutcome::Rejected(section.reject(RejectionReason::Paused))
+            }
             _ => {
                 section.state.counts.saturated += 1;
                 section.record(EventKind::Saturated, |change| change.cost = Some(cost));
@@ -125,8 +131,8 @@ enum Obstacle {
 /// Rows 1 to 4. Separate from the handling in `refuse`, which is rarely needed.
 #[inline]
 fn obstacle(section: &Section<'_>, arrival: &Arrival) -> Option<Obstacle> {
-    let GateState { is_closed, capacity, .. } = *section.state;
-    if is_closed {
+    let GateState { phase, capacity, .. } = *section.state;
+    if phase.turns_away() {
         Some(Obstacle::Closed)
     } else if arrival.cost == 0 || arrival.cost > capacity as usize {
         Some(Obstacle::Cost)
@@ -174,10 +180,11 @@ fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> Rejecti
 #[inline]
 fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
     let (cost, since) = (waiter.cost, waiter.since);
+    let is_paused = section.state.phase.is_paused();
     let lazy = section.lazy();
     let ticket = lazy.line.join(waiter);
     let (waiting, waiting_units) = (lazy.line.len(), lazy.line.units());
-    if waiting == 1 {
+    if waiting == 1 && !is_paused {
         lazy.pressed_since = Some(since);
     }
     let state = &mut *section.state;

@@ -162,7 +162,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_alarm_that_fires_while_it_is_being_armed_takes_effect_when_it_is_put_back() {
         let limit = Duration::from_millis(10);
-        let rejections = RejectionCache::new("payments".into(), false);
+        let rejections = RejectionCache::new("payments".into(), 7, false);
         let gate = Gate::new(1, 2, GateKind::Plain, Some(rejections)).with_wait_limit(Some(limit));
         gate.arrive(Arrival { cost: 1, expired: None, when_full: WhenFull::Reject }, None);
         let mut waiter =

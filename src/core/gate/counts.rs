@@ -48,10 +48,12 @@ pub struct Totals {
     pub expired_before_queue_by_deadline: u64,
     /// Waiters dropped before they were admitted.
     pub cancelled: u64,
-    /// Operations rejected because they arrived after `close`.
+    /// Operations rejected because they arrived after `close` or `drain`.
     pub closed_before_queue: u64,
     /// Waiters rejected by `close`.
     pub closed_while_waiting: u64,
+    /// Operations rejected because the bulkhead was paused, and they could not wait or the waiting room was full.
+    pub paused: u64,
     /// Operations rejected because their cost exceeds the capacity.
     pub oversized: u64,
     /// Operations rejected because their cost is 0.
@@ -85,7 +87,8 @@ pub struct Totals {
     pub cancelled_wait_time: Duration,
     /// Total time that expired operations spent in the waiting line. Zero in the status of a single partition.
     pub expired_wait_time: Duration,
-    /// Total time under pressure, that is with operations waiting, of the periods that have ended. In a partitioned
+    /// Total time under pressure, that is with operations waiting while the bulkhead is not paused, of the periods that have
+    /// ended. In a partitioned
     /// bulkhead, the sum over its partitions.
     pub pressure_time: Duration,
 }
@@ -103,7 +106,7 @@ macro_rules! each_total {
             admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
             abandoned_units abandoned_by_deadline queued queued_units saturated expired
             expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
-            closed_before_queue closed_while_waiting oversized invalid_cost partition_limited
+            closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
             invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
             bodies_ended_early handler_panics;
             wait_time cancelled_wait_time expired_wait_time pressure_time
@@ -202,6 +205,7 @@ pub(in crate::core) struct UnitCounts {
 pub(in crate::core) struct ColdCounts {
     pub(in crate::core) closed_before_queue: u64,
     pub(in crate::core) closed_while_waiting: u64,
+    pub(in crate::core) paused: u64,
     pub(in crate::core) oversized: u64,
     pub(in crate::core) invalid_cost: u64,
     pub(in crate::core) expired_by_deadline: u64,

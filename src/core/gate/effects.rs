@@ -12,7 +12,13 @@ use std::{
 use crate::{
     core::{
         arena::Spare,
-        gate::{reconfiguring::GateSettings, state::LazyState, trace::Notice, waking::wake},
+        gate::{
+            lifecycle::{MilestoneLines, Phase},
+            reconfiguring::GateSettings,
+            state::LazyState,
+            trace::Notice,
+            waking::wake,
+        },
         line::Node,
     },
     sync::{Arc, did_panic},
@@ -40,10 +46,19 @@ pub enum EventKind {
     Resized,
     /// Settings were changed by `reconfigure`.
     Reconfigured,
-    /// The bulkhead was closed.
+    /// The bulkhead was paused.
+    Paused,
+    /// The bulkhead was resumed.
+    Resumed,
+    /// The bulkhead began to drain, which also ends a pause: newcomers are rejected, and those in line are served. It is
+    /// closed once nobody waits.
+    Draining,
+    /// The bulkhead was closed, or has served its line since it began to drain.
     Closed,
-    /// An operation was rejected because the bulkhead is closed.
+    /// An operation was rejected because the bulkhead is closed or draining.
     ClosedRejection,
+    /// An operation was rejected because the bulkhead is paused.
+    PausedRejection,
     /// The bulkhead is closed and its last operation has ended.
     Drained,
 }
@@ -62,8 +77,12 @@ impl EventKind {
             Self::Released => "released",
             Self::Resized => "resized",
             Self::Reconfigured => "reconfigured",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Draining => "draining",
             Self::Closed => "closed",
             Self::ClosedRejection => "closed_rejection",
+            Self::PausedRejection => "paused_rejection",
             Self::Drained => "drained",
         }
     }
@@ -79,7 +98,7 @@ pub(crate) struct Change {
     pub(crate) used: u32,
     pub(crate) in_flight: u32,
     pub(crate) waiting: u32,
-    pub(crate) is_closed: bool,
+    pub(crate) phase: Phase,
     pub(crate) cost: Option<u32>,
     pub(crate) from_queue: bool,
     pub(crate) waited: Option<Duration>,
@@ -121,6 +140,7 @@ struct MoreEffects {
     events: Option<(SharedSink, Vec<Change>)>,
     notices: Vec<Notice>,
     _spare_line: Option<Spare<Node>>,
+    _spare_milestones: Option<Box<MilestoneLines>>,
 }
 
 impl Effects {
@@ -147,6 +167,11 @@ impl Effects {
     /// After unlocking, frees memory that a line no longer needs.
     pub(in crate::core) fn free(&mut self, spare: Spare<Node>) {
         self.more()._spare_line = Some(spare);
+    }
+
+    /// After unlocking, frees lines that nobody waits in.
+    pub(in crate::core) fn free_milestones(&mut self, unused: Box<MilestoneLines>) {
+        self.more()._spare_milestones = Some(unused);
     }
 
     /// After unlocking, sends this change to `sink`.
@@ -195,7 +220,8 @@ impl Effects {
 impl MoreEffects {
     #[cold]
     fn carry_out(self, first: Option<Waker>, retired: Option<Waker>) {
-        let Self { woken, retired: also_retired, events, notices, _spare_line } = self;
+        let Self { woken, retired: also_retired, events, notices, _spare_line, _spare_milestones } =
+            self;
         // Posted before any waker is woken, because a waker may run its task on the spot, and the changes
         // that causes come later. Delivered after waking, because a handler may be slow.
         let sink = events.map(|(sink, changes)| {

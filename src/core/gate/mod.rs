@@ -1,6 +1,6 @@
 //! The gate: the state word, and the lock around everything the word cannot hold.
 //!
-//! It owns every change of a bulkhead's state: release, poll, expiry, cancellation, resize, close, drain and
+//! It owns every change of a bulkhead's state: release, poll, expiry, cancellation, resize, pause, drain, close and
 //! snapshot. Arrivals are in `admission_table`. It does not own the order of the waiters (see `line`) or the
 //! timers (see `limits`). It wakes no task and calls no handler while it holds the lock: a section collects
 //! them as [`Effects`], and every method carries these out after unlocking.
@@ -12,6 +12,7 @@ pub(crate) mod counts;
 pub(crate) mod effects;
 pub(crate) mod ending;
 pub(crate) mod histogram;
+pub(crate) mod lifecycle;
 pub(crate) mod reconfiguring;
 pub(crate) mod records;
 pub(crate) mod sampling;
@@ -39,11 +40,11 @@ use crate::{
             sampling::{HandOverStamps, Stamp},
             section::Section,
             snapshot::Snapshot,
-            state::{GateState, LazyState},
+            state::GateState,
             times::TimesSnapshot,
             word::Word,
         },
-        limits::{Expiry, LimitEnforcer, current_runtime, wait_limit::WaitLimit},
+        limits::{Expiry, current_runtime, wait_limit::WaitLimit},
         line::{Line, Ticket, Waiter},
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
@@ -170,7 +171,7 @@ impl Gate {
             Some(outcome) => WaiterState::Settled(outcome.map_err(|reason| section.reject(reason))),
             None => WaiterState::Waiting(section.enforcer(ticket, runtime)),
         };
-        self.poll_with_waker(ticket, waker, shared, read_state, |lazy| &mut lazy.line)
+        self.poll_with_waker(ticket, waker, shared, read_state, |section| &mut section.lazy().line)
     }
 
     /// Removes a waiter from the line whose limit has passed, unless it has been called already. `limit` is how long it was
@@ -238,63 +239,7 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// Closes the gate: rejects all waiters and all later arrivals. Admitted operations run on.
-    pub(crate) fn close(&self) {
-        let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
-        if section.state.is_closed {
-            return;
-        }
-        section.freeze();
-        section.state.is_closed = true;
-        let affected = section.state.waiting();
-        section.record(EventKind::Closed, |change| change.affected_waiters = affected);
-        section.close_line();
-        section.settle();
-        drop(section);
-        effects.carry_out();
-    }
-
-    /// Adds a waiter for the drain. Returns `None` if the gate is drained already.
-    pub(crate) fn join_drain(&self, waker: Waker) -> Option<Ticket> {
-        let since = clock::now();
-        let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
-        if section.state.is_closed && section.in_flight() == 0 {
-            drop(section);
-            drop(waker);
-            return None;
-        }
-        Some(section.lazy().drain_waiters.join(Waiter { cost: 0, since, waker: Some(waker) }))
-    }
-
-    /// Whether the gate is drained. If not, its drain will wake `waker`.
-    pub(crate) fn poll_drain(&self, ticket: Ticket, waker: &Waker) -> bool {
-        let read_state = |section: &mut Section<'_>| match section.state.is_drained {
-            true => WaiterState::Settled(()),
-            false => WaiterState::Waiting(LimitEnforcer::Waiter),
-        };
-        matches!(
-            self.poll_with_waker(ticket, waker, None, read_state, |lazy| &mut lazy.drain_waiters),
-            WaiterState::Settled(())
-        )
-    }
-
-    /// Removes a waiter for the drain, if it is still waiting.
-    pub(crate) fn leave_drain(&self, ticket: Ticket) {
-        let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
-        if !section.state.is_drained {
-            let waiter = section.lazy().drain_waiters.leave(ticket);
-            section.effects.retire(waiter.waker);
-            section.tidy();
-        }
-        section.settle();
-        drop(section);
-        effects.carry_out();
-    }
-
-    /// Returns the state of a waiter in either line. If it is waiting, `waker` wakes it from now on.
+    /// Returns the state of a waiter in any line. If it is waiting, `waker` wakes it from now on.
     #[cold]
     fn poll_with_waker<T>(
         &self,
@@ -302,15 +247,14 @@ impl Gate {
         waker: &Waker,
         shared: Option<&SharedRecords>,
         read_state: impl Fn(&mut Section<'_>) -> WaiterState<T>,
-        line: fn(&mut LazyState) -> &mut Line,
+        line: impl for<'a> Fn(&'a mut Section<'_>) -> &'a mut Line,
     ) -> WaiterState<T> {
         let mut clone = None;
         loop {
             let mut effects = Effects::default();
             let mut section = Section::enter_shared(self, shared, &mut effects);
             let state = read_state(&mut section);
-            if matches!(state, WaiterState::Waiting(_))
-                && !line(section.lazy()).wakes(ticket, waker)
+            if matches!(state, WaiterState::Waiting(_)) && !line(&mut section).wakes(ticket, waker)
             {
                 let Some(clone) = clone.take() else {
                     // Cloning a waker runs user code, so the lock is released first. The state may change
@@ -319,7 +263,7 @@ impl Gate {
                     clone = Some(waker.clone());
                     continue;
                 };
-                let previous = line(section.lazy()).set_waker(ticket, clone);
+                let previous = line(&mut section).set_waker(ticket, clone);
                 section.effects.retire(previous);
             }
             section.effects.retire(clone);
@@ -341,10 +285,6 @@ impl Gate {
 
     pub(crate) fn capacity(&self) -> u32 {
         self.state.lock().capacity
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state.lock().is_closed
     }
 
     /// Counts an operation that bypassed the gate. Under the lock, like everything that a snapshot contains.
@@ -369,6 +309,7 @@ impl Gate {
             }
             RejectionReason::Saturated { .. }
             | RejectionReason::CostExceedsCapacity { .. }
+            | RejectionReason::Paused
             | RejectionReason::InvalidCost => {
                 debug_assert!(false, "{reason} is counted by the gate that rejects");
             }

@@ -84,7 +84,7 @@ impl Gate {
     ) -> Result<(), ChangeRefusal> {
         let mut effects = Effects::default();
         let mut section = Section::enter_shared(self, shared, &mut effects);
-        if section.state.is_closed {
+        if section.state.phase.is_closed() {
             return Err(ChangeRefusal::Closed);
         }
         let before = section.settings();

@@ -2,11 +2,16 @@
 
 use crate::{
     core::{
-        gate::{sampling::HandOverStamps, times::Times, trace::PressureLog},
+        gate::{
+            effects::EventKind,
+            sampling::HandOverStamps,
+            times::Times,
+            trace::{Notice, PressureLog},
+        },
         limits::wait_limit::WaitLimit,
         rejection::cache::RejectionCache,
     },
-    sync::{Arc, Mutex},
+    sync::{Arc, AtomicU64, Mutex, Ordering},
 };
 
 /// The cache of rejections, the times and the wait limit of a standalone bulkhead, under the lock of its gate.
@@ -29,10 +34,52 @@ pub(crate) struct SharedRecords {
     pub(crate) rejections: Mutex<RejectionCache>,
     pub(crate) times: Mutex<Times>,
     pub(crate) wait_limit: WaitLimit,
+    pub(crate) undrained: Undrained,
 }
 
 impl SharedRecords {
     pub(crate) fn new(rejections: RejectionCache, wait_limit: WaitLimit) -> Self {
-        Self { rejections: Mutex::new(rejections), times: Mutex::new(Times::default()), wait_limit }
+        let (rejections, times) = (Mutex::new(rejections), Mutex::new(Times::default()));
+        Self { rejections, times, wait_limit, undrained: Undrained(AtomicU64::new(0)) }
+    }
+
+    /// Counts a line that has become empty, or a call that has drained all partitions. Returns what to tell if it was the
+    /// last.
+    pub(crate) fn drained_one(&self) -> Option<Notice> {
+        let is_last = self.undrained.remove();
+        is_last.then(|| Notice::of_partitions(self.rejections.lock().label(), EventKind::Closed))?
+    }
+}
+
+/// What keeps a bulkhead with partitions from being closed while it drains: lines that are not empty, and calls that have not
+/// reached all partitions yet.
+#[derive(Debug)]
+pub(crate) struct Undrained(AtomicU64);
+
+impl Undrained {
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Adds one unless there is none: a bulkhead that is closed stays so. Returns whether it did.
+    pub(crate) fn add_to_some(&self) -> bool {
+        let mut count = self.0.load(Ordering::Acquire);
+        while count > 0 {
+            let (acq_rel, acquire) = (Ordering::AcqRel, Ordering::Acquire);
+            match self.0.compare_exchange_weak(count, count + 1, acq_rel, acquire) {
+                Ok(_) => return true,
+                Err(current) => count = current,
+            }
+        }
+        false
+    }
+
+    /// Returns whether it was the last.
+    fn remove(&self) -> bool {
+        self.0.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }

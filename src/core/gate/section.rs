@@ -12,9 +12,10 @@ use crate::{
     core::{
         clock,
         gate::{
-            CALLED_BY_CLOSE, Gate,
+            Gate,
             counts::nanos,
             effects::{Change, Effects, EventKind, SharedSink},
+            lifecycle::Phase,
             records::SharedRecords,
             sampling::{Stamp, ticks},
             state::{GateState, LazyState},
@@ -85,6 +86,11 @@ impl<'a> Section<'a> {
     }
 
     #[inline]
+    pub(super) fn shared(&self) -> Option<&'a SharedRecords> {
+        self.shared
+    }
+
+    #[inline]
     pub(super) fn gate(&self) -> &'a Gate {
         self.gate
     }
@@ -127,8 +133,8 @@ impl<'a> Section<'a> {
         self.word = Word::new(0, 0, true);
     }
 
-    /// Ends the section: admits from the head of the line while it fits, drains a closed gate with nothing in
-    /// flight, and stores the word, which opens or closes the fast path. Every section that froze the word
+    /// Ends the section: admits from the head of the line while it fits, closes and drains a gate where that is due, and
+    /// stores the word, which opens or closes the fast path. Every section that froze the word
     /// ends here, so other sections only ever find settled states.
     #[inline]
     pub(in crate::core) fn settle(&mut self) {
@@ -141,11 +147,15 @@ impl<'a> Section<'a> {
     }
 
     fn settle_changes(&mut self) {
-        while self.state.head_cost().is_some_and(|cost| cost <= self.free()) {
-            self.admit_head();
+        if self.state.phase.is_paused() {
+            // Nobody is admitted.
+        } else {
+            while self.state.head_cost().is_some_and(|cost| cost <= self.free()) {
+                self.admit_head();
+            }
         }
-        if self.state.is_closed {
-            self.drain();
+        if self.state.phase.turns_away() {
+            self.advance_phase();
         }
         let word = self.next_word();
         self.gate.word.store(word.bits(), Ordering::Release);
@@ -157,7 +167,7 @@ impl<'a> Section<'a> {
 
     /// Ends the period of pressure, if there is one: no operation waits any more.
     #[inline]
-    fn end_pressure(&mut self) {
+    pub(super) fn end_pressure(&mut self) {
         let Some(since) = self.state.lazy.as_mut().and_then(|lazy| lazy.pressed_since.take())
         else {
             return;
@@ -205,7 +215,7 @@ impl<'a> Section<'a> {
             }
             None => units,
         };
-        let slow = state.is_closed
+        let slow = state.phase != Phase::Open
             || self.used > state.capacity
             || state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() > 0 || lazy.sink.is_some());
         Word::new(units, operations, slow)
@@ -221,11 +231,9 @@ impl<'a> Section<'a> {
                 self.effects.free(spare);
             }
         }
-        if lazy.drain_waiters.len() == 0 {
-            if let Some(spare) = lazy.drain_waiters.trim() {
-                self.effects.free(spare);
-            }
-        }
+        self.tidy_milestones();
+        let state = &mut *self.state;
+        let Some(lazy) = &mut state.lazy else { return };
         if state.is_compact && lazy.is_droppable() {
             self.effects.spare_lazy = state.lazy.take();
         }
@@ -247,10 +255,10 @@ impl<'a> Section<'a> {
         self.state.capacity.saturating_sub(self.used)
     }
 
-    /// Whether the line is empty and there are free units for this cost.
+    /// Whether the gate is not paused, the line is empty and there are free units for this cost.
     #[inline]
     pub(in crate::core) fn fits(&self, cost: u32) -> bool {
-        self.state.waiting() == 0 && cost <= self.free()
+        self.state.waiting() == 0 && cost <= self.free() && !self.state.phase.is_paused()
     }
 
     #[inline]
@@ -376,30 +384,9 @@ impl<'a> Section<'a> {
         self.in_flight -= 1;
     }
 
-    /// Rejects all waiters, in the order of the line. All earlier ones have been called already.
-    pub(in crate::core) fn close_line(&mut self) {
-        let Some((first, mut waiter)) = self.advance() else { return };
-        self.lazy().closed_from = Some(first);
-        loop {
-            self.state.cold().closed_while_waiting += 1;
-            self.effects.wake(waiter.waker);
-            let waited = self.now().saturating_duration_since(waiter.since);
-            self.record(EventKind::ClosedRejection, |change| {
-                change.cost = Some(waiter.cost);
-                change.from_queue = true;
-                change.waited = Some(waited);
-            });
-            match self.advance() {
-                Some((_, next)) => waiter = next,
-                None => break,
-            }
-        }
-        self.gate.called.store(CALLED_BY_CLOSE, Ordering::Release);
-    }
-
     /// Removes the waiter at the head of the line. Returns it with its number.
     #[inline]
-    fn advance(&mut self) -> Option<(u64, Waiter)> {
+    pub(super) fn advance(&mut self) -> Option<(u64, Waiter)> {
         self.state.lazy.as_mut().and_then(|lazy| lazy.line.advance())
     }
 
@@ -427,7 +414,7 @@ impl<'a> Section<'a> {
             used: self.used,
             in_flight: self.in_flight,
             waiting: self.state.waiting(),
-            is_closed: self.state.is_closed,
+            phase: self.state.phase,
             cost: None,
             from_queue: false,
             waited: None,
@@ -458,21 +445,6 @@ impl<'a> Section<'a> {
         self.gate.called.store(number + 1, Ordering::Release);
         self.effects.wake(waiter.waker);
         self.admit(waiter.cost, Some(now.saturating_duration_since(waiter.since)));
-    }
-
-    /// Completes a close once nothing is in flight: wakes the waiters for the drain.
-    #[cold]
-    fn drain(&mut self) {
-        if self.state.is_drained || self.in_flight > 0 {
-            return;
-        }
-        self.state.is_drained = true;
-        self.record(EventKind::Drained, |_| {});
-        if let Some(lazy) = &mut self.state.lazy {
-            while let Some((_, waiter)) = lazy.drain_waiters.advance() {
-                self.effects.wake(waiter.waker);
-            }
-        }
     }
 
     /// Returns the next sequence number of an event or snapshot.

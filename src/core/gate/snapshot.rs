@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::core::gate::{
     counts::{Peaks, Totals, UnitCounts},
+    lifecycle::Phase,
     reconfiguring::GateSettings,
     section::Section,
     state::GateState,
@@ -27,7 +28,7 @@ pub(crate) struct Snapshot {
     pub(crate) in_flight: u32,
     pub(crate) waiting: u32,
     pub(crate) waiting_units: u64,
-    pub(crate) is_closed: bool,
+    pub(crate) phase: Phase,
     /// When the current period of pressure began.
     pub(crate) under_pressure_since: Option<Instant>,
     pub(crate) totals: Totals,
@@ -40,7 +41,7 @@ impl Section<'_> {
     pub(in crate::core) fn snapshot(&mut self) -> Snapshot {
         let (sequence, taken_at) = (self.next_sequence(), self.now());
         let (used, in_flight) = (self.used(), self.in_flight());
-        let GateState { is_closed, ref counts, ref lazy, .. } = *self.state;
+        let GateState { phase, ref counts, ref lazy, .. } = *self.state;
         let cold = self.state.cold_counts();
         let waits =
             self.state.records.as_ref().map(|own| own.times.lost_waits()).unwrap_or_default();
@@ -78,7 +79,7 @@ impl Section<'_> {
             in_flight,
             waiting,
             waiting_units,
-            is_closed,
+            phase,
             under_pressure_since: lazy.as_ref().and_then(|lazy| lazy.pressed_since),
             totals: Totals {
                 admitted,
@@ -98,6 +99,7 @@ impl Section<'_> {
                 cancelled: counts.cancelled,
                 closed_before_queue: cold.closed_before_queue,
                 closed_while_waiting: cold.closed_while_waiting,
+                paused: cold.paused,
                 oversized: cold.oversized,
                 invalid_cost: cold.invalid_cost,
                 partition_limited: cold.partition_limited,

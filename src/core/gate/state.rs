@@ -13,6 +13,7 @@ use crate::{
             Gate, GateKind,
             counts::{ColdCounts, Counts, UnitCounts},
             effects::SharedSink,
+            lifecycle::{MilestoneLines, Phase},
             records::OwnRecords,
             sampling::{HandOverStamps, seconds},
             times::Times,
@@ -36,8 +37,7 @@ pub(in crate::core) struct GateState {
     pub(in crate::core) capacity: u32,
     /// The sum of the units in use and the units that the word may still admit.
     pub(in crate::core) ceiling: u32,
-    pub(in crate::core) is_closed: bool,
-    pub(in crate::core) is_drained: bool,
+    pub(in crate::core) phase: Phase,
     /// Whether `lazy` is freed whenever it holds nothing.
     pub(in crate::core) is_compact: bool,
     /// When the gate was created, in seconds after the epoch of `sampling`.
@@ -63,10 +63,11 @@ pub(in crate::core) struct LazyState {
     pub(in crate::core) units: Option<UnitCounts>,
     /// The number of the first waiter that a close rejected.
     pub(in crate::core) closed_from: Option<u64>,
-    /// The waiters for the drain, in a line of their own.
-    pub(in crate::core) drain_waiters: Line,
+    /// Allocated while somebody waits for a milestone.
+    pub(in crate::core) milestones: Option<Box<MilestoneLines>>,
     pub(in crate::core) alarm: Option<AlarmState>,
-    /// When the current period of pressure began: when an operation joined the line while it was empty.
+    /// When the current period of pressure began: when an operation joined the line while it was empty, or when a pause
+    /// ended. `None` while the gate is paused.
     pub(in crate::core) pressed_since: Option<Instant>,
 }
 
@@ -79,8 +80,7 @@ impl GateState {
         Self {
             capacity,
             ceiling: 0,
-            is_closed: false,
-            is_drained: false,
+            phase: Phase::Open,
             is_compact: kind == GateKind::Partition,
             created_at: seconds(clock::now()),
             sequence: 0,
@@ -159,7 +159,7 @@ impl LazyState {
             units,
             line: Line::new(next),
             closed_from: None,
-            drain_waiters: Line::new(0),
+            milestones: None,
             sink: None,
             alarm: None,
             pressed_since: None,
@@ -168,12 +168,11 @@ impl LazyState {
 
     /// Whether it can be dropped without losing anything.
     pub(in crate::core) fn is_droppable(&self) -> bool {
-        let Self { units, line, closed_from, drain_waiters, sink, alarm: _, pressed_since: _ } =
-            self;
+        let Self { units, line, closed_from, milestones, sink, alarm: _, pressed_since: _ } = self;
         units.is_none()
             && line.len() == 0
             && closed_from.is_none()
-            && drain_waiters.len() == 0
+            && milestones.is_none()
             && sink.is_none()
     }
 }

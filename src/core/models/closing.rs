@@ -1,7 +1,7 @@
 //! Closing a gate, and the drain that follows.
 
 use super::*;
-use crate::core::operation::drain::Drain;
+use crate::core::operation::milestone::Reached;
 
 /// A wait that begins concurrently with the close ends: it is admitted before the close or rejected by it.
 #[test]
@@ -13,7 +13,7 @@ fn a_closed_gate_has_no_waiters() {
         let waiting = spawn_with(&gate, |gate| gate.enter(1).map(drop));
         gate.close();
         let closed = gate.checked_snapshot();
-        assert!(closed.is_closed && closed.waiting == 0);
+        assert!(closed.phase.is_closed() && closed.waiting == 0);
         let outcome = join_thread(waiting);
         join_thread(releasing);
         let snapshot = gate.checked_snapshot();
@@ -53,10 +53,10 @@ fn a_drain_waiter_does_not_miss_the_drain() {
         let held = gate.try_enter(1);
         let releasing = thread::spawn(move || drop(held));
         let draining = spawn_with(&gate, |gate| {
-            block_on(Drain::new(&gate));
+            block_on(Reached::drained(&gate));
             let snapshot = gate.checked_snapshot();
             assert!(
-                snapshot.is_closed && snapshot.in_flight == 0,
+                snapshot.phase == Phase::Drained && snapshot.in_flight == 0,
                 "the drain wait ended before the drain"
             );
         });
@@ -74,9 +74,9 @@ fn the_drain_notifies_every_remaining_drain_waiter() {
         let gate = SharedGate::plain(1, 0);
         let held = gate.try_enter(1);
         let (_, waker) = WakeFlag::new();
-        let mut leaving = Box::pin(Drain::new(&gate));
+        let mut leaving = Box::pin(Reached::drained(&gate));
         assert!(leaving.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        let staying = spawn_with(&gate, |gate| block_on(Drain::new(&gate)));
+        let staying = spawn_with(&gate, |gate| block_on(Reached::drained(&gate)));
         let releasing = spawn_with(&gate, |gate| {
             gate.close();
             drop(held);
@@ -84,7 +84,7 @@ fn the_drain_notifies_every_remaining_drain_waiter() {
         drop(leaving);
         join_thread(staying);
         join_thread(releasing);
-        block_on(Drain::new(&gate));
+        block_on(Reached::drained(&gate));
     });
 }
 
@@ -106,7 +106,7 @@ fn the_drained_event_is_emitted_once_and_last() {
         let kinds: Vec<_> = recorder.changes().into_iter().map(|change| change.kind).collect();
         let drained = kinds.iter().filter(|&&kind| kind == EventKind::Drained).count();
         assert_eq!((drained, kinds.last()), (1, Some(&EventKind::Drained)), "{kinds:?}");
-        assert!(gate.is_closed());
-        assert!(gate.join_drain(Waker::noop().clone()).is_none());
+        assert!(gate.phase().is_closed());
+        assert!(gate.is_drained());
     });
 }

@@ -48,10 +48,16 @@ pub(super) enum Operation {
         capacity: usize,
         room: usize,
     },
+    Pause,
+    Resume,
+    Drain,
     Close,
     Snapshot,
     Subscribe(bool),
     JoinDrain {
+        waker: usize,
+    },
+    JoinClosing {
         waker: usize,
     },
 }
@@ -71,13 +77,14 @@ pub(super) enum Outcome {
     Waits,
     Refused(Refusal),
     Snapshot(Box<View>),
-    IsDrained(bool),
+    IsReached(bool),
 }
 
 /// The reason for a rejection or a refused resize, without the time waited.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refusal {
     Closed,
+    Paused,
     InvalidCost,
     Oversized { capacity: usize },
     Expired(Limit),
@@ -95,7 +102,7 @@ pub(super) struct View {
     pub(super) in_flight: usize,
     pub(super) waiting: usize,
     pub(super) waiting_units: usize,
-    pub(super) is_closed: bool,
+    pub(super) phase: Phase,
     pub(super) is_under_pressure: bool,
     pub(super) totals: Totals,
     pub(super) peaks: Peaks,
@@ -112,7 +119,7 @@ macro_rules! counters {
             admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
             abandoned_units abandoned_by_deadline queued queued_units saturated expired
             expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
-            closed_before_queue closed_while_waiting oversized invalid_cost partition_limited
+            closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
             invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
             bodies_ended_early handler_panics;
             wait_time cancelled_wait_time expired_wait_time pressure_time
@@ -125,8 +132,8 @@ impl Hash for View {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { sequence, capacity, room, used, in_flight, waiting, waiting_units, .. } = *self;
         (sequence, capacity, room, used, in_flight, waiting, waiting_units).hash(state);
-        let Self { is_closed, is_under_pressure, ref totals, ref peaks, .. } = *self;
-        (is_closed, is_under_pressure, counters!(totals)).hash(state);
+        let Self { phase, is_under_pressure, ref totals, ref peaks, .. } = *self;
+        (phase, is_under_pressure, counters!(totals)).hash(state);
         let Peaks { used, in_flight, waiting, waiting_units, wait: _ } = *peaks;
         (used, in_flight, waiting, waiting_units).hash(state);
     }
@@ -142,7 +149,7 @@ pub(super) struct Event {
     pub(super) used: usize,
     pub(super) in_flight: usize,
     pub(super) waiting: usize,
-    pub(super) is_closed: bool,
+    pub(super) phase: Phase,
     pub(super) cost: Option<usize>,
     pub(super) from_queue: bool,
     pub(super) affected_waiters: usize,
@@ -216,6 +223,7 @@ impl From<RejectionReason> for Refusal {
     fn from(reason: RejectionReason) -> Self {
         match reason {
             RejectionReason::Closed => Self::Closed,
+            RejectionReason::Paused => Self::Paused,
             RejectionReason::InvalidCost => Self::InvalidCost,
             RejectionReason::CostExceedsCapacity { capacity, .. } => Self::Oversized { capacity },
             RejectionReason::WaitLimit { .. } => Self::Expired(Limit::Wait),
@@ -264,7 +272,7 @@ impl From<&Snapshot> for View {
             in_flight: snapshot.in_flight as usize,
             waiting: snapshot.waiting as usize,
             waiting_units: snapshot.waiting_units as usize,
-            is_closed: snapshot.is_closed,
+            phase: snapshot.phase,
             is_under_pressure: snapshot.under_pressure_since.is_some(),
             totals,
             peaks,
@@ -282,7 +290,7 @@ impl From<&Change> for Event {
             used: change.used as usize,
             in_flight: change.in_flight as usize,
             waiting: change.waiting as usize,
-            is_closed: change.is_closed,
+            phase: change.phase,
             cost: change.cost.map(|cost| cost as usize),
             from_queue: change.from_queue,
             affected_waiters: change.affected_waiters as usize,

@@ -9,11 +9,13 @@
 
 mod alarm;
 mod closing;
+mod draining;
 mod ending;
 mod entering;
 mod history;
 mod observing;
 mod partition;
+mod pausing;
 mod pressure;
 mod program_thread;
 mod programs;
@@ -41,8 +43,9 @@ use crate::{
             Gate, GateKind,
             arrival::{Arrival, ArrivalOutcome, WaiterState, WhenFull},
             counts::Totals,
-            effects::{Change, EventKind, SharedSink},
+            effects::{Change, Effects, EventKind, SharedSink},
             ending::Abandonment,
+            lifecycle::{Milestone, Phase},
             reconfiguring::{ChangeRefusal, GateChange},
             records::SharedRecords,
             sampling::{HandOverStamps, Stamp},
@@ -190,7 +193,7 @@ type Admission = Result<Permit<SharedGate>, RejectionReason>;
 
 impl SharedGate {
     fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
-        let rejections = RejectionCache::new("model".into(), kind == GateKind::Partition);
+        let rejections = RejectionCache::new("model".into(), 1, kind == GateKind::Partition);
         if kind == GateKind::Partition {
             let records = SharedRecords::new(rejections, WaitLimit::new(None));
             return Self::partition(capacity, room, Arc::new(records));
@@ -286,6 +289,32 @@ impl SharedGate {
         self.gate().abandon(cost, abandonment, self.shared());
     }
 
+    fn pause(&self) {
+        self.set_paused(true);
+    }
+
+    fn resume(&self) {
+        self.set_paused(false);
+    }
+
+    fn set_paused(&self, paused: bool) {
+        let mut effects = Effects::default();
+        self.gate().set_paused(paused, self.shared(), &mut effects);
+        effects.carry_out();
+    }
+
+    fn drain(&self) {
+        self.gate().drain(self.shared());
+    }
+
+    fn close(&self) {
+        self.gate().close(self.shared());
+    }
+
+    fn is_drained(&self) -> bool {
+        self.phase() == Phase::Drained
+    }
+
     fn resize(&self, capacity: u32) -> Result<(), ChangeRefusal> {
         self.gate().resize(capacity, self.shared())
     }
@@ -334,18 +363,25 @@ impl SharedGate {
         }
         let lazy = state.lazy.as_ref();
         let waiting = lazy.map_or(0, |lazy| lazy.line.len());
-        if let Some(head) = lazy.and_then(|lazy| lazy.line.head_cost()) {
+        let is_paused = state.phase.is_paused();
+        let head = lazy.and_then(|lazy| lazy.line.head_cost());
+        if let Some(head) = head.filter(|_| !is_paused) {
             let free = state.capacity.saturating_sub(used);
             assert!(head > free, "the head of the line fits: cost {head}, {free} free");
         }
         let sink = lazy.is_some_and(|lazy| lazy.sink.is_some());
-        let slow = waiting > 0 || state.is_closed || used > state.capacity;
+        let slow = waiting > 0 || state.phase != Phase::Open || used > state.capacity;
         assert_eq!(word.is_slow(), slow || sink, "the word is slow exactly when it must be");
         assert!(!word.is_slow() || word.admissions() == 0, "a slow word counts admissions");
-        assert!(!state.is_closed || waiting == 0, "a closed gate has waiters");
+        assert!(!state.phase.is_closed() || waiting == 0, "a closed gate has waiters");
+        assert!(!state.phase.is_draining() || waiting > 0, "a gate that has drained is open");
         assert!(used <= peak, "{used} units are in use, above the peak of {peak}");
         let is_pressed = lazy.is_some_and(|lazy| lazy.pressed_since.is_some());
-        assert_eq!(is_pressed, waiting > 0, "the pressure does not begin and end with the line");
+        assert_eq!(
+            is_pressed,
+            waiting > 0 && !is_paused,
+            "the pressure does not begin and end with the line"
+        );
         if state.is_compact {
             assert!(lazy.is_none_or(|lazy| !lazy.is_droppable()), "unused state is not freed");
         }
@@ -420,7 +456,8 @@ fn assert_identities(snapshot: &Snapshot) {
     assert!(totals.expired_by_deadline <= totals.expired);
     assert!(totals.expired_before_queue_by_deadline <= totals.expired_before_queue);
     assert!(totals.abandoned_by_deadline <= totals.abandoned);
-    assert_eq!(snapshot.under_pressure_since.is_some(), snapshot.waiting > 0);
+    let is_pressed = snapshot.waiting > 0 && !snapshot.phase.is_paused();
+    assert_eq!(snapshot.under_pressure_since.is_some(), is_pressed);
     assert!(totals.finished <= totals.admitted, "a count fell below zero");
     assert!(totals.finished_units <= totals.admitted_units, "a count fell below zero");
     assert!(totals.admitted_from_queue <= totals.admitted);
@@ -428,7 +465,7 @@ fn assert_identities(snapshot: &Snapshot) {
     assert!(snapshot.peaks.in_flight >= snapshot.in_flight as usize);
     assert!(snapshot.peaks.waiting >= snapshot.waiting as usize);
     assert!(snapshot.peaks.waiting_units as u64 >= snapshot.waiting_units);
-    assert!(snapshot.waiting == 0 || !snapshot.is_closed);
+    assert!(snapshot.waiting == 0 || !snapshot.phase.is_closed());
 }
 
 /// Spawns a thread that owns a handle to the gate.

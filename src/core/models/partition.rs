@@ -32,7 +32,7 @@ fn a_compact_gate_keeps_its_counts_and_drain_waiters() {
         let gate = SharedGate::new(1, 1, GateKind::Partition);
         let held = gate.try_enter(1);
         let [(drain_flag, drained), (_, waker)] = [WakeFlag::new(), WakeFlag::new()];
-        let drain = gate.join_drain(drained.clone()).expect("open");
+        let drain = gate.join_milestone(Milestone::Drained, drained.clone()).expect("open");
         let leaving = gate.join(1, &waker);
         let releasing = thread::spawn(move || drop(held));
         let cancelling = spawn_with(&gate, move |gate| gate.cancel(leaving));
@@ -41,7 +41,7 @@ fn a_compact_gate_keeps_its_counts_and_drain_waiters() {
         join_thread(cancelling);
         gate.close();
         assert!(drain_flag.was_woken());
-        assert!(gate.poll_drain(drain, &drained));
+        assert!(gate.poll_milestone(Milestone::Drained, drain, &drained));
         assert!(gate.try_enter(1).is_err());
         let snapshot = gate.checked_snapshot();
         assert_eq!((snapshot.totals.oversized, snapshot.totals.closed_before_queue), (1, 1));
@@ -52,7 +52,7 @@ fn a_compact_gate_keeps_its_counts_and_drain_waiters() {
 #[test]
 fn partitions_share_their_times() {
     explore(4, || {
-        let rejections = RejectionCache::new("model".into(), true);
+        let rejections = RejectionCache::new("model".into(), 1, true);
         let records = Arc::new(SharedRecords::new(rejections, WaitLimit::new(None)));
         let gates = [(); 2].map(|()| SharedGate::partition(1, 2, records.clone()));
         let busy = gates.clone().map(|gate| {

@@ -35,10 +35,14 @@ pub(super) enum Step {
     Resize(usize),
     /// Sets the capacity and the waiting room.
     Reconfigure(usize, usize),
+    Pause,
+    Resume,
+    Drain,
     Close,
     Snapshot,
     Subscribe(bool),
     JoinDrain,
+    JoinClosing,
     /// Asserts the invariants under the lock. Not an operation, so it is not recorded.
     Inspect,
 }
@@ -62,7 +66,7 @@ pub(super) struct ProgramThread {
     permits: VecDeque<usize>,
     /// The id, cost and ticket of each waiter.
     waiters: VecDeque<(usize, usize, Ticket)>,
-    drain_waiters: Vec<Ticket>,
+    milestones: Vec<(Milestone, Ticket)>,
     /// How many timed operations it has released.
     timed: u64,
     wakers: Vec<(usize, Arc<WakeFlag>)>,
@@ -152,6 +156,18 @@ impl ProgramThread {
                 let outcome = changed.map_or_else(refused, |()| Outcome::Done);
                 (Operation::Reconfigure { capacity, room }, outcome)
             }
+            Step::Pause => {
+                gate.pause();
+                (Operation::Pause, Outcome::Done)
+            }
+            Step::Resume => {
+                gate.resume();
+                (Operation::Resume, Outcome::Done)
+            }
+            Step::Drain => {
+                gate.drain();
+                (Operation::Drain, Outcome::Done)
+            }
             Step::Close => {
                 gate.close();
                 (Operation::Close, Outcome::Done)
@@ -162,9 +178,15 @@ impl ProgramThread {
             }
             Step::JoinDrain => {
                 let (waker, joining) = self.waker();
-                let ticket = gate.join_drain(joining);
-                self.drain_waiters.extend(ticket);
-                (Operation::JoinDrain { waker }, Outcome::IsDrained(ticket.is_none()))
+                let ticket = gate.join_milestone(Milestone::Drained, joining);
+                self.milestones.extend(ticket.map(|ticket| (Milestone::Drained, ticket)));
+                (Operation::JoinDrain { waker }, Outcome::IsReached(ticket.is_none()))
+            }
+            Step::JoinClosing => {
+                let (waker, joining) = self.waker();
+                let ticket = gate.join_milestone(Milestone::Closing, joining);
+                self.milestones.extend(ticket.map(|ticket| (Milestone::Closing, ticket)));
+                (Operation::JoinClosing { waker }, Outcome::IsReached(ticket.is_none()))
             }
             Step::Subscribe(on) => {
                 gate.set_sink(on.then(|| context.recorder.clone() as SharedSink));
@@ -242,7 +264,7 @@ impl ProgramThread {
     pub(super) fn take_over(&mut self, other: ProgramThread) {
         self.permits.extend(other.permits);
         self.waiters.extend(other.waiters);
-        self.drain_waiters.extend(other.drain_waiters);
+        self.milestones.extend(other.milestones);
         self.timed += other.timed;
         self.wakers.extend(other.wakers);
     }
@@ -252,6 +274,7 @@ impl ProgramThread {
     pub(super) fn finish(&mut self, context: &ProgramContext) {
         self.perform(context, Step::Inspect);
         self.perform(context, Step::Snapshot);
+        self.perform(context, Step::Resume);
         for _ in 0..2 {
             for _ in 0..self.waiters.len() {
                 self.perform(context, Step::Poll);
@@ -273,11 +296,9 @@ impl ProgramThread {
         for step in [Step::Inspect, Step::Close, Step::Snapshot, Step::JoinDrain, Step::Inspect] {
             self.perform(context, step);
         }
-        for ticket in self.drain_waiters.drain(..) {
-            assert!(
-                context.gate.poll_drain(ticket, Waker::noop()),
-                "a drain waiter missed the drain"
-            );
+        for (milestone, ticket) in self.milestones.drain(..) {
+            let is_reached = context.gate.poll_milestone(milestone, ticket, Waker::noop());
+            assert!(is_reached, "a wait for {milestone:?} missed it");
         }
         assert_eq!(context.gate.times().holds.timed(), self.timed);
     }

@@ -83,10 +83,11 @@ impl Program {
             prologue.push((0, Step::Subscribe(true)));
         }
         for _ in 0..random.below(5) {
-            let step = match random.below(8) {
+            let step = match random.below(9) {
                 0..4 => Step::Wait(cost(kind, random)),
                 4..6 => Step::Now(cost(kind, random)),
                 6 => Step::Reconfigure(1 + random.below(3), random.below(3)),
+                7 => Step::Pause,
                 _ => Step::JoinDrain,
             };
             prologue.push((random.below(kind.threads), step));
@@ -175,7 +176,7 @@ fn limit(random: &mut Xorshift) -> Limit {
 }
 
 fn step(kind: ProgramKind, random: &mut Xorshift) -> Step {
-    match random.below(39) {
+    match random.below(45) {
         0..4 => Step::Now(cost(kind, random)),
         4..10 => Step::Wait(cost(kind, random)),
         10 => Step::Late(cost(kind, random), limit(random)),
@@ -193,7 +194,11 @@ fn step(kind: ProgramKind, random: &mut Xorshift) -> Step {
         33 => Step::Subscribe(false),
         34 => Step::JoinDrain,
         35..38 => Step::Reconfigure(1 + random.below(3), random.below(4)),
-        _ => Step::Inspect,
+        38 => Step::Inspect,
+        39..41 => Step::Pause,
+        41..43 => Step::Resume,
+        43 => Step::Drain,
+        _ => Step::JoinClosing,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
-    EventKind,
+    EventKind, Phase,
     history::{Event, Limit, Operation, Outcome, Record, Refusal, View},
 };
 use crate::core::gate::counts::{Peaks, Totals};
@@ -33,9 +33,9 @@ pub(super) struct Reference {
     in_flight: usize,
     line: VecDeque<Waiter>,
     settled: Vec<Settled>,
-    closed: bool,
-    drained: bool,
+    phase: Phase,
     drain_wakers: Vec<usize>,
+    closing_wakers: Vec<usize>,
     subscribed: bool,
     sequence: u64,
     totals: Totals,
@@ -117,6 +117,30 @@ impl Reference {
             Operation::Reconfigure { capacity, room } => {
                 self.change(capacity, room, EventKind::Reconfigured)
             }
+            Operation::Pause => {
+                if self.phase == Phase::Open {
+                    self.phase = Phase::Paused;
+                    self.emit(EventKind::Paused, None, false);
+                }
+                Outcome::Done
+            }
+            Operation::Resume => {
+                if self.phase == Phase::Paused {
+                    self.phase = Phase::Open;
+                    self.emit(EventKind::Resumed, None, false);
+                    self.settle();
+                }
+                Outcome::Done
+            }
+            Operation::Drain => {
+                if !self.phase.turns_away() {
+                    self.phase = Phase::Draining;
+                    self.emit_affecting(EventKind::Draining);
+                    self.woken.extend(self.closing_wakers.drain(..));
+                    self.settle();
+                }
+                Outcome::Done
+            }
             Operation::Close => self.close(),
             Operation::Snapshot => {
                 self.sequence += 1;
@@ -127,17 +151,26 @@ impl Reference {
                 Outcome::Done
             }
             Operation::JoinDrain { waker } => {
-                if !self.drained {
+                let is_drained = self.phase == Phase::Drained;
+                if !is_drained {
                     self.drain_wakers.push(waker);
                 }
-                Outcome::IsDrained(self.drained)
+                Outcome::IsReached(is_drained)
+            }
+            Operation::JoinClosing { waker } => {
+                let is_closing = self.phase.turns_away();
+                if !is_closing {
+                    self.closing_wakers.push(waker);
+                }
+                Outcome::IsReached(is_closing)
             }
         }
     }
 
     fn arrive(&mut self, id: usize, cost: usize, waits: bool, expired: Option<Limit>) -> Outcome {
         let waiting = self.line.len();
-        Outcome::Refused(if self.closed {
+        let is_paused = self.phase.is_paused();
+        Outcome::Refused(if self.phase.turns_away() {
             self.totals.closed_before_queue += 1;
             self.emit(EventKind::ClosedRejection, Some(cost), false);
             Refusal::Closed
@@ -152,9 +185,13 @@ impl Reference {
             self.totals.expired_before_queue_by_deadline += u64::from(limit == Limit::Deadline);
             self.emit(EventKind::Expired, Some(cost), false);
             Refusal::Expired(limit)
-        } else if waiting == 0 && self.used + cost <= self.capacity {
+        } else if !is_paused && waiting == 0 && self.used + cost <= self.capacity {
             self.admit(cost, false);
             return Outcome::Admitted;
+        } else if is_paused && (!waits || waiting >= self.room) {
+            self.totals.paused += 1;
+            self.emit(EventKind::PausedRejection, Some(cost), false);
+            Refusal::Paused
         } else if !waits || waiting >= self.room {
             self.totals.saturated += 1;
             self.emit(EventKind::Saturated, Some(cost), false);
@@ -208,7 +245,7 @@ impl Reference {
     }
 
     fn change(&mut self, capacity: usize, room: usize, kind: EventKind) -> Outcome {
-        if self.closed {
+        if self.phase.is_closed() {
             return Outcome::Refused(Refusal::Closed);
         }
         if (capacity, room) == (self.capacity, self.room) {
@@ -229,15 +266,12 @@ impl Reference {
     }
 
     fn close(&mut self) -> Outcome {
-        if self.closed {
+        if self.phase.is_closed() {
             return Outcome::Done;
         }
-        self.closed = true;
-        self.emit(EventKind::Closed, None, false);
-        let affected = self.line.len();
-        if let Some(event) = self.events.last_mut() {
-            event.affected_waiters = affected;
-        }
+        self.phase = Phase::Closed;
+        self.emit_affecting(EventKind::Closed);
+        self.woken.extend(self.closing_wakers.drain(..));
         while let Some(Waiter { id, cost, waker }) = self.line.pop_front() {
             self.woken.insert(waker);
             self.settled.push(Settled { id, cost, admitted: false });
@@ -248,17 +282,24 @@ impl Reference {
         Outcome::Done
     }
 
-    /// Applies the consequences of a change: admits from the head of the line while it fits, and drains a
-    /// closed gate that has nothing in flight.
+    /// Applies the consequences of a change: admits from the head of the line while it fits, closes a draining gate without a
+    /// line, and drains a closed gate that has nothing in flight.
     fn settle(&mut self) {
-        while self.line.front().is_some_and(|head| self.used + head.cost <= self.capacity) {
+        let fits = |head: &Waiter, used, capacity| used + head.cost <= capacity;
+        while !self.phase.is_paused()
+            && self.line.front().is_some_and(|head| fits(head, self.used, self.capacity))
+        {
             let Some(Waiter { id, cost, waker }) = self.line.pop_front() else { return };
             self.woken.insert(waker);
             self.settled.push(Settled { id, cost, admitted: true });
             self.admit(cost, true);
         }
-        if self.closed && !self.drained && self.in_flight == 0 {
-            self.drained = true;
+        if self.phase.is_draining() && self.line.is_empty() {
+            self.phase = Phase::Closed;
+            self.emit(EventKind::Closed, None, false);
+        }
+        if self.phase == Phase::Closed && self.in_flight == 0 {
+            self.phase = Phase::Drained;
             self.woken.extend(self.drain_wakers.drain(..));
             self.emit(EventKind::Drained, None, false);
         }
@@ -300,12 +341,21 @@ impl Reference {
             used: self.used,
             in_flight: self.in_flight,
             waiting: self.line.len(),
-            is_closed: self.closed,
+            phase: self.phase,
             cost,
             from_queue,
             affected_waiters: 0,
             previous: None,
         });
+    }
+
+    /// Emits an event that says how many wait.
+    fn emit_affecting(&mut self, kind: EventKind) {
+        self.emit(kind, None, false);
+        let affected = self.line.len();
+        if let Some(event) = self.events.last_mut() {
+            event.affected_waiters = affected;
+        }
     }
 
     fn view(&self) -> View {
@@ -317,8 +367,8 @@ impl Reference {
             in_flight: self.in_flight,
             waiting: self.line.len(),
             waiting_units: self.waiting_units(),
-            is_closed: self.closed,
-            is_under_pressure: !self.line.is_empty(),
+            phase: self.phase,
+            is_under_pressure: !self.line.is_empty() && !self.phase.is_paused(),
             totals: self.totals,
             peaks: self.peaks,
         }

@@ -4,8 +4,8 @@
 //! and dropping any of them gives back exactly what it held.
 
 pub(crate) mod arrive;
-pub(crate) mod drain;
 pub(crate) mod handle;
+pub(crate) mod milestone;
 pub(crate) mod permit;
 pub(crate) mod queued;
 pub(crate) mod run;

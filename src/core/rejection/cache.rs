@@ -19,6 +19,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RejectionInner {
     pub(super) label: Arc<str>,
+    pub(super) instance: u64,
     pub(super) partitioned: bool,
     pub(super) reason: RejectionReason,
     pub(super) retry_after: Option<Duration>,
@@ -51,9 +52,10 @@ pub(crate) struct RejectionCache {
 
 impl RejectionCache {
     /// Creates a cache. The first rejection is allocated here.
-    pub(crate) fn new(label: Arc<str>, partitioned: bool) -> Self {
-        let reason = RejectionReason::Closed;
-        Self { last: Arc::new(RejectionInner { label, partitioned, reason, retry_after: None }) }
+    pub(crate) fn new(label: Arc<str>, instance: u64, partitioned: bool) -> Self {
+        let (reason, retry_after) = (RejectionReason::Closed, None);
+        let last = RejectionInner { label, instance, partitioned, reason, retry_after };
+        Self { last: Arc::new(last) }
     }
 
     /// Returns the label of the bulkhead.
@@ -100,6 +102,7 @@ fn is_transient(reason: &RejectionReason) -> bool {
     match reason {
         RejectionReason::Saturated { .. }
         | RejectionReason::WaitLimit { .. }
+        | RejectionReason::Paused
         | RejectionReason::PartitionLimit { .. } => true,
         RejectionReason::Deadline { .. }
         | RejectionReason::Closed
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn equal_rejections_share_an_allocation_and_a_held_one_is_never_rewritten() {
-        let mut rejections = RejectionCache::new("payments".into(), false);
+        let mut rejections = RejectionCache::new("payments".into(), 7, false);
         let waited = |seconds| RejectionReason::WaitLimit {
             waited: Duration::from_secs(seconds),
             limit: Duration::from_secs(1),
@@ -135,8 +138,10 @@ mod tests {
 
     #[test]
     fn a_retry_hint_replaces_the_default_and_nothing_else() {
-        let (mut rejections, hint) =
-            (RejectionCache::new("payments".into(), false), RetryHint::new(Duration::from_secs(7)));
+        let (mut rejections, hint) = (
+            RejectionCache::new("payments".into(), 7, false),
+            RetryHint::new(Duration::from_secs(7)),
+        );
         let limit = RejectionReason::PartitionLimit { max_partitions: 1, active_partitions: 1 };
         let plain = rejections.reject(limit);
         let (one, other) = (hint.on(plain.clone()), hint.on(plain.clone()));

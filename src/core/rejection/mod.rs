@@ -67,6 +67,13 @@ impl Rejection {
         &self.0.label
     }
 
+    /// Returns the number of the bulkhead that rejected the operation, which is unique within the process: that of its
+    /// [statuses](crate::BulkheadStatus::instance). It tells a bulkhead that was removed from one that has its label now.
+    #[must_use]
+    pub fn instance(&self) -> u64 {
+        self.0.instance
+    }
+
     /// Returns why the operation was rejected.
     #[must_use]
     pub fn reason(&self) -> &RejectionReason {

@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 /// Why an operation was not admitted.
 ///
 /// *Full for now* ([`Saturated`](Self::Saturated), [`WaitLimit`](Self::WaitLimit),
-/// [`Deadline`](Self::Deadline), [`PartitionLimit`](Self::PartitionLimit)), *closed* and *never
+/// [`Deadline`](Self::Deadline), [`PartitionLimit`](Self::PartitionLimit)), *paused*, *closed* and *never
 /// admissible* are different variants, so that a caller can decide whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,8 +38,10 @@ pub enum RejectionReason {
         /// Time spent waiting.
         waited: Duration,
     },
-    /// The bulkhead is closed.
+    /// The bulkhead is closed, or draining.
     Closed,
+    /// The bulkhead is paused, and the operation does not wait or the waiting room was full.
+    Paused,
     /// The cost of the operation exceeds the capacity.
     CostExceedsCapacity {
         /// Units the operation needed.
@@ -78,6 +80,7 @@ impl RejectionReason {
             Self::WaitLimit { .. } => "wait_limit",
             Self::Deadline { .. } => "deadline",
             Self::Closed => "closed",
+            Self::Paused => "paused",
             Self::CostExceedsCapacity { .. } => "oversized",
             Self::InvalidCost => "invalid_cost",
             Self::PartitionLimit { .. } => "partition_limit",
@@ -100,6 +103,7 @@ impl fmt::Display for RejectionReason {
             }
             Self::Deadline { waited } => write!(f, "deadline passed after waiting {waited:?}"),
             Self::Closed => f.write_str("closed"),
+            Self::Paused => f.write_str("paused"),
             Self::CostExceedsCapacity { cost, capacity } => {
                 write!(f, "cost {cost} exceeds capacity {capacity}")
             }

@@ -26,7 +26,8 @@ const SEC_FETCH_SITE: &str = "sec-fetch-site";
 #[serde(deny_unknown_fields)]
 struct Request {
     label: String,
-    capacity: usize,
+    capacity: Option<usize>,
+    paused: Option<bool>,
 }
 
 /// Answers a request for a page of another origin, and one that is not JSON. `None` if its headers are in order.
@@ -85,19 +86,28 @@ pub(super) fn answer(
 }
 
 fn change(registry: &BulkheadRegistry, request: &Request) -> Response<Full<Bytes>> {
-    let changed = resize(registry, request);
+    let changed = make(registry, request);
     match changed.and_then(|()| Ok(registry.status(&request.label)?)) {
         Ok(status) => json(StatusCode::OK, &status),
         Err(error) => error.answer(),
     }
 }
 
-fn resize(registry: &BulkheadRegistry, request: &Request) -> Result<(), ChangeError> {
-    let Request { label, capacity } = request;
+fn make(registry: &BulkheadRegistry, request: &Request) -> Result<(), ChangeError> {
+    let label = &request.label;
+    match (request.capacity, request.paused) {
+        (Some(capacity), None) => resize(registry, label, capacity),
+        (None, Some(true)) => Ok(registry.pause(label)?),
+        (None, Some(false)) => Ok(registry.resume(label)?),
+        _ => Err(ChangeError::NotOne),
+    }
+}
+
+fn resize(registry: &BulkheadRegistry, label: &str, capacity: usize) -> Result<(), ChangeError> {
     match registry.get::<Bulkhead>(label) {
-        Ok(bulkhead) => bulkhead.resize(*capacity)?,
+        Ok(bulkhead) => bulkhead.resize(capacity)?,
         Err(RegistryError::WrongKind { .. }) => {
-            registry.get::<WeightedBulkhead>(label)?.resize(*capacity)?;
+            registry.get::<WeightedBulkhead>(label)?.resize(capacity)?;
         }
         Err(error) => return Err(error.into()),
     }
@@ -106,6 +116,8 @@ fn resize(registry: &BulkheadRegistry, request: &Request) -> Result<(), ChangeEr
 
 /// Why a change was not made.
 enum ChangeError {
+    /// The request names no change, or more than one.
+    NotOne,
     Registry(RegistryError),
     Resize(ResizeError),
 }
@@ -125,6 +137,10 @@ impl From<ResizeError> for ChangeError {
 impl ChangeError {
     fn answer(&self) -> Response<Full<Bytes>> {
         let (status, message) = match self {
+            Self::NotOne => (
+                StatusCode::BAD_REQUEST,
+                "not a change: it takes one of `capacity` and `paused`".into(),
+            ),
             Self::Registry(RegistryError::UnknownLabel { label }) => {
                 (StatusCode::NOT_FOUND, format!("no bulkhead is registered as {label:?}"))
             }

@@ -185,6 +185,9 @@ impl Dashboard {
         if self.registry.is_closed() {
             return text(StatusCode::SERVICE_UNAVAILABLE, "closed\n");
         }
+        if self.registry.is_draining() {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        }
         text(StatusCode::OK, "ok\n")
     }
 }

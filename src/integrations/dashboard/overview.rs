@@ -40,6 +40,7 @@ pub(super) fn window(query: &str) -> Result<Duration, String> {
 #[derive(Serialize)]
 pub(super) struct Overview<'a> {
     taken_at_unix_ms: Option<u64>,
+    is_draining: bool,
     is_closed: bool,
     allows_changes: bool,
     window_seconds: Option<f64>,
@@ -104,6 +105,7 @@ impl<'a> Overview<'a> {
             .collect();
         Self {
             taken_at_unix_ms: now.taken_at.in_unix_ms(),
+            is_draining: registry.is_draining(),
             is_closed: registry.is_closed(),
             allows_changes,
             window_seconds,

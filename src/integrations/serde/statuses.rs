@@ -19,8 +19,8 @@ use crate::{
 
 serialize_struct!(BulkheadStatus {
     text: label;
-    plain: instance sequence capacity used in_flight waiting waiting_units waiting_room is_closed
-        totals peaks waits patience holds;
+    plain: instance sequence capacity used in_flight waiting waiting_units waiting_room is_paused
+        is_draining is_closed totals peaks waits patience holds;
     seconds: wait_limit age;
     unix_ms: taken_at under_pressure_since;
     derived(this):
@@ -32,7 +32,7 @@ serialize_struct!(BulkheadStatus {
 serialize_struct!(PartitionedStatus {
     text: label;
     plain: instance sequence parallelism waiting_room max_partitions partitions active_partitions
-        in_flight waiting is_closed created evicted discarded peak_partitions totals
+        in_flight waiting is_paused is_draining is_closed created evicted discarded peak_partitions totals
         partitions_under_pressure waits patience holds;
     seconds: wait_limit idle_timeout age current_pressure;
     unix_ms: taken_at;
@@ -46,7 +46,7 @@ serialize_struct!(Totals {
     plain: admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
         abandoned_units abandoned_by_deadline queued queued_units saturated expired
         expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
-        closed_before_queue closed_while_waiting oversized invalid_cost partition_limited
+        closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
         invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
         bodies_ended_early handler_panics;
     seconds: wait_time cancelled_wait_time expired_wait_time pressure_time;

@@ -13,8 +13,8 @@ use crate::{
 
 serialize_struct!(BulkheadEvent {
     text: label;
-    plain: kind sequence capacity waiting_room used in_flight waiting is_closed cost from_queue
-        affected_waiters previous_capacity previous;
+    plain: kind instance sequence capacity waiting_room used in_flight waiting is_paused is_draining
+        is_closed cost from_queue affected_waiters previous_capacity previous;
     seconds: wait_limit waited;
     unix_ms: occurred_at;
 });
@@ -35,6 +35,7 @@ impl Serialize for EventKind {
 #[derive(Serialize)]
 struct RejectionFields<'a> {
     label: &'a str,
+    instance: u64,
     reason: &'a RejectionReason,
     message: String,
     retry_after_seconds: Option<f64>,
@@ -44,6 +45,7 @@ impl Serialize for Rejection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RejectionFields {
             label: self.label(),
+            instance: self.instance(),
             reason: self.reason(),
             message: self.to_string(),
             retry_after_seconds: self.retry_after().in_seconds(),
@@ -84,7 +86,11 @@ impl Serialize for RejectionReason {
                 map.serialize_entry("setting", setting)?;
                 map.serialize_entry("value", &value)?;
             }
-            Self::Closed | Self::InvalidCost | Self::MissingKey | Self::LimitsPanicked => {}
+            Self::Closed
+            | Self::Paused
+            | Self::InvalidCost
+            | Self::MissingKey
+            | Self::LimitsPanicked => {}
         }
         map.end()
     }

@@ -14,6 +14,10 @@
 pub enum FindingCode {
     /// Closed, with operations still running. A notice.
     ClosedWithActiveWork,
+    /// Paused, or in an interval at whose end it is not: paused for some of it, with operations rejected for it. A warning if
+    /// it is paused and operations were rejected for it, otherwise a notice. There are no findings on waits and rejections
+    /// beside it, because the load is not their cause.
+    Paused,
     /// More units in use than the capacity, after a shrink. A warning if any operation waits, otherwise a notice.
     ActiveWorkAboveCapacity,
     /// Units that do not come back: leaked, stuck, or in use by long streams. Only in the report of an interval of a plain
@@ -95,6 +99,7 @@ impl FindingCode {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::ClosedWithActiveWork => "closed_with_active_work",
+            Self::Paused => "paused",
             Self::ActiveWorkAboveCapacity => "active_work_above_capacity",
             Self::SlotsHeldLong => "slots_held_long",
             Self::WorkCutShort => "work_cut_short",

@@ -34,6 +34,9 @@ pub(super) struct Evidence<'a> {
     pub(super) before: Option<Before<'a>>,
     /// Units that have been held for too long, in an interval.
     pub(super) held: Option<f64>,
+    /// Whether the bulkhead is paused, or was at the start of the interval or when it rejected somebody in it. Waits then say
+    /// nothing about the load.
+    pub(super) was_paused: bool,
 }
 
 /// Whose report it is.
@@ -62,6 +65,7 @@ impl<'a> Evidence<'a> {
             longest_wait: Some(status.peaks.wait),
             before: None,
             held: None,
+            was_paused: status.is_paused,
         }
     }
 
@@ -77,6 +81,7 @@ impl<'a> Evidence<'a> {
             longest_wait: interval.waits.max(),
             before: Some(Before { totals: &start.totals, holds: &start.holds, age: start.age }),
             held: held::units_held_long(interval),
+            was_paused: start.is_paused || interval.end.is_paused || interval.totals.paused > 0,
         }
     }
 
@@ -91,6 +96,7 @@ impl<'a> Evidence<'a> {
             longest_wait: status.waits.max(),
             before: None,
             held: None,
+            was_paused: status.is_paused,
         }
     }
 
@@ -106,6 +112,7 @@ impl<'a> Evidence<'a> {
             longest_wait: interval.waits.max(),
             before: Some(Before { totals: &start.totals, holds: &start.holds, age: start.age }),
             held: None,
+            was_paused: start.is_paused || interval.end.is_paused || interval.totals.paused > 0,
         }
     }
 

@@ -145,15 +145,17 @@ impl CapacityReport {
             .then(|| (self.pressure.as_secs_f64() / self.elapsed.as_secs_f64()).min(1.0))
     }
 
-    /// Returns the report in one sentence: whether the bulkhead is closed, and its first finding of the highest severity. If
+    /// Returns the report in one sentence: whether the bulkhead is paused, draining, closed or drained, and its first finding of the highest severity. If
     /// the report is of everything since the bulkhead was created, a minute ago or longer, the sentence ends with that.
     #[must_use]
     pub fn summary(&self) -> String {
         let label = self.status.label();
-        let state = match (self.status.is_closed(), self.status.is_drained()) {
-            (true, true) => Some("drained"),
-            (true, false) => Some("closed"),
-            (false, _) => None,
+        let state = match &self.status {
+            status if status.is_drained() => Some("drained"),
+            status if status.is_closed() => Some("closed"),
+            status if status.is_draining() => Some("draining"),
+            status if status.is_paused() => Some("paused"),
+            _ => None,
         };
         let worst = self.findings.iter().rev().max_by_key(|finding| finding.severity);
         let Some(worst) = worst else {
@@ -257,8 +259,9 @@ type Rule = fn(&Evidence<'_>) -> Option<CapacityFinding>;
 
 /// The rules, in the order in which their findings are listed. Causes come before their effects, so that of two findings
 /// of the same severity the summary names the cause.
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 23] = [
     pressure::closed_with_active_work,
+    pressure::paused,
     pressure::active_work_above_capacity,
     held::slots_held_long,
     outcomes::work_cut_short,

@@ -32,7 +32,7 @@ pub(super) fn work_cut_short(evidence: &Evidence<'_>) -> Option<CapacityFinding>
 
 pub(super) fn waiters_give_up(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
     let (cancelled, settled) = (evidence.totals.cancelled, evidence.totals.settled_waiting());
-    if settled < 10 {
+    if settled < 10 || evidence.was_paused {
         return None;
     }
     let severity = graded(cancelled, settled, (10, Severity::Warning), (30, Severity::Critical))?;

@@ -1,4 +1,4 @@
-//! The rules on the current load, and on bulkheads that are closed or were shrunk.
+//! The rules on the current load, and on bulkheads that are closed, paused or were shrunk.
 
 use super::{
     CapacityFinding, Severity,
@@ -28,6 +28,40 @@ pub(super) fn closed_with_active_work(evidence: &Evidence<'_>) -> Option<Capacit
         format!("closed with {} running{rejected}", format::count(in_flight as u64, "operation")),
         "await wait_closed before tearing down the resources they use",
     )
+}
+
+pub(super) fn paused(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
+    let (is_paused, waiting) = match evidence.subject {
+        Subject::Bulkhead(status) => (status.is_paused, status.waiting),
+        Subject::Partitioned(status) => (status.is_paused, status.waiting),
+    };
+    let rejected = evidence.totals.paused;
+    let is_worth_knowing = is_paused || (evidence.is_interval() && rejected > 0);
+    if !is_worth_knowing {
+        return None;
+    }
+    let rejected_text = match rejected {
+        0 => String::new(),
+        _ => format!(", {} rejected for it", format::count(rejected, "operation")),
+    };
+    let (message, advice) = if is_paused {
+        (
+            format!(
+                "paused with {}{rejected_text}",
+                format::count(waiting as u64, "waiting operation")
+            ),
+            "nobody is admitted until `resume` is called: find out who paused it and whether that is over",
+        )
+    } else {
+        (
+            format!("was paused for a time{rejected_text}"),
+            "nothing has to be done: it has been resumed, and the rejections and waits of that time say nothing about the \
+             load",
+        )
+    };
+    let is_hurting = is_paused && rejected > 0;
+    let severity = if is_hurting { Severity::Warning } else { Severity::Notice };
+    finding(FindingCode::Paused, severity, message, advice)
 }
 
 /// Returns a severity of a finding on the current load: in an interval a notice, unless operations were waiting for at

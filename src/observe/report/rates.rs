@@ -1,4 +1,5 @@
-//! The rules on how many operations wait, and how many are rejected for the load.
+//! The rules on how many operations wait, and how many are rejected for the load. They are silent about a bulkhead that was
+//! paused: waits then have another cause.
 
 use super::{
     CapacityFinding, Severity, causes, code::FindingCode, evidence::Evidence, finding, format,
@@ -7,6 +8,9 @@ use super::{
 use crate::{core::gate::counts::Totals, observe::interval::per_second};
 
 pub(super) fn frequent_queueing(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
+    if evidence.was_paused {
+        return None;
+    }
     let totals = evidence.totals;
     let arrived =
         totals.direct_admitted().saturating_add(totals.queued).saturating_add(totals.saturated);
@@ -26,6 +30,9 @@ pub(super) fn frequent_queueing(evidence: &Evidence<'_>) -> Option<CapacityFindi
 }
 
 pub(super) fn elevated_rejection_rate(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
+    if evidence.was_paused {
+        return None;
+    }
     let rejected = evidence.rejected();
     let decided = evidence.totals.admitted.saturating_add(rejected);
     if decided < 20 {
@@ -45,6 +52,9 @@ pub(super) fn elevated_rejection_rate(evidence: &Evidence<'_>) -> Option<Capacit
 }
 
 pub(super) fn elevated_expiration_rate(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
+    if evidence.was_paused {
+        return None;
+    }
     let Totals { expired, expired_by_deadline, expired_wait_time, .. } = *evidence.totals;
     let settled = evidence.totals.settled_waiting();
     if settled < 10 {
@@ -89,6 +99,9 @@ pub(super) fn elevated_expiration_rate(evidence: &Evidence<'_>) -> Option<Capaci
 }
 
 pub(super) fn wait_time_near_limit(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
+    if evidence.was_paused {
+        return None;
+    }
     let limit = evidence.wait_limit()?;
     let average = evidence.totals.average_wait()?;
     let longest = evidence.longest_wait.unwrap_or_default();

@@ -1,3 +1,6 @@
-//! Changes of a bulkhead that is in use: new settings.
+//! Changes of a bulkhead that is in use: new settings, pauses, and the drain before its end.
 
+mod drain;
+mod partitions;
+mod pause;
 mod reconfigure;

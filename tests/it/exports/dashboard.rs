@@ -19,6 +19,7 @@ use super::{json::assert_adds_up, schema::Schema};
 use crate::support::{
     in_paused_time,
     socket_server::{Client, Protocol, Server},
+    waiting,
 };
 
 /// A registry with one bulkhead of each kind.
@@ -201,6 +202,15 @@ async fn health_follows_the_registry() {
     // A bulkhead that is closed is a decision about that bulkhead.
     registry.get::<Bulkhead>("payments").unwrap().close();
     assert_eq!(client.get("/health").await.status(), StatusCode::OK);
+    let orders = Bulkhead::builder("orders").parallelism(1).waiting_room(1);
+    let orders = registry.create(orders).unwrap();
+    let slot = orders.slot_now().unwrap();
+    let waiter = waiting(orders.slot());
+    registry.drain_all();
+    let response = client.get("/health").await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(text(response).await, "draining\n");
+    drop((slot, waiter));
     registry.close_all();
     let response = client.get("/health").await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -258,6 +268,23 @@ async fn a_change_is_made_where_it_was_turned_on() {
 }
 
 #[tokio::test]
+async fn a_bulkhead_of_any_kind_is_paused_and_resumed() {
+    let registry = registry();
+    let app = Router::new().fallback_service(registry.dashboard().allow_changes());
+    let (_server, mut client) = serve(app).await;
+    for label in ["payments", "reports", "customers"] {
+        for paused in [true, false] {
+            let body = json!({"label": label, "paused": paused});
+            let response = client.request(change(body.to_string())).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            let status: Value = serde_json::from_str(&text(response).await).unwrap();
+            assert_eq!((&status["label"], &status["is_paused"]), (&json!(label), &json!(paused)));
+            assert_eq!(registry.status(label).unwrap().is_paused(), paused);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_malformed_change_is_refused_and_nothing_is_changed() {
     let registry = registry();
     registry.create(Bulkhead::builder("old").parallelism(1)).unwrap();
@@ -270,6 +297,9 @@ async fn a_malformed_change_is_refused_and_nothing_is_changed() {
         ("{", 400),
         ("[]", 400),
         (r#"{"label":"payments"}"#, 400),
+        (r#"{"label":"payments","capacity":5,"paused":true}"#, 400),
+        (r#"{"label":"payments","paused":1}"#, 400),
+        (r#"{"label":"nobody","paused":true}"#, 404),
         (r#"{"label":"payments","capacity":"5"}"#, 400),
         (r#"{"label":"payments","capacity":-1}"#, 400),
         (r#"{"label":"payments","capacity":5,"wait_limit":1}"#, 400),

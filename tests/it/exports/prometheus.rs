@@ -257,7 +257,7 @@ fn names_in(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_metric_in_the_alerts_and_in_the_dashboard_for_grafana_is_exported() {
     let exported = exported();
-    assert_eq!(exported.len(), 18, "{exported:?}");
+    assert_eq!(exported.len(), 19, "{exported:?}");
     for file in ["alerts.yml", "grafana.json"] {
         let text = fs::read_to_string(docs().join(file)).unwrap();
         let names = names_in(&text);
@@ -419,6 +419,25 @@ fn the_alert_for_slots_held_long_fires_when_nothing_ends() {
             }
         });
         assert_fires(&slow.await, "BulkheadSlotsHeldLong", None);
+    });
+}
+
+#[test]
+fn the_alert_for_a_pause_fires_when_nobody_resumes() {
+    in_paused_time(async {
+        let forgotten = async |payments: &Bulkhead, number| {
+            if number == 20 {
+                payments.pause();
+            }
+        };
+        assert_fires(&played(forgotten).await, "BulkheadPaused", Some("warning"));
+        // Five minutes, ended shortly before the end.
+        let short = async |payments: &Bulkhead, number| match number {
+            90 => payments.pause(),
+            110 => payments.resume(),
+            _ => {}
+        };
+        assert_fires(&played(short).await, "BulkheadPaused", None);
     });
 }
 

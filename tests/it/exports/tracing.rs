@@ -17,7 +17,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, prelude::*, registry::LookupSpan};
 
-use crate::support::{bulkhead, in_paused_time, ms};
+use crate::support::{bulkhead, customers, in_paused_time, ms, waiting};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -154,6 +154,9 @@ fn changes_are_lines_at_info() {
     payments.resize(3).unwrap();
     payments.resize(3).unwrap();
     payments.reconfigure(Change::new().waiting_room(5).wait_limit(SECOND)).unwrap();
+    payments.pause();
+    payments.pause();
+    payments.resume();
     payments.close();
     payments.close();
     drop(held);
@@ -161,12 +164,49 @@ fn changes_are_lines_at_info() {
     let starts = [
         "bulkhead reconfigured: capacity 2 to 3, waiting room 1 to 1, wait limit None to None",
         "bulkhead reconfigured: capacity 3 to 3, waiting room 1 to 5, wait limit None to Some(1s)",
+        "bulkhead paused: 0 operations wait until it is resumed",
+        "bulkhead resumed with 0 operations waiting",
         "bulkhead closed: 1 operations run on, 0 waiters rejected",
         "bulkhead drained: its last operation has ended",
     ];
     assert_eq!(lines.len(), starts.len(), "{lines:?}");
     for (line, start) in lines.iter().zip(starts) {
         assert!(line.starts_with(start), "{line}");
+    }
+}
+
+#[test]
+fn a_drain_and_changes_of_all_partitions_are_lines_at_info() {
+    let (lines, _guard) = Lines::receive();
+    let payments = bulkhead(1, 1);
+    let held = payments.slot_now().unwrap();
+    let waiter = waiting(payments.slot());
+    payments.drain();
+    drop(waiter);
+    drop(held);
+    let customers = customers(1, 1, 5);
+    let held = customers.slot_now(&7).unwrap();
+    let waiter = waiting(customers.slot(&7));
+    customers.pause();
+    customers.resume();
+    customers.drain();
+    customers.drain();
+    drop(waiter);
+    drop(held);
+    let expected = [
+        "bulkhead draining: closed to newcomers, 1 waiting operations will be served",
+        "bulkhead closed: 1 operations run on, 0 waiters rejected",
+        "bulkhead drained: its last operation has ended",
+        "bulkhead paused with all of its partitions",
+        "bulkhead resumed with all of its partitions",
+        "bulkhead draining with all of its partitions",
+        "bulkhead closed with all of its partitions",
+    ];
+    let lines = lines.of(Level::INFO);
+    assert_eq!(lines.len(), expected.len(), "{lines:?}");
+    for (line, start) in lines.iter().zip(expected) {
+        assert!(line.starts_with(start), "{line}");
+        assert!(!line.contains('7'), "a key is told: {line}");
     }
 }
 

@@ -65,7 +65,11 @@ pub(crate) enum Step {
     Advance(u64),
     Resize(Key, usize),
     Reconfigure(Settings),
+    Pause,
+    Resume,
+    Drain,
     Close,
+    AwaitClosing,
     AwaitClose,
     DropAwait(usize),
     Subscribe(HandlerKind),
@@ -171,13 +175,27 @@ fn operation(
     })
 }
 
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Milestone {
+    Closing,
+    Drained,
+}
+
+struct AwaitedEnd {
+    milestone: Milestone,
+    token: usize,
+    waker: Waker,
+    future: Pin<Box<dyn Future<Output = ()>>>,
+}
+
 pub(crate) struct Driver {
     real: Real,
     reference: Reference,
     /// The wait limit of a partitioned bulkhead.
     wait_limit: Option<Duration>,
     ops: Vec<Op>,
-    drains: Vec<(usize, Waker, Pin<Box<dyn Future<Output = ()>>>)>,
+    drains: Vec<AwaitedEnd>,
     handlers: EventHandlers,
     wakes: Wakes,
     wakes_checked: usize,
@@ -242,11 +260,24 @@ impl Driver {
                 let done = self.real.reconfigure(&settings);
                 assert_eq!(done, self.reference.reconfigure(&settings), "{settings:?}");
             }
+            Step::Pause => {
+                self.real.pause();
+                self.reference.pause();
+            }
+            Step::Resume => {
+                self.real.resume();
+                self.reference.resume();
+            }
+            Step::Drain => {
+                self.real.drain();
+                self.reference.drain();
+            }
             Step::Close => {
                 self.real.close();
                 self.reference.close();
             }
-            Step::AwaitClose => self.await_close(),
+            Step::AwaitClosing => self.await_end(Milestone::Closing),
+            Step::AwaitClose => self.await_end(Milestone::Drained),
             Step::DropAwait(at) if !self.drains.is_empty() => {
                 drop(self.drains.remove(at % self.drains.len()));
             }
@@ -372,13 +403,24 @@ impl Driver {
         drop((op.future, op.slot));
     }
 
-    fn await_close(&mut self) {
+    fn await_end(&mut self, milestone: Milestone) {
         let (token, waker) = self.token();
-        let mut drain = Box::pin(self.real.clone().wait_closed());
-        let is_ready = drain.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
-        assert_eq!(is_ready, self.reference.is_drained(), "wait_closed");
+        let real = self.real.clone();
+        let mut future: Pin<Box<dyn Future<Output = ()>>> = match milestone {
+            Milestone::Closing => Box::pin(real.closing()),
+            Milestone::Drained => Box::pin(real.wait_closed()),
+        };
+        let is_ready = future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+        assert_eq!(is_ready, self.is_reached(milestone), "{milestone:?}");
         if !is_ready {
-            self.drains.push((token, waker, drain));
+            self.drains.push(AwaitedEnd { milestone, token, waker, future });
+        }
+    }
+
+    fn is_reached(&self, milestone: Milestone) -> bool {
+        match milestone {
+            Milestone::Closing => self.reference.is_closing(),
+            Milestone::Drained => self.reference.is_drained(),
         }
     }
 
@@ -387,15 +429,14 @@ impl Driver {
         let order = self.wakes.order();
         let mut woken = order[self.wakes_checked..].to_vec();
         self.wakes_checked = order.len();
-        self.drains.retain_mut(|(token, waker, drain)| {
+        self.drains.retain_mut(|AwaitedEnd { token, waker, future, .. }| {
             let is_woken = woken.contains(token);
             woken.retain(|woken| woken != token);
-            !(is_woken && drain.as_mut().poll(&mut Context::from_waker(waker)).is_ready())
+            !(is_woken && future.as_mut().poll(&mut Context::from_waker(waker)).is_ready())
         });
-        assert!(
-            !self.reference.is_drained() || self.drains.is_empty(),
-            "a wait for the close was not woken"
-        );
+        for AwaitedEnd { milestone, .. } in &self.drains {
+            assert!(!self.is_reached(*milestone), "a wait for {milestone:?} was not woken");
+        }
         let token = |ops: &[Op], id: Id| ops.iter().find(|op| op.id == id).map(|op| op.token);
         let called = self.reference.take_called();
         if has_advanced {

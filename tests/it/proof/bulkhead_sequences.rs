@@ -135,7 +135,12 @@ fn step() -> impl Strategy<Value = Step> {
         polled,
     });
     let at = || 0usize..64;
-    let drain = prop_oneof![2 => Just(Step::AwaitClose), 1 => at().prop_map(Step::DropAwait)];
+    let drain = prop_oneof![
+        2 => Just(Step::AwaitClose),
+        2 => Just(Step::AwaitClosing),
+        1 => at().prop_map(Step::DropAwait),
+    ];
+    let pause = prop_oneof![1 => Just(Step::Pause), 2 => Just(Step::Resume)];
     let cleanup = prop_oneof![key().prop_map(Step::Discard), Just(Step::CleanUp)];
     prop_oneof![
         24 => arrive,
@@ -146,7 +151,8 @@ fn step() -> impl Strategy<Value = Step> {
         7 => (1u64..12).prop_map(Step::Advance),
         4 => (key(), 0usize..7).prop_map(|(key, capacity)| Step::Resize(key, capacity)),
         5 => new_settings().prop_map(Step::Reconfigure),
-        1 => Just(Step::Close),
+        3 => pause,
+        1 => prop_oneof![Just(Step::Drain), Just(Step::Close)],
         2 => drain,
         2 => handler().prop_map(Step::Subscribe),
         2 => at().prop_map(Step::Unsubscribe),

@@ -50,6 +50,9 @@ pub(super) enum Step {
     Inner(u8),
     Advance(u64),
     Resize(Key, usize),
+    Pause,
+    Resume,
+    Drain,
     Close,
     Subscribe,
 }
@@ -228,6 +231,18 @@ impl ServiceDriver {
             Step::Resize(key, capacity) => {
                 let done = self.real.resize(key, capacity);
                 assert_eq!(done, self.reference.resize(key, capacity));
+            }
+            Step::Pause => {
+                self.real.pause();
+                self.reference.pause();
+            }
+            Step::Resume => {
+                self.real.resume();
+                self.reference.resume();
+            }
+            Step::Drain => {
+                self.real.drain();
+                self.reference.drain();
             }
             Step::Close => {
                 self.real.close();

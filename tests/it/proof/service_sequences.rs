@@ -35,7 +35,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => command().prop_map(Step::Inner),
         6 => (1u64..12).prop_map(Step::Advance),
         2 => (key(), 0usize..7).prop_map(|(key, capacity)| Step::Resize(key, capacity)),
-        1 => Just(Step::Close),
+        2 => prop_oneof![1 => Just(Step::Pause), 2 => Just(Step::Resume)],
+        1 => prop_oneof![Just(Step::Drain), Just(Step::Close)],
         1 => Just(Step::Subscribe),
     ]
 }

@@ -2,5 +2,6 @@
 
 mod layers;
 mod registration;
+mod removal;
 mod shutdown;
 mod snapshots;

@@ -2,10 +2,10 @@
 
 use bulklink::{
     Bulkhead, BulkheadBuilder, BulkheadRegistry, PartitionedBulkhead, PartitionedBulkheadBuilder,
-    RegistryError, RegistryStatus, RejectionReason, WeightedBulkhead, WeightedBulkheadBuilder,
+    RegistryError, RegistryStatus, WeightedBulkhead, WeightedBulkheadBuilder,
 };
 use http::{Request, Response};
-use tokio_test::{assert_pending, assert_ready_ok, task};
+use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, service_fn};
 
 type Customers = PartitionedBulkhead<u64>;
@@ -193,57 +193,6 @@ fn statuses_and_reports_come_in_the_order_of_creation() {
     let reports: Vec<_> =
         registry.capacity_reports().iter().map(|report| report.status.label().to_owned()).collect();
     assert_eq!(reports, labels(&registry), "no kind is left out");
-}
-
-#[test]
-fn removing_a_bulkhead_closes_and_drains_it_and_leaves_the_others_untouched() {
-    let registry = registry();
-    let payments = registry.get::<Bulkhead>("payments").unwrap();
-    let slot = payments.slot_now().unwrap();
-    let before = registry.statuses();
-    let unpolled = registry.remove("payments");
-    drop(unpolled);
-    assert!(!payments.is_closed());
-
-    let mut removing = task::spawn(registry.remove("payments"));
-    assert_pending!(removing.poll());
-    assert_eq!(*payments.slot_now().unwrap_err().reason(), RejectionReason::Closed);
-    assert!(registry.contains("payments"), "it stays until it has drained");
-    drop(removing);
-    let error = registry.create(self::payments()).unwrap_err();
-    assert_eq!(error.to_string(), "label \"payments\" is taken");
-    assert_eq!(labels(&registry), ["reports", "payments", "customers"]);
-
-    let mut again = task::spawn(registry.remove("payments"));
-    let mut concurrent = task::spawn(registry.remove("payments"));
-    assert_pending!(again.poll());
-    assert_pending!(concurrent.poll());
-    drop(slot);
-    assert!(again.is_woken() && concurrent.is_woken());
-    assert_ready_ok!(again.poll());
-    let replacement = registry.create(self::payments()).unwrap();
-    assert_ready_ok!(concurrent.poll());
-    assert!(
-        !replacement.is_closed() && registry.contains("payments"),
-        "the replacement is not removed"
-    );
-    assert_eq!(labels(&registry), ["reports", "customers", "payments"]);
-
-    for (was, is) in before.iter().filter(|one| one.label() != "payments").zip(registry.statuses())
-    {
-        assert_eq!(was.label(), is.label());
-        match (was, is) {
-            (RegistryStatus::Bulkhead(was), RegistryStatus::Bulkhead(is)) => {
-                assert_eq!((was.instance, was.is_closed), (is.instance, false));
-            }
-            (RegistryStatus::Partitioned(was), RegistryStatus::Partitioned(is)) => {
-                assert_eq!((was.instance, was.is_closed), (is.instance, false));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    drop(registry.get::<WeightedBulkhead>("reports").unwrap().slot_now(10).unwrap());
-    drop(registry.get::<Customers>("customers").unwrap().slot_now(&1).unwrap());
 }
 
 #[tokio::test]

@@ -22,8 +22,13 @@ fn names_of_event_kinds() {
         (EventKind::Abandoned, "abandoned"),
         (EventKind::Released, "released"),
         (EventKind::Resized, "resized"),
+        (EventKind::Reconfigured, "reconfigured"),
+        (EventKind::Paused, "paused"),
+        (EventKind::Resumed, "resumed"),
+        (EventKind::Draining, "draining"),
         (EventKind::Closed, "closed"),
         (EventKind::ClosedRejection, "closed_rejection"),
+        (EventKind::PausedRejection, "paused_rejection"),
         (EventKind::Drained, "drained"),
     ];
     for (kind, name) in names {
@@ -36,6 +41,8 @@ async fn names_of_rejection_reasons() {
     let (payments, _slot) = full(0);
     let closed = Bulkhead::builder("closed").parallelism(1).build().unwrap();
     closed.close();
+    let paused = Bulkhead::builder("paused").parallelism(1).build().unwrap();
+    paused.pause();
     let reports = WeightedBulkhead::builder("reports").capacity(1).build().unwrap();
     let builder = PartitionedBulkhead::builder("customers").parallelism(1).max_partitions(1);
     let customers = builder
@@ -55,6 +62,7 @@ async fn names_of_rejection_reasons() {
         (payments.slot_within(Duration::ZERO).await.unwrap_err(), "wait_limit"),
         (payments.slot_before(Deadline::after(Duration::ZERO)).await.unwrap_err(), "deadline"),
         (closed.slot_now().unwrap_err(), "closed"),
+        (paused.slot_now().unwrap_err(), "paused"),
         (reports.slot_now(2).unwrap_err(), "oversized"),
         (reports.slot_now(0).unwrap_err(), "invalid_cost"),
         (customers.slot_now(&3).unwrap_err(), "partition_limit"),

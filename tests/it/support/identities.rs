@@ -18,7 +18,8 @@ pub(crate) fn assert_identities(status: &BulkheadStatus) {
     assert_eq!(totals.queued, status.waiting as u64 + left_line, "{status:?}");
     assert_eq!(totals.settled_waiting(), left_line, "{status:?}");
     assert_outcomes(totals, status.waiting);
-    assert_eq!(status.under_pressure_since.is_some(), status.waiting > 0, "{status:?}");
+    let is_pressed = status.waiting > 0 && !status.is_paused;
+    assert_eq!(status.under_pressure_since.is_some(), is_pressed, "{status:?}");
     // A single partition has no histograms.
     if !status.waits.is_empty()
         || !status.patience.is_empty()
@@ -27,12 +28,13 @@ pub(crate) fn assert_identities(status: &BulkheadStatus) {
         assert_eq!(status.waits.count(), totals.admitted_from_queue, "{status:?}");
         assert_eq!(status.patience.count(), totals.cancelled, "{status:?}");
     }
-    if status.waiting > 0 {
+    if is_pressed {
         // Every other waiter costs at least one unit, so the head costs at most this much.
         let head = status.waiting_units - (status.waiting - 1);
         assert!(status.free() < head, "the head of the line fits: {status:?}");
     }
     assert!(!status.is_closed || status.waiting == 0, "{status:?}");
+    assert!(!status.is_draining || status.waiting > 0, "{status:?}");
     assert!(totals.admitted_from_queue <= totals.admitted, "{status:?}");
     assert!(status.used <= peaks.used && status.in_flight <= peaks.in_flight, "{status:?}");
     assert!(status.waiting <= peaks.waiting, "{status:?}");

@@ -77,7 +77,9 @@ macro_rules! kind {
                 self.slot_before(deadline $(, $cost)?)
             }
             fn execute(&self) -> String {
-                format!("{:?}", task::spawn(self.execute($($cost,)? async { "done" })).poll())
+                // Two bulkheads, so their rejections are of different instances.
+                let outcome = task::spawn(self.execute($($cost,)? async { "done" })).poll();
+                format!("{:?}", outcome.map_err(|rejection| *rejection.reason()))
             }
             fn resize(&self, to: usize) -> Result<(), ResizeError> {
                 self.resize(to)
@@ -182,7 +184,8 @@ impl<B: Kind> Run<B> {
             }
             Err(rejection) => {
                 assert!(!matches!(rejection.reason(), RejectionReason::InvalidCost));
-                format!("{rejection:?} {rejection}")
+                let (reason, hint) = (rejection.reason(), rejection.retry_after());
+                format!("{reason:?} {hint:?} {rejection}")
             }
         }
     }
@@ -201,6 +204,7 @@ impl<B: Kind> Run<B> {
         let mut events = self.log.take();
         for event in &mut events {
             event.occurred_at = std::time::UNIX_EPOCH;
+            event.instance = 0;
         }
         (status, events)
     }

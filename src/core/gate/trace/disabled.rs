@@ -23,6 +23,11 @@ impl Notice {
     }
 
     #[inline(always)]
+    pub(crate) fn of_partitions(_: &Arc<str>, _: EventKind) -> Option<Self> {
+        None
+    }
+
+    #[inline(always)]
     pub(crate) fn tell(self) {
         match self {}
     }
@@ -39,10 +44,6 @@ pub(crate) const fn tells(_: EventKind) -> bool {
 pub(crate) fn rejected(rejection: Rejection) -> Rejection {
     rejection
 }
-
-/// Does nothing.
-#[inline(always)]
-pub(crate) fn closed_partitions(_: &str) {}
 
 /// Remembers nothing.
 #[derive(Debug, Default)]

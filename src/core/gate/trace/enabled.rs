@@ -3,7 +3,7 @@
 //! | level | what |
 //! |---|---|
 //! | warn | operations have been waiting for a second without a break |
-//! | info | that is over; closed, drained, resized or reconfigured |
+//! | info | that is over; paused, resumed, draining, closed, drained, resized or reconfigured |
 //! | debug | each rejection; a span for each wait |
 //!
 //! A subscriber is foreign code. It is called under no lock.
@@ -39,17 +39,45 @@ pub(crate) struct Notice {
 
 #[derive(Debug)]
 enum What {
-    UnderPressure { since: Duration, used: u32, capacity: u32, waiting: u32, left_out: u64 },
-    Relieved { after: Duration },
-    Closed { in_flight: u32, rejected: u32 },
+    UnderPressure {
+        since: Duration,
+        used: u32,
+        capacity: u32,
+        waiting: u32,
+        left_out: u64,
+    },
+    Relieved {
+        after: Duration,
+    },
+    Paused {
+        waiting: u32,
+    },
+    Resumed {
+        waiting: u32,
+    },
+    Draining {
+        waiting: u32,
+    },
+    Closed {
+        in_flight: u32,
+        rejected: u32,
+    },
+    /// A bulkhead with partitions.
+    Partitions(EventKind),
     Drained,
-    Reconfigured { from: GateSettings, to: GateSettings },
+    Reconfigured {
+        from: GateSettings,
+        to: GateSettings,
+    },
 }
 
 impl Notice {
     /// Returns what to tell of a change, if it is one that is told.
     pub(crate) fn of_change(label: &Arc<str>, change: &Change) -> Option<Self> {
         let what = match change.kind {
+            EventKind::Paused => What::Paused { waiting: change.waiting },
+            EventKind::Resumed => What::Resumed { waiting: change.waiting },
+            EventKind::Draining => What::Draining { waiting: change.waiting },
             EventKind::Closed => {
                 What::Closed { in_flight: change.in_flight, rejected: change.affected_waiters }
             }
@@ -60,6 +88,11 @@ impl Notice {
             _ => return None,
         };
         Some(Self { label: label.clone(), what })
+    }
+
+    /// Returns what to tell of a change of all partitions of a bulkhead.
+    pub(crate) fn of_partitions(label: &Arc<str>, kind: EventKind) -> Option<Self> {
+        Some(Self { label: label.clone(), what: What::Partitions(kind) })
     }
 
     /// Tells the subscriber.
@@ -81,6 +114,26 @@ impl Notice {
                 bulkhead,
                 after_ms = milliseconds(after),
                 "bulkhead relieved: no operation waits any more, after {after:.1?}",
+            ),
+            What::Paused { waiting } => info!(
+                target: "bulklink",
+                bulkhead, waiting,
+                "bulkhead paused: {waiting} operations wait until it is resumed",
+            ),
+            What::Resumed { waiting } => info!(
+                target: "bulklink",
+                bulkhead, waiting,
+                "bulkhead resumed with {waiting} operations waiting",
+            ),
+            What::Draining { waiting } => info!(
+                target: "bulklink",
+                bulkhead, waiting,
+                "bulkhead draining: closed to newcomers, {waiting} waiting operations will be served",
+            ),
+            What::Partitions(kind) => info!(
+                target: "bulklink",
+                bulkhead,
+                "bulkhead {} with all of its partitions", kind.name(),
             ),
             What::Closed { in_flight, rejected } => info!(
                 target: "bulklink",
@@ -107,7 +160,13 @@ impl Notice {
 pub(crate) const fn tells(kind: EventKind) -> bool {
     matches!(
         kind,
-        EventKind::Closed | EventKind::Drained | EventKind::Resized | EventKind::Reconfigured
+        EventKind::Paused
+            | EventKind::Resumed
+            | EventKind::Draining
+            | EventKind::Closed
+            | EventKind::Drained
+            | EventKind::Resized
+            | EventKind::Reconfigured
     )
 }
 
@@ -121,11 +180,6 @@ pub(crate) fn rejected(rejection: Rejection) -> Rejection {
         "{rejection}",
     );
     rejection
-}
-
-/// Tells that a bulkhead with partitions is closed.
-pub(crate) fn closed_partitions(label: &str) {
-    info!(target: "bulklink", bulkhead = label, "bulkhead closed with all of its partitions");
 }
 
 /// Which periods of pressure of a bulkhead are told: those that last, and not too many.

@@ -68,6 +68,15 @@ pub(super) fn late(by_deadline: bool) -> Reason {
     }
 }
 
+/// What a bulkhead does with operations. A phase is followed by later ones only, but for a pause, which may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Open,
+    Paused,
+    Draining,
+    Closed,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Waiter {
     id: Id,
@@ -116,7 +125,7 @@ pub(crate) struct Model {
     pub(crate) room: usize,
     /// The limit of every waiter that joins from now on. In a partition it is part of the terms.
     pub(crate) wait_limit: Option<Duration>,
-    pub(crate) is_closed: bool,
+    pub(crate) phase: Phase,
     is_drained: bool,
     line: VecDeque<Waiter>,
     running: BTreeMap<Id, Running>,
@@ -148,7 +157,7 @@ impl Model {
             capacity,
             room,
             wait_limit: None,
-            is_closed: false,
+            phase: Phase::Open,
             is_drained: false,
             line: VecDeque::new(),
             running: BTreeMap::new(),
@@ -188,7 +197,7 @@ impl Model {
     }
 
     pub(crate) fn is_drained(&self) -> bool {
-        self.is_closed && self.running.is_empty()
+        self.phase == Phase::Closed && self.running.is_empty()
     }
 
     fn record(&mut self, kind: EventKind, detail: impl FnOnce(&mut ObservedEvent)) {
@@ -200,7 +209,7 @@ impl Model {
             used: self.used(),
             in_flight: self.in_flight(),
             waiting: self.waiting(),
-            is_closed: self.is_closed,
+            phase: self.phase,
             cost: None,
             from_queue: false,
             waited: None,
@@ -216,7 +225,7 @@ impl Model {
     pub(crate) fn arrive(&mut self, id: Id, terms: Terms) -> Outcome {
         let Terms { cost, waits, limit, deadline } = terms;
         let capacity = self.capacity;
-        if self.is_closed {
+        if self.phase >= Phase::Draining {
             self.totals.closed_before_queue += 1;
             self.record(EventKind::ClosedRejection, |event| event.cost = Some(cost));
             return Outcome::Rejected(Reason::Closed);
@@ -241,9 +250,15 @@ impl Model {
             });
             return Outcome::Rejected(late(is_late));
         }
-        if self.line.is_empty() && self.used() + cost <= capacity {
+        let is_paused = self.phase == Phase::Paused;
+        if !is_paused && self.line.is_empty() && self.used() + cost <= capacity {
             self.admit(id, cost, None);
             return Outcome::Admitted;
+        }
+        if is_paused && (!waits || self.line.len() >= self.room) {
+            self.totals.paused += 1;
+            self.record(EventKind::PausedRejection, |event| event.cost = Some(cost));
+            return Outcome::Rejected(Reason::Paused);
         }
         if !waits || self.line.len() >= self.room {
             self.totals.saturated += 1;
@@ -263,7 +278,7 @@ impl Model {
             }
             (Some(_), Some(deadline)) => Some(End { at: deadline, by_deadline: true }),
         };
-        if self.line.is_empty() {
+        if self.line.is_empty() && !is_paused {
             self.pressed_since = Some(self.now);
         }
         self.line.push_back(Waiter { id, cost, since: self.now, end });
@@ -300,10 +315,11 @@ impl Model {
         });
     }
 
-    /// Called after every change: admits the head of the line while it fits, and drains a closed bulkhead.
+    /// Called after every change: admits the head of the line while it fits, closes one that has served its line, and drains a
+    /// closed bulkhead.
     fn settle(&mut self) {
         while let Some(&head) = self.line.front() {
-            if self.used() + head.cost > self.capacity {
+            if self.phase == Phase::Paused || self.used() + head.cost > self.capacity {
                 break;
             }
             self.line.pop_front();
@@ -311,14 +327,54 @@ impl Model {
             self.admit(head.id, head.cost, Some(head.since));
         }
         if self.line.is_empty() {
-            if let Some(since) = self.pressed_since.take() {
-                self.totals.pressure_time += self.now - since;
+            self.end_pressure();
+            if self.phase == Phase::Draining {
+                self.phase = Phase::Closed;
+                self.record(EventKind::Closed, |_| {});
             }
         }
         if self.is_drained() && !self.is_drained {
             self.is_drained = true;
             self.record(EventKind::Drained, |_| {});
         }
+    }
+
+    fn end_pressure(&mut self) {
+        if let Some(since) = self.pressed_since.take() {
+            self.totals.pressure_time += self.now - since;
+        }
+    }
+
+    pub(crate) fn pause(&mut self) {
+        if self.phase == Phase::Open {
+            self.end_pressure();
+            self.phase = Phase::Paused;
+            self.record(EventKind::Paused, |_| {});
+        }
+    }
+
+    pub(crate) fn resume(&mut self) {
+        if self.phase == Phase::Paused {
+            self.end_pause(Phase::Open);
+            self.record(EventKind::Resumed, |_| {});
+            self.settle();
+        }
+    }
+
+    pub(crate) fn drain(&mut self) {
+        if self.phase < Phase::Draining {
+            self.end_pause(Phase::Draining);
+            let affected = self.waiting();
+            self.record(EventKind::Draining, |event| event.affected = affected);
+            self.settle();
+        }
+    }
+
+    fn end_pause(&mut self, next: Phase) {
+        if self.phase == Phase::Paused && !self.line.is_empty() {
+            self.pressed_since = Some(self.now);
+        }
+        self.phase = next;
     }
 
     /// Returns the outcome of a waiter that is polled.
@@ -418,7 +474,7 @@ impl Model {
     /// Resizes, and returns whether that was possible.
     pub(crate) fn resize(&mut self, capacity: usize, weighted: bool) -> bool {
         let largest = self.line.iter().map(|waiter| waiter.cost).max().unwrap_or(0);
-        if capacity == 0 || self.is_closed || (weighted && capacity < largest) {
+        if capacity == 0 || self.phase == Phase::Closed || (weighted && capacity < largest) {
             return false;
         }
         if capacity != self.capacity {
@@ -436,7 +492,7 @@ impl Model {
         let largest = self.line.iter().map(|waiter| waiter.cost).max().unwrap_or(0);
         if capacity == Some(0)
             || wait_limit == Some(Some(Duration::ZERO))
-            || self.is_closed
+            || self.phase == Phase::Closed
             || (weighted && capacity.is_some_and(|capacity| capacity < largest))
         {
             return false;
@@ -456,10 +512,10 @@ impl Model {
     }
 
     pub(crate) fn close(&mut self) {
-        if self.is_closed {
+        if self.phase == Phase::Closed {
             return;
         }
-        self.is_closed = true;
+        self.phase = Phase::Closed;
         let affected = self.waiting();
         self.record(EventKind::Closed, |event| event.affected = affected);
         while let Some(waiter) = self.line.pop_front() {

@@ -9,7 +9,8 @@ use bulklink::{
 use tokio::time::Instant;
 
 use self::{
-    bulkhead::{Holds, Id, LeaveReason, Model, Outcome, Settings, Terms, WorkEnd},
+    bulkhead::{Holds, Id, LeaveReason, Model, Outcome, Phase, Settings, Terms, WorkEnd},
+    observed::phase,
     partitioned::{Key, PartitionedModel},
 };
 use crate::support::{assert_identities, assert_plain};
@@ -94,8 +95,28 @@ impl Reference {
         }
     }
 
+    pub(crate) fn pause(&mut self) {
+        either!(self, reference => reference.pause());
+    }
+
+    pub(crate) fn resume(&mut self) {
+        either!(self, reference => reference.resume());
+    }
+
+    pub(crate) fn drain(&mut self) {
+        either!(self, reference => reference.drain());
+    }
+
     pub(crate) fn close(&mut self) {
         either!(self, reference => reference.close());
+    }
+
+    /// Whether it is draining or closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        match self {
+            Self::Plain(model) | Self::Weighted(model) => model.phase >= Phase::Draining,
+            Self::Partitioned(partitioned) => partitioned.phase() >= Phase::Draining,
+        }
     }
 
     pub(crate) fn bypass(&mut self) {
@@ -144,13 +165,37 @@ pub(crate) enum Real {
     Partitioned(PartitionedBulkhead<Key>),
 }
 
-impl Real {
-    pub(crate) fn close(&self) {
-        match self {
-            Self::Plain(bulkhead) => bulkhead.close(),
-            Self::Weighted(bulkhead) => bulkhead.close(),
-            Self::Partitioned(bulkhead) => bulkhead.close(),
+/// Calls a method of a bulkhead of any kind.
+macro_rules! each {
+    ($real:expr, $bulkhead:ident => $act:expr) => {
+        match $real {
+            Real::Plain($bulkhead) => $act,
+            Real::Weighted($bulkhead) => $act,
+            Real::Partitioned($bulkhead) => $act,
         }
+    };
+}
+
+impl Real {
+    pub(crate) fn pause(&self) {
+        each!(self, bulkhead => bulkhead.pause());
+    }
+
+    pub(crate) fn resume(&self) {
+        each!(self, bulkhead => bulkhead.resume());
+    }
+
+    pub(crate) fn drain(&self) {
+        each!(self, bulkhead => bulkhead.drain());
+    }
+
+    pub(crate) fn close(&self) {
+        each!(self, bulkhead => bulkhead.close());
+    }
+
+    /// Waits until the bulkhead is draining or closed.
+    pub(crate) async fn closing(self) {
+        each!(self, bulkhead => bulkhead.closing().await);
     }
 
     /// Resizes, and returns whether that was possible.
@@ -189,11 +234,7 @@ impl Real {
 
     /// Waits until the bulkhead is closed and drained.
     pub(crate) async fn wait_closed(self) {
-        match self {
-            Self::Plain(bulkhead) => bulkhead.wait_closed().await,
-            Self::Weighted(bulkhead) => bulkhead.wait_closed().await,
-            Self::Partitioned(bulkhead) => bulkhead.wait_closed().await,
-        }
+        each!(self, bulkhead => bulkhead.wait_closed().await);
     }
 }
 
@@ -230,7 +271,8 @@ fn compare_one(status: &BulkheadStatus, model: &Model, totals: &Totals) {
     assert_eq!(status.in_flight, model.in_flight(), "in flight");
     assert_eq!(status.waiting, model.waiting(), "waiting");
     assert_eq!(status.waiting_units, model.waiting_units(), "waiting units");
-    assert_eq!(status.is_closed, model.is_closed, "closed");
+    let shown = phase(status.is_paused, status.is_draining, status.is_closed);
+    assert_eq!(shown, model.phase, "phase");
     assert_eq!(status.is_drained(), model.is_drained(), "drained");
     assert_eq!(status.totals, *totals, "totals");
     assert_eq!(status.peaks, model.peaks, "peaks");
@@ -295,7 +337,8 @@ fn compare_partitioned(bulkhead: &PartitionedBulkhead<Key>, partitioned: &Partit
     assert_eq!(status.active_partitions, partitioned.active(), "active partitions");
     assert_eq!(status.in_flight, partitioned.sum(Model::in_flight), "in flight");
     assert_eq!(status.waiting, partitioned.sum(Model::waiting), "waiting");
-    assert_eq!(status.is_closed, partitioned.is_closed, "closed");
+    let shown = phase(status.is_paused, status.is_draining, status.is_closed);
+    assert_eq!(shown, partitioned.phase(), "phase");
     assert_eq!(status.created, partitioned.created, "created");
     assert_eq!(status.evicted, partitioned.evicted, "evicted");
     assert_eq!(status.discarded, partitioned.discarded, "discarded");

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use bulklink::{BulkheadEvent, EventKind, RejectionReason};
 
+use super::bulkhead::Phase;
+
 /// A `RejectionReason`, which only the crate can create.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     Closed,
+    Paused,
     InvalidCost,
     CostExceedsCapacity { cost: usize, capacity: usize },
     Deadline(Duration),
@@ -23,6 +26,7 @@ impl From<&RejectionReason> for Reason {
     fn from(reason: &RejectionReason) -> Self {
         match *reason {
             RejectionReason::Closed => Self::Closed,
+            RejectionReason::Paused => Self::Paused,
             RejectionReason::InvalidCost => Self::InvalidCost,
             RejectionReason::CostExceedsCapacity { cost, capacity, .. } => {
                 Self::CostExceedsCapacity { cost, capacity }
@@ -53,7 +57,7 @@ pub(crate) struct ObservedEvent {
     pub(crate) used: usize,
     pub(crate) in_flight: usize,
     pub(crate) waiting: usize,
-    pub(crate) is_closed: bool,
+    pub(crate) phase: Phase,
     pub(crate) cost: Option<usize>,
     pub(crate) from_queue: bool,
     pub(crate) waited: Option<Duration>,
@@ -61,6 +65,18 @@ pub(crate) struct ObservedEvent {
     pub(crate) previous_capacity: Option<usize>,
     /// The capacity, the room and the wait limit before.
     pub(crate) previous: Option<(usize, usize, Option<Duration>)>,
+}
+
+/// Returns the phase that a status or an event shows.
+#[track_caller]
+pub(crate) fn phase(is_paused: bool, is_draining: bool, is_closed: bool) -> Phase {
+    match (is_paused, is_draining, is_closed) {
+        (false, false, false) => Phase::Open,
+        (true, false, false) => Phase::Paused,
+        (false, true, false) => Phase::Draining,
+        (false, false, true) => Phase::Closed,
+        phases => panic!("in more than one phase: {phases:?}"),
+    }
 }
 
 impl From<&BulkheadEvent> for ObservedEvent {
@@ -73,7 +89,7 @@ impl From<&BulkheadEvent> for ObservedEvent {
             used: event.used,
             in_flight: event.in_flight,
             waiting: event.waiting,
-            is_closed: event.is_closed,
+            phase: phase(event.is_paused, event.is_draining, event.is_closed),
             cost: event.cost,
             from_queue: event.from_queue,
             waited: event.waited,

@@ -8,7 +8,7 @@ use std::{
 use bulklink::Totals;
 
 use super::{
-    bulkhead::{Holds, Id, LeaveReason, Model, Outcome, Terms, WorkEnd, late},
+    bulkhead::{Holds, Id, LeaveReason, Model, Outcome, Phase, Terms, WorkEnd, late},
     observed::Reason,
 };
 
@@ -30,7 +30,7 @@ pub(crate) struct PartitionedModel {
     /// Idle partitions and since when they are idle, the longest idle first.
     idle: VecDeque<(Key, Duration)>,
     keys: BTreeMap<Id, Key>,
-    pub(crate) is_closed: bool,
+    phase: Phase,
     pub(crate) created: u64,
     pub(crate) evicted: u64,
     pub(crate) discarded: u64,
@@ -65,7 +65,7 @@ impl PartitionedModel {
             partitions: BTreeMap::new(),
             idle: VecDeque::new(),
             keys: BTreeMap::new(),
-            is_closed: false,
+            phase: Phase::Open,
             created: 0,
             evicted: 0,
             discarded: 0,
@@ -90,7 +90,7 @@ impl PartitionedModel {
         let output = act(partition);
         self.called.append(&mut partition.called);
         if !partition.is_in_use() {
-            if self.is_closed {
+            if self.phase >= Phase::Draining {
                 self.remove(key);
                 self.evicted += 1;
             } else {
@@ -121,7 +121,7 @@ impl PartitionedModel {
 
     /// Creates the partition of a new key, if the limit on partitions allows it.
     fn create(&mut self, key: Key, terms: &Terms) -> Result<(), Reason> {
-        if self.is_closed {
+        if self.phase >= Phase::Draining {
             self.closed_before_queue += 1;
             return Err(Reason::Closed);
         }
@@ -150,6 +150,9 @@ impl PartitionedModel {
         let (capacity, room) = limits(key, self.capacity, self.room);
         let mut partition = Model::new(capacity, room);
         partition.is_partition = true;
+        if self.phase == Phase::Paused {
+            partition.pause();
+        }
         self.partitions.insert(key, partition);
         self.created += 1;
         self.peak = self.peak.max(self.partitions.len());
@@ -206,13 +209,51 @@ impl PartitionedModel {
         is_idle
     }
 
-    pub(crate) fn close(&mut self) {
-        self.is_closed = true;
+    /// Returns the phase of the whole: closed once nobody waits.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase {
+            Phase::Draining if self.sum(Model::waiting) == 0 => Phase::Closed,
+            phase => phase,
+        }
+    }
+
+    fn with_each(&mut self, act: impl Fn(&mut Model)) {
         for partition in self.partitions.values_mut() {
             partition.now = self.now;
-            partition.close();
+            act(partition);
             self.called.append(&mut partition.called);
         }
+    }
+
+    pub(crate) fn pause(&mut self) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Paused;
+            self.with_each(Model::pause);
+        }
+    }
+
+    pub(crate) fn resume(&mut self) {
+        if self.phase == Phase::Paused {
+            self.phase = Phase::Open;
+            self.with_each(Model::resume);
+        }
+    }
+
+    pub(crate) fn drain(&mut self) {
+        if self.phase < Phase::Draining {
+            self.phase = Phase::Draining;
+            self.with_each(Model::drain);
+            self.remove_idle();
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.with_each(Model::close);
+        self.remove_idle();
+    }
+
+    fn remove_idle(&mut self) {
         // Idle partitions go at once, and the others when they become idle.
         while let Some((key, _)) = self.idle.pop_front() {
             self.remove(key);
@@ -229,7 +270,7 @@ impl PartitionedModel {
     }
 
     pub(crate) fn is_drained(&self) -> bool {
-        self.is_closed && self.sum(Model::in_flight) == 0
+        self.phase() == Phase::Closed && self.sum(Model::in_flight) == 0
     }
 
     /// Returns all partitions, also those that were removed.
@@ -285,6 +326,7 @@ impl PartitionedModel {
             sum.cancelled += totals.cancelled;
             sum.closed_before_queue += totals.closed_before_queue;
             sum.closed_while_waiting += totals.closed_while_waiting;
+            sum.paused += totals.paused;
             sum.oversized += totals.oversized;
             sum.invalid_cost += totals.invalid_cost;
             sum.finished += totals.finished;

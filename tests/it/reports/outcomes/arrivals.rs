@@ -21,6 +21,7 @@ pub(super) struct Arrivals {
     pub(super) units: u64,
     pub(super) hold: Box<dyn Fn() -> Slot>,
     pub(super) attempt: Box<dyn Fn(Option<Deadline>) -> Attempt>,
+    pub(super) pause: Box<dyn Fn()>,
     pub(super) close: Box<dyn Fn()>,
     pub(super) totals: Box<dyn Fn() -> Totals>,
     /// Whether a deadline limits the wait.
@@ -168,12 +169,13 @@ pub(super) fn all(room: usize) -> Vec<Arrivals> {
     ];
     let plains = plains.map(|(name, attempt, takes_deadline)| {
         let bulkhead = plain(room);
-        let [held, closed, read] = [(); 3].map(|()| bulkhead.clone());
+        let [held, paused, closed, read] = [(); 4].map(|()| bulkhead.clone());
         Arrivals {
             name,
             units: 1,
             attempt: attempt(&bulkhead),
             hold: Box::new(move || held.slot_now().unwrap()),
+            pause: Box::new(move || paused.pause()),
             close: Box::new(move || closed.close()),
             totals: Box::new(move || read.status().totals),
             takes_deadline,
@@ -181,12 +183,13 @@ pub(super) fn all(room: usize) -> Vec<Arrivals> {
     });
     let weighteds = weighteds.map(|(name, attempt, takes_deadline)| {
         let bulkhead = reports(room);
-        let [held, closed, read] = [(); 3].map(|()| bulkhead.clone());
+        let [held, paused, closed, read] = [(); 4].map(|()| bulkhead.clone());
         Arrivals {
             name,
             units: 3,
             attempt: attempt(&bulkhead),
             hold: Box::new(move || held.slot_now(2).unwrap()),
+            pause: Box::new(move || paused.pause()),
             close: Box::new(move || closed.close()),
             totals: Box::new(move || read.status().totals),
             takes_deadline,
@@ -194,12 +197,13 @@ pub(super) fn all(room: usize) -> Vec<Arrivals> {
     });
     let keyed = keyed.map(|(name, attempt, takes_deadline)| {
         let bulkhead = partitioned(room);
-        let [held, closed, read] = [(); 3].map(|()| bulkhead.clone());
+        let [held, paused, closed, read] = [(); 4].map(|()| bulkhead.clone());
         Arrivals {
             name,
             units: 1,
             attempt: attempt(&bulkhead),
             hold: Box::new(move || held.slot_now(&7).unwrap()),
+            pause: Box::new(move || paused.pause()),
             close: Box::new(move || closed.close()),
             totals: Box::new(move || read.status().totals),
             takes_deadline,

@@ -109,6 +109,20 @@ fn wait_limit() {
 }
 
 #[test]
+fn paused_without_a_place_and_in_line() {
+    for_all(0, async |arrivals| {
+        (arrivals.pause)();
+        arrivals.assert_rejected(None, nothing, "paused", "paused 1").await;
+    });
+    for_all(1, async |arrivals| {
+        (arrivals.pause)();
+        let expected = "queued 1, queued_units {u}, expired 1, expired_wait_time 5s";
+        let wait = async |_: &Arrivals| advance(WAIT_LIMIT).await;
+        arrivals.assert_rejected(None, wait, "wait_limit", expected).await;
+    });
+}
+
+#[test]
 fn closed_on_arrival_and_in_line() {
     for_all(1, async |arrivals| {
         let held = (arrivals.hold)();
@@ -338,7 +352,7 @@ async fn requests_around_the_bulkhead_and_bodies() {
 const MOVED: &str = "admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned \
     abandoned_units abandoned_by_deadline queued queued_units saturated expired expired_by_deadline \
     expired_before_queue expired_before_queue_by_deadline cancelled closed_before_queue \
-    closed_while_waiting oversized invalid_cost partition_limited invalid_limits missing_key bypassed \
+    closed_while_waiting paused oversized invalid_cost partition_limited invalid_limits missing_key bypassed \
     finished finished_units cut_short cut_short_units bodies_ended_early handler_panics wait_time \
     cancelled_wait_time expired_wait_time pressure_time";
 

@@ -1,0 +1,81 @@
+//! The bulkheads of a registry: by label, in the order of registration, and those that were removed and are not drained yet.
+//!
+//! It owns the list. It calls no bulkhead but to ask whether it is drained.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{error::RegistryError, member::Member};
+use crate::{core::gate::lifecycle::Phase, sync::Arc};
+
+pub(super) struct Members {
+    /// [`Phase::Draining`] after `drain_all`, [`Phase::Closed`] after `close_all`.
+    pub(super) phase: Phase,
+    numbers: HashMap<Arc<str>, u64>,
+    /// By numbers that rise with every registration.
+    in_order: BTreeMap<u64, Arc<dyn Member>>,
+    next: u64,
+    /// Removed, and possibly not drained yet.
+    removed: Vec<Arc<dyn Member>>,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        let (numbers, in_order, removed) = (HashMap::new(), BTreeMap::new(), Vec::new());
+        Self { phase: Phase::Open, numbers, in_order, next: 0, removed }
+    }
+}
+
+impl Members {
+    pub(super) fn len(&self) -> usize {
+        self.in_order.len()
+    }
+
+    pub(super) fn in_order(&self) -> Vec<Arc<dyn Member>> {
+        self.in_order.values().cloned().collect()
+    }
+
+    /// Returns those that are registered and then those that were removed and are not drained.
+    pub(super) fn all(&self) -> Vec<Arc<dyn Member>> {
+        self.in_order.values().chain(&self.removed).cloned().collect()
+    }
+
+    pub(super) fn find(&self, label: &str) -> Option<&Arc<dyn Member>> {
+        self.in_order.get(self.numbers.get(label.trim())?)
+    }
+
+    pub(super) fn add(&mut self, member: Arc<dyn Member>) -> Result<(), RegistryError> {
+        let label: Arc<str> = member.label().into();
+        if self.phase != Phase::Open {
+            return Err(RegistryError::Closed { label });
+        }
+        if self.numbers.contains_key(&label) {
+            return Err(RegistryError::LabelTaken { label });
+        }
+        self.numbers.insert(label, self.next);
+        self.in_order.insert(self.next, member);
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Frees a label, and returns the bulkhead that had it.
+    pub(super) fn remove(&mut self, label: &str) -> Option<Arc<dyn Member>> {
+        let number = self.numbers.remove(label.trim())?;
+        let member = self.in_order.remove(&number)?;
+        self.removed.push(member.clone());
+        Some(member)
+    }
+
+    /// Returns those that were removed and have not been forgotten.
+    pub(super) fn removed(&self) -> Vec<Arc<dyn Member>> {
+        self.removed.clone()
+    }
+
+    /// Forgets those of these that were removed. The caller drops them, under no lock.
+    pub(super) fn forget(&mut self, drained: &[Arc<dyn Member>]) -> Vec<Arc<dyn Member>> {
+        let is_drained =
+            |member: &Arc<dyn Member>| drained.iter().any(|one| Arc::ptr_eq(one, member));
+        let (forgotten, kept) = std::mem::take(&mut self.removed).into_iter().partition(is_drained);
+        self.removed = kept;
+        forgotten
+    }
+}
