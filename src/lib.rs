@@ -109,7 +109,7 @@ pub use crate::core::{
 };
 pub use bulkhead::{
     builder::{BulkheadBuilder, WeightedBulkheadBuilder},
-    change::{Change, WeightedChange},
+    change::{Change, PartitionedChange, WeightedChange},
     deadline::Deadline,
     error::{ConfigError, ResizeError},
     execute::{Execute, Guarded},
@@ -146,7 +146,10 @@ pub use observe::{
     report::{CapacityFinding, CapacityReport, Severity, code::FindingCode},
     status::BulkheadStatus,
 };
-pub use registry::{BuildBulkhead, BulkheadRegistry, Registrable, RegistryError, Removing};
+pub use registry::{
+    BuildBulkhead, BulkheadConfig, BulkheadKind, BulkheadRegistry, PlannedChange, Registrable,
+    RegistryConfig, RegistryConfigurator, RegistryError, RegistryPlan, Removing,
+};
 
 /// Type parameters of [`AdmissionLayer`], [`AdmissionService`] and [`ResponseFuture`], and their traits.
 ///

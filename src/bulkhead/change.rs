@@ -1,13 +1,16 @@
-//! `Change` and `WeightedChange`: new settings for a bulkhead that is in use.
+//! `Change`, `WeightedChange` and `PartitionedChange`: new settings for a bulkhead that is in use.
 //!
 //! It owns the values and their validation. What a change does to operations is decided by the gate.
 
 use std::time::Duration;
 
 use super::{compartment::Compartment, error::ResizeError};
-use crate::core::{
-    MAX_UNITS,
-    gate::reconfiguring::{ChangeRefusal, GateChange},
+use crate::{
+    core::{
+        MAX_UNITS,
+        gate::reconfiguring::{ChangeRefusal, GateChange},
+    },
+    sync::Arc,
 };
 
 /// New settings for a [`Bulkhead`](crate::Bulkhead), made by [`reconfigure`](crate::Bulkhead::reconfigure). What is not
@@ -42,6 +45,25 @@ pub struct WeightedChange {
     settings: ChangedSettings,
 }
 
+/// New settings for a [`PartitionedBulkhead`](crate::PartitionedBulkhead), made by
+/// [`reconfigure`](crate::PartitionedBulkhead::reconfigure). What is not named stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "a change does nothing until it is passed to `reconfigure`"]
+pub struct PartitionedChange {
+    settings: ChangedSettings,
+    max_partitions: Option<usize>,
+    idle_timeout: Option<Duration>,
+}
+
+/// A change of a partitioned bulkhead that has been checked.
+pub(super) struct CheckedPartitionedChange {
+    pub(super) parallelism: Option<u32>,
+    pub(super) waiting_room: Option<u32>,
+    pub(super) wait_limit: Option<Option<Duration>>,
+    pub(super) max_partitions: Option<usize>,
+    pub(super) idle_timeout: Option<Duration>,
+}
+
 /// The settings that a change of any kind may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ChangedSettings {
@@ -51,6 +73,10 @@ pub(super) struct ChangedSettings {
 }
 
 impl Change {
+    pub(super) fn settings(&self) -> &ChangedSettings {
+        &self.settings
+    }
+
     /// Creates a change that names no setting.
     pub fn new() -> Self {
         Self::default()
@@ -65,6 +91,10 @@ impl Change {
 }
 
 impl WeightedChange {
+    pub(super) fn settings(&self) -> &ChangedSettings {
+        &self.settings
+    }
+
     /// Creates a change that names no setting.
     pub fn new() -> Self {
         Self::default()
@@ -78,11 +108,63 @@ impl WeightedChange {
     }
 }
 
-/// Implements the settings that plain and weighted bulkheads have in common.
+impl PartitionedChange {
+    /// Creates a change that names no setting.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how many operations may run at once in a partition: at least 1 and at most
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY).
+    pub fn parallelism(mut self, operations: usize) -> Self {
+        self.settings.capacity = Some(operations);
+        self
+    }
+
+    /// Sets how many partitions may be retained: at least 1 and at most
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY).
+    ///
+    /// How many locks the partitions are spread over is determined when the bulkhead is built, by the number given then.
+    pub fn max_partitions(mut self, partitions: usize) -> Self {
+        self.max_partitions = Some(partitions);
+        self
+    }
+
+    /// Sets how long an idle partition is retained, which must not be zero.
+    ///
+    /// If partitions were retained indefinitely before, those that are idle now count as idle since now.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    pub(super) fn checked(
+        &self,
+        label: &Arc<str>,
+    ) -> Result<CheckedPartitionedChange, ResizeError> {
+        let ChangedSettings { capacity, waiting_room, wait_limit } = self.settings;
+        check_duration(label, "wait_limit", wait_limit.flatten())?;
+        check_duration(label, "idle_timeout", self.idle_timeout)?;
+        let units = |setting, value: Option<usize>| {
+            value.map(|value| checked_units(label, setting, value)).transpose()
+        };
+        Ok(CheckedPartitionedChange {
+            parallelism: units("parallelism", capacity)?,
+            waiting_room: waiting_room
+                .map(|room| checked_maximum(label, "waiting_room", room))
+                .transpose()?,
+            wait_limit,
+            max_partitions: units("max_partitions", self.max_partitions)?.map(|most| most as usize),
+            idle_timeout: self.idle_timeout,
+        })
+    }
+}
+
+/// Implements the settings that bulkheads of all kinds have in common.
 macro_rules! common_settings {
     ($change:ident) => {
         impl $change {
-            /// Sets how many operations may wait: at most [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY).
+            /// Sets how many operations may wait, in a partitioned bulkhead in a partition: at most [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY).
             ///
             /// A room smaller than the line rejects none of its waiters: no operation joins until there is a place.
             pub fn waiting_room(mut self, operations: usize) -> Self {
@@ -103,21 +185,18 @@ macro_rules! common_settings {
                 self.settings.wait_limit = Some(None);
                 self
             }
-
-            pub(super) fn settings(&self) -> &ChangedSettings {
-                &self.settings
-            }
         }
     };
 }
 
 common_settings!(Change);
 common_settings!(WeightedChange);
+common_settings!(PartitionedChange);
 
 impl Compartment {
     /// Sets the capacity. `setting` is its name in errors.
     pub(crate) fn resize(&self, setting: &'static str, value: usize) -> Result<(), ResizeError> {
-        let capacity = self.checked_units(setting, value)?;
+        let capacity = checked_units(self.label(), setting, value)?;
         self.gate
             .resize(capacity, self.shared())
             .map_err(|refusal| self.refused(refusal, capacity as usize))
@@ -136,38 +215,33 @@ impl Compartment {
             .map_err(|refusal| self.refused(refusal, requested))
     }
 
+    /// Returns why settings would not be changed now, if so.
+    pub(super) fn check(
+        &self,
+        capacity: &'static str,
+        settings: &ChangedSettings,
+    ) -> Result<(), ResizeError> {
+        let change = self.checked_change(capacity, settings)?;
+        let requested = change.capacity.unwrap_or_default() as usize;
+        self.gate.check(&change).map_err(|refusal| self.refused(refusal, requested))
+    }
+
     fn checked_change(
         &self,
         capacity: &'static str,
         settings: &ChangedSettings,
     ) -> Result<GateChange, ResizeError> {
         let ChangedSettings { capacity: units, waiting_room, wait_limit } = *settings;
-        if wait_limit == Some(Some(Duration::ZERO)) {
-            let (label, setting) = (self.label().clone(), "wait_limit");
-            return Err(ResizeError::ZeroDuration { label, setting });
-        }
+        check_duration(self.label(), "wait_limit", wait_limit.flatten())?;
         Ok(GateChange {
-            capacity: units.map(|units| self.checked_units(capacity, units)).transpose()?,
+            capacity: units
+                .map(|units| checked_units(self.label(), capacity, units))
+                .transpose()?,
             room: waiting_room
-                .map(|room| self.checked_maximum("waiting_room", room))
+                .map(|room| checked_maximum(self.label(), "waiting_room", room))
                 .transpose()?,
             wait_limit,
         })
-    }
-
-    fn checked_units(&self, setting: &'static str, value: usize) -> Result<u32, ResizeError> {
-        match self.checked_maximum(setting, value)? {
-            0 => Err(ResizeError::Zero { label: self.label().clone(), setting }),
-            value => Ok(value),
-        }
-    }
-
-    fn checked_maximum(&self, setting: &'static str, value: usize) -> Result<u32, ResizeError> {
-        let (label, maximum) = (|| self.label().clone(), MAX_UNITS as usize);
-        if value > maximum {
-            return Err(ResizeError::TooLarge { label: label(), setting, value, maximum });
-        }
-        Ok(value as u32)
     }
 
     fn refused(&self, refusal: ChangeRefusal, capacity: usize) -> ResizeError {
@@ -178,5 +252,38 @@ impl Compartment {
                 ResizeError::BelowQueuedCost { label, capacity, cost: cost as usize }
             }
         }
+    }
+}
+
+fn check_duration(
+    label: &Arc<str>,
+    setting: &'static str,
+    duration: Option<Duration>,
+) -> Result<(), ResizeError> {
+    match duration {
+        Some(Duration::ZERO) => Err(ResizeError::ZeroDuration { label: label.clone(), setting }),
+        _ => Ok(()),
+    }
+}
+
+fn checked_units(
+    label: &Arc<str>,
+    setting: &'static str,
+    value: usize,
+) -> Result<u32, ResizeError> {
+    match checked_maximum(label, setting, value)? {
+        0 => Err(ResizeError::of_value(label.clone(), setting, 0)),
+        value => Ok(value),
+    }
+}
+
+fn checked_maximum(
+    label: &Arc<str>,
+    setting: &'static str,
+    value: usize,
+) -> Result<u32, ResizeError> {
+    match u32::try_from(value) {
+        Ok(value) if value <= MAX_UNITS => Ok(value),
+        _ => Err(ResizeError::of_value(label.clone(), setting, value)),
     }
 }

@@ -114,6 +114,11 @@ macro_rules! common_methods {
                 self.wait_closed().await;
             }
 
+            /// Returns `true` if newcomers are rejected because the bulkhead is draining or closed.
+            pub(crate) fn is_closing(&self) -> bool {
+                self.compartment.phase().turns_away()
+            }
+
             /// Returns the bulkhead's label.
             #[must_use]
             pub fn label(&self) -> &str {

@@ -233,7 +233,7 @@ impl Compartment {
         let (capacity, used) = (now.settings.capacity as usize, now.used as usize);
         let must_wait = now.waiting > 0 || cost > capacity.saturating_sub(used);
         let is_rejected = cost > capacity || (must_wait && now.waiting >= now.settings.room);
-        if now.phase != Phase::Open || (is_rejected && own == 0) {
+        if now.phase != Phase::Open || now.is_refused || (is_rejected && own == 0) {
             return f64::INFINITY;
         }
         let busy = (now.waiting_units as usize + used).saturating_sub(own);
@@ -274,6 +274,13 @@ impl Compartment {
     /// Pauses or resumes, and leaves the effects to the caller.
     pub(super) fn set_paused_leaving(&self, paused: bool, effects: &mut Effects) {
         self.gate.set_paused(paused, self.shared(), effects);
+    }
+
+    /// Sets the limits of a partition, or refuses its key, and leaves the effects to the caller. Returns whether that changes
+    /// anything.
+    pub(super) fn set_limits_leaving(&self, limits: Option<Limits>, effects: &mut Effects) -> bool {
+        let limits = limits.map(|limits| (limits.parallelism, limits.waiting_room));
+        self.gate.set_limits(limits, self.shared(), effects)
     }
 
     pub(crate) fn subscribe<F>(self: &Arc<Self>, handler: F) -> Subscription

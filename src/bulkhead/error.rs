@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::sync::Arc;
+use crate::{core::MAX_UNITS, sync::Arc};
 
 /// An invalid setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,16 @@ pub enum ResizeError {
         /// The label of the partitioned bulkhead.
         label: Arc<str>,
     },
+}
+
+impl ResizeError {
+    /// Returns the error of a setting whose value is 0 or too large.
+    pub(super) fn of_value(label: Arc<str>, setting: &'static str, value: usize) -> Self {
+        match value {
+            0 => Self::Zero { label, setting },
+            value => Self::TooLarge { label, setting, value, maximum: MAX_UNITS as usize },
+        }
+    }
 }
 
 impl fmt::Display for ResizeError {

@@ -295,6 +295,11 @@ impl Bulkhead {
         self.compartment.reconfigure("parallelism", change.settings())
     }
 
+    /// Returns the error of this change, if it were made now.
+    pub(crate) fn check(&self, change: &Change) -> Result<(), ResizeError> {
+        self.compartment.check("parallelism", change.settings())
+    }
+
     /// Returns how many operations may currently run at once.
     #[must_use]
     pub fn parallelism(&self) -> usize {

@@ -271,6 +271,11 @@ impl WeightedBulkhead {
         self.compartment.reconfigure("capacity", change.settings())
     }
 
+    /// Returns the error of this change, if it were made now.
+    pub(crate) fn check(&self, change: &WeightedChange) -> Result<(), ResizeError> {
+        self.compartment.check("capacity", change.settings())
+    }
+
     /// Returns how many units may currently be in use at once.
     #[must_use]
     pub fn capacity(&self) -> usize {

@@ -70,8 +70,8 @@
 //! 1. `used = ceiling - units of the word`. In a weighted gate the same holds for operations.
 //! 2. `ceiling <= peak used`, and `ceiling <= capacity` unless a shrink has left more in use.
 //! 3. If there are waiters and the gate is not paused, the cost of the head exceeds `capacity - used`.
-//! 4. SLOW is set exactly if there are waiters, the gate is not open, more is in use than the capacity, or
-//!    events are subscribed to. A slow word's counts are zero.
+//! 4. SLOW is set exactly if there are waiters, the gate is not open, its key is refused, more is in use than the
+//!    capacity, or events are subscribed to. A slow word's counts are zero.
 //! 5. An operation with a number below `called` has left the line. Every waiter's number is at least
 //!    `called`.
 //! 6. A draining gate has waiters; without any it is closed. A closed gate has none. Once nothing is in flight it is

@@ -3,11 +3,11 @@
 //! It owns one vocabulary for all exports. It knows no exporter. Labels hold the label of a bulkhead and words from this
 //! file, never a key.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::{
     core::gate::{counts::Totals, histogram::Histogram, times::HoldTimes},
-    observe::registry::RegistryStatus,
+    observe::registry::{RegistrySnapshot, RegistryStatus},
 };
 
 /// The upper bounds of the buckets of all histograms where the exporter does not choose them, in seconds: those that OpenTelemetry recommends for durations of
@@ -18,6 +18,37 @@ pub(super) const BOUNDS: [f64; 14] =
 
 /// The label that names the bulkhead.
 pub(super) const BULKHEAD: &str = "bulkhead";
+
+/// The metrics of the registry itself, which have no labels.
+#[derive(Debug)]
+pub(super) struct ConfigMetric {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    read: fn(&RegistrySnapshot) -> u64,
+}
+
+impl ConfigMetric {
+    pub(super) fn read(&self, snapshot: &RegistrySnapshot) -> u64 {
+        (self.read)(snapshot)
+    }
+}
+
+/// All of them are gauges.
+pub(super) const CONFIG_METRICS: [ConfigMetric; 2] = [
+    ConfigMetric {
+        name: "bulkhead_config_generation",
+        help: "How many configurations were applied, 0 if there is none",
+        read: |snapshot| snapshot.config_generation,
+    },
+    ConfigMetric {
+        name: "bulkhead_config_applied_timestamp_seconds",
+        help: "When the last configuration was applied, in seconds since 1970, 0 if there is none",
+        read: |snapshot| {
+            let at = snapshot.config_applied_at.unwrap_or(SystemTime::UNIX_EPOCH);
+            at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+        },
+    },
+];
 
 /// One metric.
 #[derive(Debug)]
@@ -201,7 +232,7 @@ pub(super) const METRICS: &[Metric] = &[
 ];
 
 /// Every result of an admission, with how many operations had it. An operation has one result, once it is decided.
-fn results(totals: &Totals) -> [(&'static str, u64); 13] {
+fn results(totals: &Totals) -> [(&'static str, u64); 14] {
     let late = |all: u64, by_deadline: u64| all.saturating_sub(by_deadline);
     let by_deadline =
         totals.expired_by_deadline.saturating_add(totals.expired_before_queue_by_deadline);
@@ -218,6 +249,7 @@ fn results(totals: &Totals) -> [(&'static str, u64); 13] {
         ("oversized", totals.oversized),
         ("invalid_cost", totals.invalid_cost),
         ("partition_limit", totals.partition_limited),
+        ("key_refused", totals.key_refused),
         ("missing_key", totals.missing_key),
         ("invalid_limits", totals.invalid_limits),
         ("bypassed", totals.bypassed),

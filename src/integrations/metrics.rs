@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 
 use metrics::{Key, Label, Level, Metadata, Recorder, Unit};
 
-use super::metric::{BULKHEAD, Kind, METRICS, Metric, Value};
+use super::metric::{BULKHEAD, CONFIG_METRICS, Kind, METRICS, Metric, Value};
 use crate::{observe::registry::RegistryStatus, registry::BulkheadRegistry};
 
 impl BulkheadRegistry {
@@ -59,7 +59,13 @@ impl MetricsPublisher {
         metrics::with_recorder(|recorder| {
             // Each time, because the recorder may be another one than before.
             METRICS.iter().for_each(|metric| describe(metric, recorder));
-            let statuses = self.registry.statuses();
+            let snapshot = self.registry.snapshot();
+            for metric in CONFIG_METRICS {
+                recorder.describe_gauge(metric.name.into(), None, metric.help.into());
+                let gauge = recorder.register_gauge(&Key::from_static_name(metric.name), &METADATA);
+                gauge.set(metric.read(&snapshot) as f64);
+            }
+            let statuses = snapshot.statuses;
             let mut published = HashMap::with_capacity(statuses.len());
             let mut gone = std::mem::take(&mut self.published);
             let before: Vec<_> =

@@ -16,7 +16,7 @@ use prometheus_client::{
     metrics::MetricType,
 };
 
-use super::metric::{BOUNDS, BULKHEAD, Kind, METRICS, Metric, Value};
+use super::metric::{BOUNDS, BULKHEAD, CONFIG_METRICS, Kind, METRICS, Metric, Value};
 use crate::{observe::registry::RegistryStatus, registry::BulkheadRegistry};
 
 impl BulkheadRegistry {
@@ -34,14 +34,15 @@ impl BulkheadRegistry {
 /// Each scrape takes the status of every bulkhead once. Operations pay nothing. Bulkheads that are registered or removed
 /// later are in the scrapes from then on, or no more.
 ///
-/// All metrics have the label `bulkhead`. No label holds a key.
+/// All metrics but those of the configuration have the label `bulkhead`. No label holds a key.
 ///
 /// | metric | type | what it says |
 /// |---|---|---|
 /// | `bulkhead_limit`, `bulkhead_usage` | gauge | units that may be in use, and that are; not of partitioned bulkheads |
 /// | `bulkhead_active_requests`, `bulkhead_queued_requests`, `bulkhead_queue_limit` | gauge | operations running, waiting, and that may wait |
-/// | `bulkhead_closed` | gauge | 1 if closed |
-/// | `bulkhead_requests_total{result}` | counter | `admitted`, `saturated`, `wait_limit`, `deadline`, `closed`, `cancelled`, `oversized`, `invalid_cost`, `partition_limit`, `missing_key`, `invalid_limits` or `bypassed` |
+/// | `bulkhead_closed`, `bulkhead_paused` | gauge | 1 if closed or paused |
+/// | `bulkhead_config_generation`, `bulkhead_config_applied_timestamp_seconds` | gauge | how many configurations were applied, and when the last one was; without labels |
+/// | `bulkhead_requests_total{result}` | counter | `admitted`, `saturated`, `wait_limit`, `deadline`, `closed`, `paused`, `cancelled`, `oversized`, `invalid_cost`, `partition_limit`, `key_refused`, `missing_key`, `invalid_limits` or `bypassed` |
 /// | `bulkhead_finished_total{end}` | counter | `completed`, `cut_short` or `abandoned` |
 /// | `bulkhead_request_time_in_queue_seconds{result}` | histogram | waits of those `admitted` from the queue, and of those `cancelled` |
 /// | `bulkhead_request_hold_time_seconds` | histogram | how long completed operations held their slots: an estimate, see [`HoldTimes`](crate::HoldTimes) |
@@ -75,8 +76,14 @@ pub struct PrometheusCollector {
 
 impl Collector for PrometheusCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let statuses = self.registry.statuses();
-        METRICS.iter().try_for_each(|metric| metric.encode(&mut encoder, &statuses))
+        let snapshot = self.registry.snapshot();
+        CONFIG_METRICS.iter().try_for_each(|metric| {
+            let help = format!("{}.", metric.help);
+            encoder
+                .encode_descriptor(metric.name, &help, None, MetricType::Gauge)?
+                .encode_gauge(&metric.read(&snapshot))
+        })?;
+        METRICS.iter().try_for_each(|metric| metric.encode(&mut encoder, &snapshot.statuses))
     }
 }
 

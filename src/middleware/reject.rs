@@ -253,6 +253,7 @@ fn answer_to<B, T: Default>(rejection: Rejection, request: &Request<B>) -> Respo
 /// | `Deadline` | 504 Gateway Timeout | 4 DEADLINE_EXCEEDED |
 /// | `Closed`, `Paused`, `PartitionLimit` | 503 Service Unavailable | 14 UNAVAILABLE |
 /// | `CostExceedsCapacity` | 413 Content Too Large | 8 RESOURCE_EXHAUSTED |
+/// | `KeyRefused` | 403 Forbidden | 7 PERMISSION_DENIED |
 /// | `MissingKey` | 400 Bad Request | 3 INVALID_ARGUMENT |
 /// | `InvalidCost`, `InvalidLimits`, `LimitsPanicked` | 500 Internal Server Error | 13 INTERNAL |
 impl Rejection {
@@ -331,6 +332,7 @@ fn status_codes(rejection: &Rejection) -> (StatusCode, u8) {
         RejectionReason::CostExceedsCapacity { .. } => {
             (StatusCode::PAYLOAD_TOO_LARGE, grpc::RESOURCE_EXHAUSTED)
         }
+        RejectionReason::KeyRefused => (StatusCode::FORBIDDEN, grpc::PERMISSION_DENIED),
         RejectionReason::MissingKey => (StatusCode::BAD_REQUEST, grpc::INVALID_ARGUMENT),
         RejectionReason::InvalidCost
         | RejectionReason::InvalidLimits { .. }
@@ -356,6 +358,7 @@ fn whole_seconds(duration: Duration) -> u64 {
 mod grpc {
     pub(super) const INVALID_ARGUMENT: u8 = 3;
     pub(super) const DEADLINE_EXCEEDED: u8 = 4;
+    pub(super) const PERMISSION_DENIED: u8 = 7;
     pub(super) const RESOURCE_EXHAUSTED: u8 = 8;
     pub(super) const INTERNAL: u8 = 13;
     pub(super) const UNAVAILABLE: u8 = 14;

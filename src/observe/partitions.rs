@@ -26,16 +26,18 @@ pub struct PartitionedStatus {
     pub instance: u64,
     /// A number that rises strictly with every status of this bulkhead.
     pub sequence: u64,
-    /// Operations that may run at once in a partition, unless `limits_for` specifies otherwise.
+    /// Operations that may run at once in a partition, unless `limits_for` or `set_limits` specifies otherwise.
     pub parallelism: usize,
-    /// Operations that may wait in a partition, unless `limits_for` specifies otherwise.
+    /// Operations that may wait in a partition, unless `limits_for` or `set_limits` specifies otherwise.
     pub waiting_room: usize,
     /// The longest time an operation may wait, or `None` if there is no limit.
     pub wait_limit: Option<Duration>,
-    /// Partitions that may be retained.
+    /// Partitions that may be retained. More are while some of them are in use after this was lowered.
     pub max_partitions: usize,
     /// How long an idle partition is retained.
     pub idle_timeout: Duration,
+    /// Keys with limits of their own, given by `set_limits` or `resize_partition`.
+    pub overrides: usize,
     /// Partitions retained.
     pub partitions: usize,
     /// Partitions in use.
@@ -87,6 +89,7 @@ impl PartialEq for PartitionedStatus {
             wait_limit,
             max_partitions,
             idle_timeout,
+            overrides,
             partitions,
             active_partitions,
             in_flight,
@@ -114,6 +117,7 @@ impl PartialEq for PartitionedStatus {
             && *wait_limit == other.wait_limit
             && *max_partitions == other.max_partitions
             && *idle_timeout == other.idle_timeout
+            && *overrides == other.overrides
             && *partitions == other.partitions
             && *active_partitions == other.active_partitions
             && *in_flight == other.in_flight
@@ -243,6 +247,7 @@ impl PartitionedStatus {
             wait_limit: self.wait_limit,
             max_partitions: self.max_partitions,
             idle_timeout: self.idle_timeout,
+            overrides: self.overrides,
             partitions: 0,
             active_partitions: 0,
             in_flight: 0,

@@ -2,7 +2,10 @@
 //!
 //! It owns how two snapshots are matched. It does not own the registered bulkheads.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
@@ -198,6 +201,10 @@ pub struct RegistrySnapshot {
     pub taken_at: Instant,
     /// The statuses, in the order of registration.
     pub statuses: Vec<RegistryStatus>,
+    /// How many configurations were applied to the registry: 0 if it was made by code alone, 1 if it was built from one.
+    pub config_generation: u64,
+    /// When the last one was applied.
+    pub config_applied_at: Option<SystemTime>,
 }
 
 /// What happened in all bulkheads of a registry between two snapshots.
@@ -225,7 +232,11 @@ pub enum RegisteredInterval {
 
 impl RegistrySnapshot {
     pub(crate) fn new(taken_at: Instant, statuses: Vec<RegistryStatus>) -> Self {
-        Self { taken_at, statuses }
+        Self { taken_at, statuses, config_generation: 0, config_applied_at: None }
+    }
+
+    pub(crate) fn configured(self, generation: u64, applied_at: Option<SystemTime>) -> Self {
+        Self { config_generation: generation, config_applied_at: applied_at, ..self }
     }
 
     /// Returns what happened in each bulkhead since `earlier`.

@@ -203,6 +203,7 @@ impl Totals {
             self.invalid_cost,
             self.partition_limited,
             self.invalid_limits,
+            self.key_refused,
             self.missing_key,
         ]
         .into_iter()

@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt};
 
-use crate::{bulkhead::error::ConfigError, sync::Arc};
+use crate::{
+    bulkhead::error::{ConfigError, ResizeError},
+    sync::Arc,
+};
 
 /// An error of a registry operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,22 @@ pub enum RegistryError {
         /// The actual kind.
         actual: String,
     },
+    /// A change of a bulkhead is not possible.
+    Change(ResizeError),
+    /// A partitioned bulkhead is configured that no code has built: only code knows the type of its key.
+    #[non_exhaustive]
+    Unclaimed {
+        /// The label.
+        label: Arc<str>,
+    },
+    /// Code builds a partitioned bulkhead that is not configured.
+    #[non_exhaustive]
+    NotConfigured {
+        /// The label.
+        label: Arc<str>,
+    },
+    /// The registry, or one of its bulkheads, has changed since the plan was made, or the plan is of another registry.
+    StalePlan,
     /// The registry is draining or closed, and accepts no new bulkheads.
     #[non_exhaustive]
     Closed {
@@ -49,6 +68,18 @@ impl fmt::Display for RegistryError {
             Self::WrongKind { label, expected, actual } => {
                 write!(f, "\"{label}\" is a {actual}, not a {expected}")
             }
+            Self::Change(error) => error.fmt(f),
+            Self::Unclaimed { label } => write!(
+                f,
+                "\"{label}\" is partitioned and was not built: the type of its key comes from code, by `configure`"
+            ),
+            Self::NotConfigured { label } => {
+                write!(
+                    f,
+                    "\"{label}\" is built by code as a partitioned bulkhead, but not configured"
+                )
+            }
+            Self::StalePlan => f.write_str("the registry has changed since the plan was made"),
             Self::Closed { label } => {
                 write!(f, "the registry is closed and does not accept \"{label}\"")
             }
@@ -57,6 +88,12 @@ impl fmt::Display for RegistryError {
 }
 
 impl Error for RegistryError {}
+
+impl From<ResizeError> for RegistryError {
+    fn from(error: ResizeError) -> Self {
+        Self::Change(error)
+    }
+}
 
 impl From<ConfigError> for RegistryError {
     fn from(error: ConfigError) -> Self {

@@ -2,10 +2,11 @@
 
 use std::{any::Any, future::Future, hash::Hash, pin::Pin};
 
+use super::config::BulkheadConfig;
 use crate::{
     bulkhead::{
         builder::{BulkheadBuilder, WeightedBulkheadBuilder},
-        error::ConfigError,
+        error::{ConfigError, ResizeError},
         partitioned::{PartitionedBulkhead, PartitionedBulkheadBuilder},
         plain::Bulkhead,
         weighted::WeightedBulkhead,
@@ -54,12 +55,23 @@ pub trait Member: Send + Sync {
 
     fn is_closed(&self) -> bool;
 
+    fn is_closing(&self) -> bool;
+
+    /// Returns the present settings.
+    fn config(&self) -> BulkheadConfig;
+
+    /// Returns the error of changing all settings to these, if it were done now. They are of the same kind.
+    fn check(&self, to: &BulkheadConfig) -> Result<(), ResizeError>;
+
+    /// Changes all settings to these, which are of the same kind.
+    fn reconfigure(&self, to: &BulkheadConfig) -> Result<(), ResizeError>;
+
     fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// Implements the registry traits for one kind of bulkhead. Kinds differ in their bounds, name and status only.
 macro_rules! registrable {
-    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident $(, { $($own:tt)* })?) => {
+    ($kind:ident $(<$key:ident>)?, $builder:ident, $status:ident, $change:ident, { $($own:tt)* }) => {
         impl $(<$key: Hash + Eq + Clone + Send + Sync + 'static>)? BuildBulkhead for $builder $(<$key>)? {
             type Bulkhead = $kind $(<$key>)?;
 
@@ -111,19 +123,51 @@ macro_rules! registrable {
                 self.is_closed()
             }
 
+            fn is_closing(&self) -> bool {
+                self.is_closing()
+            }
+
+            fn check(&self, to: &BulkheadConfig) -> Result<(), ResizeError> {
+                self.check(&to.$change())
+            }
+
+            fn reconfigure(&self, to: &BulkheadConfig) -> Result<(), ResizeError> {
+                self.reconfigure(to.$change())
+            }
+
             fn wait_closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
                 Box::pin(self.wait_closed())
             }
 
-            $($($own)*)?
+            $($own)*
         }
     };
 }
 
-registrable!(Bulkhead, BulkheadBuilder, Bulkhead);
-registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead);
-registrable!(PartitionedBulkhead<K>, PartitionedBulkheadBuilder, Partitioned, {
-    fn busiest(&self, n: usize) -> Vec<BulkheadStatus> {
-        self.busiest(n).into_iter().map(|(_, status)| status).collect()
+registrable!(Bulkhead, BulkheadBuilder, Bulkhead, change, {
+    fn config(&self) -> BulkheadConfig {
+        BulkheadConfig::plain(self.parallelism()).with_wait(self.waiting_room(), self.wait_limit())
     }
 });
+registrable!(WeightedBulkhead, WeightedBulkheadBuilder, Bulkhead, weighted_change, {
+    fn config(&self) -> BulkheadConfig {
+        BulkheadConfig::weighted(self.capacity()).with_wait(self.waiting_room(), self.wait_limit())
+    }
+});
+registrable!(
+    PartitionedBulkhead<K>,
+    PartitionedBulkheadBuilder,
+    Partitioned,
+    partitioned_change,
+    {
+        fn config(&self) -> BulkheadConfig {
+            BulkheadConfig::partitioned(self.parallelism(), self.max_partitions())
+                .idle_timeout(self.idle_timeout())
+                .with_wait(self.waiting_room(), self.wait_limit())
+        }
+
+        fn busiest(&self, n: usize) -> Vec<BulkheadStatus> {
+            self.busiest(n).into_iter().map(|(_, status)| status).collect()
+        }
+    }
+);

@@ -2,7 +2,10 @@
 //!
 //! It owns the list. It calls no bulkhead but to ask whether it is drained.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
 
 use super::{error::RegistryError, member::Member};
 use crate::{core::gate::lifecycle::Phase, sync::Arc};
@@ -14,6 +17,10 @@ pub(super) struct Members {
     /// By numbers that rise with every registration.
     in_order: BTreeMap<u64, Arc<dyn Member>>,
     next: u64,
+    /// Rises whenever bulkheads are registered or removed, or a plan is applied.
+    version: u64,
+    /// How many configurations were applied, and when the last one was.
+    applied: (u64, Option<SystemTime>),
     /// Removed, and possibly not drained yet.
     removed: Vec<Arc<dyn Member>>,
 }
@@ -21,7 +28,8 @@ pub(super) struct Members {
 impl Default for Members {
     fn default() -> Self {
         let (numbers, in_order, removed) = (HashMap::new(), BTreeMap::new(), Vec::new());
-        Self { phase: Phase::Open, numbers, in_order, next: 0, removed }
+        let (next, version, applied) = (0, 0, (0, None));
+        Self { phase: Phase::Open, numbers, in_order, next, version, applied, removed }
     }
 }
 
@@ -43,23 +51,52 @@ impl Members {
         self.in_order.get(self.numbers.get(label.trim())?)
     }
 
-    pub(super) fn add(&mut self, member: Arc<dyn Member>) -> Result<(), RegistryError> {
-        let label: Arc<str> = member.label().into();
-        if self.phase != Phase::Open {
-            return Err(RegistryError::Closed { label });
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns how many configurations were applied, and when the last one was.
+    pub(super) fn applied(&self) -> (u64, Option<SystemTime>) {
+        self.applied
+    }
+
+    pub(super) fn configured(&mut self) {
+        self.applied = (self.applied.0 + 1, Some(SystemTime::now()));
+    }
+
+    /// Makes every other plan for this version stale, and this one if there is another version by now.
+    pub(super) fn begin_applying(&mut self, version: u64) -> Result<(), RegistryError> {
+        if self.version != version || self.phase != Phase::Open {
+            return Err(RegistryError::StalePlan);
         }
-        if self.numbers.contains_key(&label) {
-            return Err(RegistryError::LabelTaken { label });
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Adds all of these, which have different labels, or none.
+    pub(super) fn add_all(&mut self, added: &[Arc<dyn Member>]) -> Result<(), RegistryError> {
+        for member in added {
+            let label = || member.label().into();
+            if self.phase != Phase::Open {
+                return Err(RegistryError::Closed { label: label() });
+            }
+            if self.numbers.contains_key(member.label()) {
+                return Err(RegistryError::LabelTaken { label: label() });
+            }
         }
-        self.numbers.insert(label, self.next);
-        self.in_order.insert(self.next, member);
-        self.next += 1;
+        for member in added {
+            self.numbers.insert(member.label().into(), self.next);
+            self.in_order.insert(self.next, member.clone());
+            self.next += 1;
+        }
+        self.version += u64::from(!added.is_empty());
         Ok(())
     }
 
     /// Frees a label, and returns the bulkhead that had it.
     pub(super) fn remove(&mut self, label: &str) -> Option<Arc<dyn Member>> {
         let number = self.numbers.remove(label.trim())?;
+        self.version += 1;
         let member = self.in_order.remove(&number)?;
         self.removed.push(member.clone());
         Some(member)

@@ -4,6 +4,7 @@
 //! This file owns the public API. It has no rules of admission of its own. `members` is the list of registered bulkheads, and
 //! `member` what it needs of a bulkhead of any kind.
 
+mod config;
 mod error;
 mod member;
 mod members;
@@ -12,6 +13,11 @@ mod removing;
 use std::fmt;
 
 pub use self::{
+    config::{
+        BulkheadConfig, BulkheadKind, RegistryConfig,
+        build::RegistryConfigurator,
+        plan::{PlannedChange, RegistryPlan},
+    },
     error::RegistryError,
     member::{BuildBulkhead, Registrable},
     removing::Removing,
@@ -69,6 +75,32 @@ impl BulkheadRegistry {
         Self { inner: Arc::new(RegistryInner { members: Mutex::new(Members::default()), end }) }
     }
 
+    /// Returns a builder for a registry of the bulkheads that are configured.
+    ///
+    /// What is configured and what code says must agree: the type of the key of a partitioned bulkhead comes from code, and
+    /// so does its `limits_for`. See [`plan`](Self::plan) for changing it later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::{BulkheadConfig, BulkheadRegistry, PartitionLimits, PartitionedBulkhead, RegistryConfig};
+    ///
+    /// let mut config = RegistryConfig::new();
+    /// config.insert("payments", BulkheadConfig::plain(10))?;
+    /// config.insert("customers", BulkheadConfig::partitioned(3, 1_000))?;
+    /// let registry = BulkheadRegistry::configure(config)
+    ///     .partitioned::<u64>("customers", |builder| {
+    ///         builder.limits_for(|id| PartitionLimits::new(if *id < 100 { 20 } else { 3 }))
+    ///     })
+    ///     .build()?;
+    /// let customers = registry.get::<PartitionedBulkhead<u64>>("customers")?;
+    /// assert_eq!(customers.max_partitions(), 1_000);
+    /// # Ok::<(), bulklink::RegistryError>(())
+    /// ```
+    pub fn configure(config: RegistryConfig) -> RegistryConfigurator {
+        RegistryConfigurator::new(config)
+    }
+
     /// Builds a bulkhead and registers it.
     ///
     /// # Errors
@@ -86,9 +118,18 @@ impl BulkheadRegistry {
     ///
     /// Returns a [`RegistryError`] if the label is taken, or the registry is draining or closed.
     pub fn register<T: Registrable>(&self, bulkhead: &T) -> Result<(), RegistryError> {
-        // Created before the lock is taken and, if it is refused, dropped after the lock is released.
-        let member: Arc<dyn Member> = Arc::new(bulkhead.clone());
-        self.inner.members.lock().add(member.clone())
+        self.add(Arc::new(bulkhead.clone()))
+    }
+
+    /// Returns the present settings of all bulkheads.
+    #[must_use]
+    pub fn config(&self) -> RegistryConfig {
+        let mut config = RegistryConfig::new();
+        for member in self.members() {
+            // The label of a bulkhead is not empty.
+            let _ = config.insert(member.label(), member.config());
+        }
+        config
     }
 
     /// Returns the bulkhead with this label, which must be of the kind `T`.
@@ -190,7 +231,8 @@ impl BulkheadRegistry {
     /// [`since`](RegistrySnapshot::since) returns all intervals at once.
     #[must_use]
     pub fn snapshot(&self) -> RegistrySnapshot {
-        RegistrySnapshot::new(clock::now(), self.statuses())
+        let (generation, applied_at) = self.inner.members.lock().applied();
+        RegistrySnapshot::new(clock::now(), self.statuses()).configured(generation, applied_at)
     }
 
     /// Pauses the bulkhead with this label, of any kind: see [`Bulkhead::pause`](crate::Bulkhead::pause).
@@ -333,6 +375,37 @@ impl BulkheadRegistry {
         drop(forgotten);
     }
 
+    fn add(&self, member: Arc<dyn Member>) -> Result<(), RegistryError> {
+        self.add_all(vec![member])
+    }
+
+    /// Registers all of these or none.
+    fn add_all(&self, added: Vec<Arc<dyn Member>>) -> Result<(), RegistryError> {
+        // Those that are refused are dropped after the lock is released.
+        self.inner.members.lock().add_all(&added)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    fn version_and_members(&self) -> (u64, Vec<Arc<dyn Member>>) {
+        let members = self.inner.members.lock();
+        (members.version(), members.in_order())
+    }
+
+    /// Begins to apply a plan for this version, unless the registry has another one by now.
+    fn begin_applying(&self, version: u64) -> Result<Vec<Arc<dyn Member>>, RegistryError> {
+        let mut members = self.inner.members.lock();
+        members.begin_applying(version)?;
+        Ok(members.in_order())
+    }
+
+    /// Counts a configuration that was applied.
+    fn configured(&self) {
+        self.inner.members.lock().configured();
+    }
+
     fn phase(&self) -> Phase {
         let (phase, members) = {
             let members = self.inner.members.lock();
@@ -372,6 +445,11 @@ impl fmt::Debug for BulkheadRegistry {
             .field("is_closed", &self.is_closed())
             .finish()
     }
+}
+
+fn wrong_kind(label: &str, actual: BulkheadKind, expected: BulkheadKind) -> RegistryError {
+    let name = |kind: BulkheadKind| format!("{} bulkhead", kind.name());
+    RegistryError::WrongKind { label: label.into(), expected: name(expected), actual: name(actual) }
 }
 
 fn unknown(label: &str) -> RegistryError {

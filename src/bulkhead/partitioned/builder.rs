@@ -5,7 +5,7 @@ use std::{fmt, hash::Hash, time::Duration};
 use super::{
     PartitionedBulkhead,
     map::{MapSettings, PartitionMap},
-    partition_limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
+    partition_limits::{Limits, LimitsFn, PartitionLimits},
 };
 use crate::{
     bulkhead::{
@@ -94,7 +94,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
     /// Sets the function that chooses the limits of each key when its partition is created.
     ///
     /// If it panics or returns invalid limits, the operation is rejected; other keys are not affected. It may
-    /// be called more than once for one key, by operations that first use the key at the same time.
+    /// be called more than once for one key, by operations that first use the key at the same time. It may also
+    /// [refuse](PartitionLimits::refused) a key. Limits that are [set](PartitionedBulkhead::set_limits) for a key go before its.
     pub fn limits_for<F>(mut self, choose: F) -> Self
     where
         F: Fn(&K) -> PartitionLimits + Send + Sync + 'static,
@@ -118,12 +119,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
         })?;
         let max_partitions = check_not_zero(&label, "max_partitions", max_partitions)? as usize;
         check_duration_not_zero(&label, "idle_timeout", Some(self.idle_timeout))?;
-        let limits = LimitsSource {
-            default: Limits { parallelism: checked.capacity, waiting_room: checked.waiting_room },
-            chosen: self.limits_for,
+        let settings = MapSettings {
+            usual: Limits { parallelism: checked.capacity, waiting_room: checked.waiting_room },
+            max_partitions,
+            idle_timeout: self.idle_timeout,
         };
-        let settings = MapSettings { max_partitions, idle_timeout: self.idle_timeout };
-        let map = PartitionMap::new(label, checked.wait_limit, settings, limits);
+        let map = PartitionMap::new(label, checked.wait_limit, settings, self.limits_for);
         Ok(PartitionedBulkhead { map: Arc::new(map) })
     }
 }

@@ -13,6 +13,7 @@
 #[cfg(not(all(test, bulklink_loom)))]
 use std::hash::RandomState;
 use std::{
+    collections::HashMap,
     hash::{BuildHasher, Hash},
     mem,
     time::Duration,
@@ -24,7 +25,7 @@ use tokio::time::Instant;
 use super::models::NoRandomState as RandomState;
 use super::{
     parent::{PartitionLink, PartitionParent},
-    partition_limits::{Limits, LimitsSource},
+    partition_limits::{Limits, LimitsFn, LimitsOverride, chosen_limits},
     shard::{Entry, Sum},
     shards::Shards,
 };
@@ -51,33 +52,41 @@ use crate::{
 /// ones are created, and few enough to cost little.
 const CLEANED_PER_CREATION: usize = 4;
 
+/// How many partitions are evicted under one lock.
+const EVICTED_AT_ONCE: usize = 64;
+
+const INSERTED_ONCE: &str = "a key is inserted once";
+
 pub(super) struct PartitionMap<K> {
     pub(super) parent: Arc<PartitionParent>,
-    pub(super) settings: MapSettings,
     instance: u64,
     created_at: Instant,
-    limits: LimitsSource<K>,
+    /// Chooses the limits of a key, in place of the usual ones.
+    pub(super) limits_for: Option<LimitsFn<K>>,
     hasher: RandomState,
     pub(super) shards: Arc<Shards<K>>,
-    creation: Mutex<Creation>,
+    pub(super) creation: Mutex<Creation<K>>,
     /// Held while a status is taken, so that statuses are taken in the order of their sequence numbers.
     status_lock: Mutex<()>,
 }
 
-/// The settings that concern the number of partitions.
-#[derive(Clone, Copy, Debug)]
+/// The settings that may change, but for the wait limit, which the partitions read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MapSettings {
+    /// The limits of a key for which none are chosen.
+    pub(super) usual: Limits,
     pub(super) max_partitions: usize,
     pub(super) idle_timeout: Duration,
 }
 
 /// The state under the creation lock.
-#[derive(Debug)]
-struct Creation {
+pub(super) struct Creation<K> {
+    pub(super) settings: MapSettings,
+    pub(super) overrides: HashMap<K, LimitsOverride>,
     /// Of the whole bulkhead. It stays [`Phase::Draining`] when the last line is empty, because a partition does not know the
     /// map, and [`Phase::Closed`] when the last operation ends.
-    phase: Phase,
-    counts: PartitionCounts,
+    pub(super) phase: Phase,
+    pub(super) counts: PartitionCounts,
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
@@ -85,7 +94,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         label: Arc<str>,
         wait_limit: Option<Duration>,
         settings: MapSettings,
-        limits: LimitsSource<K>,
+        limits_for: Option<LimitsFn<K>>,
     ) -> Self {
         let shards = Arc::new(Shards::new(settings.max_partitions, settings.idle_timeout));
         let (root_gate, pin_counter) = (Gate::new(1, 0, GateKind::Plain, None), shards.clone());
@@ -96,13 +105,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         );
         Self {
             parent: Arc::new(PartitionParent { label, root_gate, records, pin_counter }),
-            settings,
             instance,
             created_at: clock::now(),
-            limits,
+            limits_for,
             hasher: RandomState::new(),
             shards,
             creation: Mutex::new(Creation {
+                settings,
+                overrides: HashMap::new(),
                 phase: Phase::Open,
                 counts: PartitionCounts::default(),
             }),
@@ -122,12 +132,6 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
     }
 
-    /// Pins the partition of `key` if there is one.
-    pub(super) fn find(&self, key: &K) -> Option<OwnedHandle> {
-        let hash = self.hash(key);
-        self.shards.of(hash).pin(hash, key, || None)?.ok()
-    }
-
     /// Returns the partition of `key` unpinned. Does not count as a use.
     pub(super) fn peek(&self, key: &K) -> Option<Arc<Compartment>> {
         let hash = self.hash(key);
@@ -145,10 +149,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             // No user code runs for a key of a closed bulkhead.
             return Err(RejectionReason::Closed);
         }
-        let (limits, mut new_key) = (self.limits.limits(key), Some(key.clone()));
+        let (chosen, mut new_key) = (self.choose(key), Some(key.clone()));
         let expired = policy.expired();
         let mut removed = Vec::new();
-        let created = self.create_locked(hash, &mut new_key, limits, expired, &mut removed);
+        let created = self.create_locked(hash, &mut new_key, chosen, expired, &mut removed);
         // Dropping a key is user code: a panic in it must not release the new pin.
         drop_each(removed);
         did_panic(|| drop(new_key));
@@ -159,7 +163,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         &self,
         hash: u32,
         new_key: &mut Option<K>,
-        limits: Result<Limits, RejectionReason>,
+        chosen: Option<Result<Limits, RejectionReason>>,
         expired: Option<Expiry>,
         removed: &mut Vec<Entry<K>>,
     ) -> Result<OwnedHandle, RejectionReason> {
@@ -169,28 +173,25 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
         // Another operation may have created it while this one was choosing the limits.
         let shard = self.shards.of(hash);
-        let found = new_key.as_ref().and_then(|key| shard.pin(hash, key, || None));
-        if let Some(Ok(handle)) = found {
+        let key = new_key.as_ref().expect(INSERTED_ONCE);
+        if let Some(Ok(handle)) = shard.pin(hash, key, || None) {
             return Ok(handle);
         }
+        let limits = creation.limits(key, chosen);
         if let Some(expiry) = expired {
             // No partition is evicted for an operation that has already expired.
             return Err(expiry.reason(Duration::ZERO, Duration::ZERO));
         }
         let limits = limits?;
         self.remove_overdue(&mut creation, CLEANED_PER_CREATION, removed);
-        if creation.counts.retained() >= self.settings.max_partitions {
-            let Some(evicted) = self.shards.remove_oldest() else {
-                return Err(RejectionReason::PartitionLimit {
-                    max_partitions: self.settings.max_partitions,
-                    active_partitions: creation.counts.retained(),
-                });
-            };
-            removed.push(evicted);
-            creation.counts.evicted += 1;
+        let max_partitions = creation.settings.max_partitions;
+        self.make_room(&mut creation, max_partitions - 1, removed);
+        if creation.counts.retained() >= max_partitions {
+            let active_partitions = creation.counts.retained();
+            return Err(RejectionReason::PartitionLimit { max_partitions, active_partitions });
         }
         creation.counts.count_created();
-        let key = new_key.take().expect("a key is inserted once");
+        let key = new_key.take().expect(INSERTED_ONCE);
         Ok(self.insert(hash, key, limits, creation.phase.is_paused()))
     }
 
@@ -207,8 +208,26 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         })
     }
 
+    /// Removes idle partitions until at most `most` are retained, but not many at once: after `max_partitions` was lowered, far
+    /// more may be.
+    pub(super) fn make_room(
+        &self,
+        creation: &mut Creation<K>,
+        most: usize,
+        removed: &mut Vec<Entry<K>>,
+    ) {
+        for _ in 0..EVICTED_AT_ONCE {
+            if creation.counts.retained() <= most {
+                return;
+            }
+            let Some(evicted) = self.shards.remove_oldest() else { return };
+            creation.counts.evicted += 1;
+            removed.push(evicted);
+        }
+    }
+
     /// Removes up to `most` partitions that have been idle for the idle timeout, those idle longest first.
-    fn remove_overdue(&self, creation: &mut Creation, most: usize, overdue: &mut Vec<Entry<K>>) {
+    fn remove_overdue(&self, creation: &mut Creation<K>, most: usize, overdue: &mut Vec<Entry<K>>) {
         for _ in 0..most {
             let Some(entry) = self.shards.remove_overdue() else { return };
             creation.counts.evicted += 1;
@@ -314,14 +333,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     }
 
     /// Tells of a change of all partitions.
-    fn tell(&self, kind: EventKind) {
+    pub(super) fn tell(&self, kind: EventKind) {
         if let Some(notice) = Notice::of_partitions(&self.parent.label, kind) {
             notice.tell();
         }
     }
 
-    /// Removes the idle partitions for good, and each other one as soon as it is idle.
+    /// Removes the idle partitions for good, and each other one as soon as it is idle. Drops the keys with limits of their own.
     fn remove_idle(&self) {
+        let overrides = mem::take(&mut self.creation.lock().overrides);
+        for (key, _) in overrides {
+            did_panic(|| drop(key));
+        }
         for shard in self.shards.all() {
             loop {
                 let removed = shard.remove_idle_of_closed();
@@ -376,17 +399,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         sum.totals.cancelled_wait_time = lost_waits.cancelled;
         sum.totals.expired_wait_time = lost_waits.expired;
         let creation = self.creation.lock();
-        let counts = creation.counts;
+        let (counts, settings) = (creation.counts, creation.settings);
         let retained = counts.retained().saturating_sub(sum.removed_by_close as usize);
         PartitionedStatus {
             label: self.parent.label.clone(),
             instance: self.instance,
             sequence: root_gate.sequence,
-            parallelism: self.limits.default.parallelism as usize,
-            waiting_room: self.limits.default.waiting_room as usize,
+            parallelism: settings.usual.parallelism as usize,
+            waiting_room: settings.usual.waiting_room as usize,
             wait_limit: self.parent.wait_limit().get(),
-            max_partitions: self.settings.max_partitions,
-            idle_timeout: self.settings.idle_timeout,
+            max_partitions: settings.max_partitions,
+            idle_timeout: settings.idle_timeout,
+            overrides: creation.overrides.len(),
             partitions: retained,
             // Partitions are read one after another while others come and go, so the sum may exceed the number
             // that exists at one instant.
@@ -412,14 +436,34 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
     }
 
-    fn hash(&self, key: &K) -> u32 {
+    pub(super) fn hash(&self, key: &K) -> u32 {
         (self.hasher.hash_one(key) >> 32) as u32
     }
 }
 
 impl<K> PartitionMap<K> {
-    pub(super) fn limits(&self) -> &LimitsSource<K> {
-        &self.limits
+    pub(super) fn settings(&self) -> MapSettings {
+        self.creation.lock().settings
+    }
+
+    /// Returns the limits that the user's function gives a key, if there is one. Runs user code.
+    pub(super) fn choose(&self, key: &K) -> Option<Result<Limits, RejectionReason>> {
+        self.limits_for.as_ref().map(|choose| chosen_limits(choose, key))
+    }
+}
+
+impl<K: Hash + Eq> Creation<K> {
+    /// Returns the limits of a key for which these were chosen.
+    pub(super) fn limits(
+        &self,
+        key: &K,
+        chosen: Option<Result<Limits, RejectionReason>>,
+    ) -> Result<Limits, RejectionReason> {
+        let limits = chosen.unwrap_or(Ok(self.settings.usual));
+        match self.overrides.get(key) {
+            Some(set) => set.over(limits),
+            None => limits,
+        }
     }
 }
 
@@ -431,7 +475,7 @@ impl<K> Drop for PartitionMap<K> {
 }
 
 /// Drops entries one by one: the drop of a key is user code, and a second panic while a first one unwinds would abort.
-fn drop_each<K>(entries: impl IntoIterator<Item = Entry<K>>) {
+pub(super) fn drop_each<K>(entries: impl IntoIterator<Item = Entry<K>>) {
     for entry in entries {
         did_panic(|| drop(entry));
     }

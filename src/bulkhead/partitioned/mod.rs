@@ -1,14 +1,16 @@
 //! `PartitionedBulkhead`: a compartment for each key, created on first use.
 //!
-//! This file owns the public API, with `shutdown` for pausing, draining and closing. `map` finds, creates and evicts partitions. `shards` determines which
+//! This file owns the public API, with `changes` for settings and limits, and `shutdown` for pausing, draining and closing. `map` finds, creates and evicts partitions. `shards` determines which
 //! partition has been idle longest, `shard` holds some of the partitions, `index` finds them by key and
 //! `idle_order` orders the idle ones. `parent` is what all partitions of one bulkhead share, and `partition_limits`
 //! determines the limits of a key.
 
 mod builder;
+mod changes;
 mod idle_order;
 mod index;
 mod map;
+mod map_changes;
 #[cfg(all(test, bulklink_loom))]
 mod models;
 pub(crate) mod parent;
@@ -23,10 +25,7 @@ pub use builder::PartitionedBulkheadBuilder;
 pub use partition_limits::PartitionLimits;
 
 use self::{map::PartitionMap, parent::PartitionParent};
-use super::{
-    compartment::Compartment, deadline::Deadline, error::ResizeError, handle::OwnedHandle,
-    slot::Slot,
-};
+use super::{compartment::Compartment, deadline::Deadline, handle::OwnedHandle, slot::Slot};
 use crate::{
     core::{
         operation::{arrive::admit_now, run::Run, wait::Wait, wait_policy::WaitPolicy},
@@ -308,22 +307,6 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         }
     }
 
-    /// Sets how many operations may run at once in the partition of `key`, for as long as that partition is
-    /// retained.
-    ///
-    /// # Errors
-    ///
-    /// Returns a [`ResizeError`], and changes nothing, if `key` has no partition, if `parallelism` is 0 or
-    /// above [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY), or if the bulkhead is closed.
-    pub fn resize_partition(&self, key: &K, parallelism: usize) -> Result<(), ResizeError> {
-        let label = || self.parent().label.clone();
-        match self.map.find(key) {
-            Some(handle) => handle.compartment().resize("parallelism", parallelism),
-            None if self.is_closed() => Err(ResizeError::Closed { label: label() }),
-            None => Err(ResizeError::NoPartition { label: label() }),
-        }
-    }
-
     /// Removes every partition that has been idle for the idle timeout or longer. Returns how many.
     ///
     /// Each creation of a partition also removes a few of them.
@@ -372,16 +355,18 @@ impl<K> PartitionedBulkhead<K> {
         &self.parent().label
     }
 
-    /// Returns how many operations may run at once in a partition, unless `limits_for` specifies otherwise.
+    /// Returns how many operations may run at once in a partition, unless `limits_for` or `set_limits` specifies
+    /// otherwise.
     #[must_use]
     pub fn parallelism(&self) -> usize {
-        self.map.limits().default.parallelism as usize
+        self.map.settings().usual.parallelism as usize
     }
 
-    /// Returns how many operations may wait in a partition, unless `limits_for` specifies otherwise.
+    /// Returns how many operations may wait in a partition, unless `limits_for` or `set_limits` specifies
+    /// otherwise.
     #[must_use]
     pub fn waiting_room(&self) -> usize {
-        self.map.limits().default.waiting_room as usize
+        self.map.settings().usual.waiting_room as usize
     }
 
     /// Returns the longest time one operation may wait, or `None` if there is no limit.
@@ -393,13 +378,13 @@ impl<K> PartitionedBulkhead<K> {
     /// Returns how many partitions may be retained.
     #[must_use]
     pub fn max_partitions(&self) -> usize {
-        self.map.settings.max_partitions
+        self.map.settings().max_partitions
     }
 
     /// Returns how long an idle partition is retained.
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
-        self.map.settings.idle_timeout
+        self.map.settings().idle_timeout
     }
 }
 

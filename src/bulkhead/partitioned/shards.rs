@@ -13,17 +13,25 @@ use super::{
 };
 use crate::{
     core::clock,
-    sync::{AtomicU64, Ordering, did_panic},
+    sync::{AtomicU64, Ordering, UnexploredU64, did_panic},
 };
+
+/// In place of an idle timeout: partitions are retained indefinitely.
+const FOREVER: u64 = u64::MAX;
 
 /// The maximum number of shards.
 const MAX_SHARDS: usize = 64;
 
 pub(super) struct Shards<K> {
     all: Box<[Shard<K>]>,
-    /// How long an idle partition is retained, in nanoseconds, and the instant from which `Idle::since` counts.
-    /// `None` if partitions are retained indefinitely, in which case the clock is not read.
-    timeout: Option<(u64, Instant)>,
+    /// How long an idle partition is retained, in nanoseconds. [`FOREVER`] if indefinitely, in which case the clock is not
+    /// read. Written under the creation lock.
+    timeout: UnexploredU64,
+    /// The instant from which `Idle::since` counts.
+    epoch: Instant,
+    /// The time since the epoch at which the clock began to be read: what has been idle for longer is taken to be idle since
+    /// then. Written and read under the creation lock.
+    clock_since: UnexploredU64,
     stamps: Stamps,
 }
 
@@ -48,9 +56,21 @@ impl<K> Shards<K> {
         let most = max_partitions.next_power_of_two();
         let shards = (cores * 8).next_power_of_two().min(MAX_SHARDS).min(most);
         let all = (0..shards).map(|_| Shard::new()).collect();
-        let timeout = u64::try_from(idle_timeout.as_nanos()).ok();
-        let timeout = timeout.map(|timeout| (timeout, clock::now()));
-        Self { all, timeout, stamps: Stamps(AtomicU64::new(0)) }
+        Self {
+            all,
+            timeout: UnexploredU64::new(encoded(idle_timeout)),
+            epoch: clock::now(),
+            clock_since: UnexploredU64::new(0),
+            stamps: Stamps(AtomicU64::new(0)),
+        }
+    }
+
+    /// Sets how long an idle partition is retained.
+    pub(super) fn set_timeout(&self, idle_timeout: Duration) {
+        if self.timeout.load(Ordering::Relaxed) == FOREVER {
+            self.clock_since.store(nanoseconds(clock::elapsed(self.epoch)), Ordering::Relaxed);
+        }
+        self.timeout.store(encoded(idle_timeout), Ordering::Relaxed);
     }
 
     /// Returns the shard of the keys with this hash.
@@ -84,8 +104,14 @@ impl<K> Shards<K> {
 
     /// Removes the partition that has been idle longest, if it has been idle for at least the idle timeout.
     pub(super) fn remove_overdue(&self) -> Option<Entry<K>> {
-        let (timeout, epoch) = self.timeout?;
-        let until = nanoseconds(clock::elapsed(epoch)).checked_sub(timeout)?;
+        let timeout = self.timeout.load(Ordering::Relaxed);
+        if timeout == FOREVER {
+            return None;
+        }
+        let until = nanoseconds(clock::elapsed(self.epoch)).checked_sub(timeout)?;
+        if until < self.clock_since.load(Ordering::Relaxed) {
+            return None;
+        }
         loop {
             let (stamp, shard) = self.oldest();
             if stamp == NEVER {
@@ -130,7 +156,10 @@ impl<K: Send + Sync> PinCounter for Shards<K> {
     #[inline]
     fn unpin(&self, link: &PartitionLink) {
         let now = || Idle {
-            since: self.timeout.map_or(0, |(_, epoch)| nanoseconds(clock::elapsed(epoch))),
+            since: match self.timeout.load(Ordering::Relaxed) {
+                FOREVER => 0,
+                _ => nanoseconds(clock::elapsed(self.epoch)),
+            },
             stamp: self.stamps.next(),
         };
         let removed = self.of(link.hash).unpin(link, now);
@@ -139,6 +168,11 @@ impl<K: Send + Sync> PinCounter for Shards<K> {
             did_panic(|| drop(removed));
         }
     }
+}
+
+/// Returns a timeout as it is stored. One of more than five centuries is indefinite.
+fn encoded(idle_timeout: Duration) -> u64 {
+    u64::try_from(idle_timeout.as_nanos()).unwrap_or(FOREVER)
 }
 
 /// Returns `time` in nanoseconds. A `u64` holds those of five centuries.

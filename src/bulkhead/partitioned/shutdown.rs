@@ -116,6 +116,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         self.map.phase().is_closed()
     }
 
+    /// Returns `true` if newcomers are rejected because the bulkhead is draining or closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.map.phase().turns_away()
+    }
+
     /// Returns `true` if the bulkhead admits newcomers.
     pub(crate) fn is_open(&self) -> bool {
         self.map.phase() == Phase::Open

@@ -3,13 +3,14 @@
 //! | row | the first that applies | outcome |
 //! |---|---|---|
 //! | 1 | the gate is closed or draining | rejected: closed |
-//! | 2 | the cost is 0 | rejected: invalid cost |
-//! | 3 | the cost exceeds the capacity | rejected: cost exceeds capacity |
-//! | 4 | the wait limit or deadline has passed | rejected: expired |
-//! | 5 | the gate is not paused, the line is empty and the cost fits | admitted |
-//! | 6 | the operation may wait and the waiting room is not full | queued |
-//! | 7 | the gate is paused | rejected: paused |
-//! | 8 | otherwise | rejected: saturated |
+//! | 2 | it is the partition of a key that is refused | rejected: key refused |
+//! | 3 | the cost is 0 | rejected: invalid cost |
+//! | 4 | the cost exceeds the capacity | rejected: cost exceeds capacity |
+//! | 5 | the wait limit or deadline has passed | rejected: expired |
+//! | 6 | the gate is not paused, the line is empty and the cost fits | admitted |
+//! | 7 | the operation may wait and the waiting room is not full | queued |
+//! | 8 | the gate is paused | rejected: paused |
+//! | 9 | otherwise | rejected: saturated |
 //!
 //! It owns the order of the rows, and so the reason that a rejection gives if more than one applies. It does
 //! not own the fast path, which is in `word`.
@@ -66,7 +67,7 @@ impl Gate {
         outcome
     }
 
-    /// Rows 5 to 8, for a cost between 1 and the capacity: admit, join the line, or reject as paused or saturated.
+    /// Rows 6 to 9, for a cost between 1 and the capacity: admit, join the line, or reject as paused or saturated.
     /// Leaves the alarm in `to_arm` if it must be armed.
     fn admit_or_join(
         &self,
@@ -124,16 +125,19 @@ impl Gate {
 /// A reason to reject that does not depend on free units.
 enum Obstacle {
     Closed,
+    Refused,
     Cost,
     Expired(Expiry),
 }
 
-/// Rows 1 to 4. Separate from the handling in `refuse`, which is rarely needed.
+/// Rows 1 to 5. Separate from the handling in `refuse`, which is rarely needed.
 #[inline]
 fn obstacle(section: &Section<'_>, arrival: &Arrival) -> Option<Obstacle> {
-    let GateState { phase, capacity, .. } = *section.state;
+    let GateState { phase, is_refused, capacity, .. } = *section.state;
     if phase.turns_away() {
         Some(Obstacle::Closed)
+    } else if is_refused {
+        Some(Obstacle::Refused)
     } else if arrival.cost == 0 || arrival.cost > capacity as usize {
         Some(Obstacle::Cost)
     } else {
@@ -150,6 +154,10 @@ fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> Rejecti
                 change.cost = u32::try_from(cost).ok();
             });
             RejectionReason::Closed
+        }
+        Obstacle::Refused => {
+            section.state.cold().key_refused += 1;
+            RejectionReason::KeyRefused
         }
         Obstacle::Cost => match cost {
             0 => {

@@ -62,6 +62,8 @@ pub struct Totals {
     pub partition_limited: u64,
     /// Operations rejected because `limits_for` panicked or returned invalid limits for their key.
     pub invalid_limits: u64,
+    /// Operations rejected because their key is refused.
+    pub key_refused: u64,
     /// Requests rejected because they had no key.
     pub missing_key: u64,
     /// Requests that bypassed the bulkhead. No other counter includes them.
@@ -107,7 +109,7 @@ macro_rules! each_total {
             abandoned_units abandoned_by_deadline queued queued_units saturated expired
             expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
             closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
-            invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
+            invalid_limits key_refused missing_key bypassed finished finished_units cut_short cut_short_units
             bodies_ended_early handler_panics;
             wait_time cancelled_wait_time expired_wait_time pressure_time
         }
@@ -217,6 +219,8 @@ pub(in crate::core) struct ColdCounts {
     /// These are counted by the root gate of a partitioned bulkhead.
     pub(in crate::core) partition_limited: u64,
     pub(in crate::core) invalid_limits: u64,
+    /// This one also by partitions.
+    pub(in crate::core) key_refused: u64,
     pub(in crate::core) missing_key: u64,
 }
 

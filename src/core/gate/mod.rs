@@ -303,6 +303,7 @@ impl Gate {
                 state.cold().expired_before_queue_by_deadline += 1;
             }
             RejectionReason::PartitionLimit { .. } => state.cold().partition_limited += 1,
+            RejectionReason::KeyRefused => state.cold().key_refused += 1,
             RejectionReason::MissingKey => state.cold().missing_key += 1,
             RejectionReason::InvalidLimits { .. } | RejectionReason::LimitsPanicked => {
                 state.cold().invalid_limits += 1;

@@ -76,6 +76,39 @@ impl Gate {
         self.change(change, EventKind::Reconfigured, shared)
     }
 
+    /// Returns why settings would not be changed now, if so.
+    pub(crate) fn check(&self, change: &GateChange) -> Result<(), ChangeRefusal> {
+        let mut effects = Effects::default();
+        let section = Section::enter(self, &mut effects);
+        let before = section.settings();
+        section.check(before, change.of(before))
+    }
+
+    /// Gives a partition the capacity and the room of its key, or refuses the key: newcomers are rejected, and whoever waits is
+    /// served. Returns whether that changes anything.
+    ///
+    /// What is left to do is added to `effects`, because the caller holds a lock of its own.
+    pub(crate) fn set_limits(
+        &self,
+        limits: Option<(u32, u32)>,
+        shared: Option<&SharedRecords>,
+        effects: &mut Effects,
+    ) -> bool {
+        let mut section = Section::enter_shared(self, shared, effects);
+        let (before, is_refused) = (section.settings(), limits.is_none());
+        let (capacity, room) = limits.unwrap_or((before.capacity, before.room));
+        let after = GateSettings { capacity, room, ..before };
+        let is_same = after == before && is_refused == section.state.is_refused;
+        if is_same || section.state.phase.is_closed() {
+            return false;
+        }
+        section.freeze();
+        section.state.is_refused = is_refused;
+        section.set(after);
+        section.settle();
+        true
+    }
+
     fn change(
         &self,
         change: &GateChange,
@@ -84,19 +117,11 @@ impl Gate {
     ) -> Result<(), ChangeRefusal> {
         let mut effects = Effects::default();
         let mut section = Section::enter_shared(self, shared, &mut effects);
-        if section.state.phase.is_closed() {
-            return Err(ChangeRefusal::Closed);
-        }
         let before = section.settings();
         let after = change.of(before);
+        section.check(before, after)?;
         if after == before {
             return Ok(());
-        }
-        if section.state.units().is_some() && after.capacity < before.capacity {
-            let largest = section.state.lazy.as_ref().and_then(|lazy| lazy.line.largest_cost());
-            if let Some(cost) = largest.filter(|&cost| cost > after.capacity) {
-                return Err(ChangeRefusal::BelowQueuedCost(cost));
-            }
         }
         section.freeze();
         section.set(after);
@@ -116,6 +141,19 @@ impl Section<'_> {
             room: self.gate().room(),
             wait_limit: self.state.records.as_ref().and_then(|own| own.wait_limit.get()),
         }
+    }
+
+    fn check(&self, before: GateSettings, after: GateSettings) -> Result<(), ChangeRefusal> {
+        if self.state.phase.is_closed() {
+            return Err(ChangeRefusal::Closed);
+        }
+        if self.state.units().is_some() && after.capacity < before.capacity {
+            let largest = self.state.lazy.as_ref().and_then(|lazy| lazy.line.largest_cost());
+            if let Some(cost) = largest.filter(|&cost| cost > after.capacity) {
+                return Err(ChangeRefusal::BelowQueuedCost(cost));
+            }
+        }
+        Ok(())
     }
 
     fn set(&mut self, GateSettings { capacity, room, wait_limit }: GateSettings) {

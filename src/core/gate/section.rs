@@ -216,6 +216,7 @@ impl<'a> Section<'a> {
             None => units,
         };
         let slow = state.phase != Phase::Open
+            || state.is_refused
             || self.used > state.capacity
             || state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() > 0 || lazy.sink.is_some());
         Word::new(units, operations, slow)

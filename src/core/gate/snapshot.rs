@@ -29,6 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) waiting: u32,
     pub(crate) waiting_units: u64,
     pub(crate) phase: Phase,
+    /// Whether this is the partition of a key that is refused.
+    pub(crate) is_refused: bool,
     /// When the current period of pressure began.
     pub(crate) under_pressure_since: Option<Instant>,
     pub(crate) totals: Totals,
@@ -41,7 +43,7 @@ impl Section<'_> {
     pub(in crate::core) fn snapshot(&mut self) -> Snapshot {
         let (sequence, taken_at) = (self.next_sequence(), self.now());
         let (used, in_flight) = (self.used(), self.in_flight());
-        let GateState { phase, ref counts, ref lazy, .. } = *self.state;
+        let GateState { phase, is_refused, ref counts, ref lazy, .. } = *self.state;
         let cold = self.state.cold_counts();
         let waits =
             self.state.records.as_ref().map(|own| own.times.lost_waits()).unwrap_or_default();
@@ -80,6 +82,7 @@ impl Section<'_> {
             waiting,
             waiting_units,
             phase,
+            is_refused,
             under_pressure_since: lazy.as_ref().and_then(|lazy| lazy.pressed_since),
             totals: Totals {
                 admitted,
@@ -104,6 +107,7 @@ impl Section<'_> {
                 invalid_cost: cold.invalid_cost,
                 partition_limited: cold.partition_limited,
                 invalid_limits: cold.invalid_limits,
+                key_refused: cold.key_refused,
                 missing_key: cold.missing_key,
                 bypassed: cold.bypassed,
                 finished,

@@ -38,6 +38,8 @@ pub(in crate::core) struct GateState {
     /// The sum of the units in use and the units that the word may still admit.
     pub(in crate::core) ceiling: u32,
     pub(in crate::core) phase: Phase,
+    /// Whether this is the partition of a key that is refused.
+    pub(in crate::core) is_refused: bool,
     /// Whether `lazy` is freed whenever it holds nothing.
     pub(in crate::core) is_compact: bool,
     /// When the gate was created, in seconds after the epoch of `sampling`.
@@ -81,6 +83,7 @@ impl GateState {
             capacity,
             ceiling: 0,
             phase: Phase::Open,
+            is_refused: false,
             is_compact: kind == GateKind::Partition,
             created_at: seconds(clock::now()),
             sequence: 0,

@@ -370,7 +370,8 @@ impl SharedGate {
             assert!(head > free, "the head of the line fits: cost {head}, {free} free");
         }
         let sink = lazy.is_some_and(|lazy| lazy.sink.is_some());
-        let slow = waiting > 0 || state.phase != Phase::Open || used > state.capacity;
+        let turns_away = state.phase != Phase::Open || state.is_refused;
+        let slow = waiting > 0 || turns_away || used > state.capacity;
         assert_eq!(word.is_slow(), slow || sink, "the word is slow exactly when it must be");
         assert!(!word.is_slow() || word.admissions() == 0, "a slow word counts admissions");
         assert!(!state.phase.is_closed() || waiting == 0, "a closed gate has waiters");

@@ -30,7 +30,7 @@ fn no_operation_is_admitted_after_pause_returns() {
 #[test]
 fn a_resume_misses_nobody() {
     for kind in [GateKind::Plain, GateKind::Partition] {
-        explore(3, move || {
+        explore(2, move || {
             let gate = SharedGate::new(1, 2, kind);
             let held = gate.try_enter(1);
             let (_, waker) = WakeFlag::new();

@@ -108,6 +108,7 @@ fn is_transient(reason: &RejectionReason) -> bool {
         | RejectionReason::Closed
         | RejectionReason::CostExceedsCapacity { .. }
         | RejectionReason::InvalidCost
+        | RejectionReason::KeyRefused
         | RejectionReason::MissingKey
         | RejectionReason::InvalidLimits { .. }
         | RejectionReason::LimitsPanicked => false,

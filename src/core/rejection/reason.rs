@@ -58,6 +58,8 @@ pub enum RejectionReason {
         /// Partitions in use.
         active_partitions: usize,
     },
+    /// The key is refused, by `limits_for` or `set_limits`.
+    KeyRefused,
     /// The request has no key.
     MissingKey,
     /// `limits_for` returned an invalid limit for a new key.
@@ -84,6 +86,7 @@ impl RejectionReason {
             Self::CostExceedsCapacity { .. } => "oversized",
             Self::InvalidCost => "invalid_cost",
             Self::PartitionLimit { .. } => "partition_limit",
+            Self::KeyRefused => "key_refused",
             Self::MissingKey => "missing_key",
             Self::InvalidLimits { .. } | Self::LimitsPanicked => "invalid_limits",
         }
@@ -113,6 +116,7 @@ impl fmt::Display for RejectionReason {
                 "no partition for a new key: {active_partitions} of {max_partitions} partitions are \
                  in use"
             ),
+            Self::KeyRefused => f.write_str("the key is refused"),
             Self::MissingKey => f.write_str("the request has no key"),
             Self::InvalidLimits { setting, value } => {
                 write!(f, "limits_for gave {setting} {value} for a new key, which is invalid")

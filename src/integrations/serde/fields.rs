@@ -93,6 +93,12 @@ impl InUnixMs for Instant {
     }
 }
 
+impl InUnixMs for Option<SystemTime> {
+    fn in_unix_ms(&self) -> Option<u64> {
+        self.as_ref().and_then(InUnixMs::in_unix_ms)
+    }
+}
+
 impl InUnixMs for Option<Instant> {
     fn in_unix_ms(&self) -> Option<u64> {
         self.as_ref().and_then(InUnixMs::in_unix_ms)

@@ -1,4 +1,4 @@
-//! Feature `serde`: what the crate reports as JSON or in any other format of serde.
+//! Feature `serde`: what the crate reports as JSON or in any other format of serde, and configurations read from one.
 //!
 //! It owns the names and units of all fields, which `docs/status.schema.json` describes. They are written out here instead
 //! of derived on the types: names outlive a renamed field, units are part of the name, and the engine stays free of
@@ -12,6 +12,7 @@
 //! | a share | a number from 0 to 1 |
 //! | an enum | its stable name |
 
+mod config;
 pub(super) mod fields;
 mod reports;
 mod statuses;

@@ -31,7 +31,7 @@ serialize_struct!(BulkheadStatus {
 
 serialize_struct!(PartitionedStatus {
     text: label;
-    plain: instance sequence parallelism waiting_room max_partitions partitions active_partitions
+    plain: instance sequence parallelism waiting_room max_partitions overrides partitions active_partitions
         in_flight waiting is_paused is_draining is_closed created evicted discarded peak_partitions totals
         partitions_under_pressure waits patience holds;
     seconds: wait_limit idle_timeout age current_pressure;
@@ -47,7 +47,7 @@ serialize_struct!(Totals {
         abandoned_units abandoned_by_deadline queued queued_units saturated expired
         expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
         closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
-        invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
+        invalid_limits key_refused missing_key bypassed finished finished_units cut_short cut_short_units
         bodies_ended_early handler_panics;
     seconds: wait_time cancelled_wait_time expired_wait_time pressure_time;
     derived(this):
@@ -89,8 +89,8 @@ serialize_struct!(PartitionedInterval {
 });
 
 serialize_struct!(RegistrySnapshot {
-    plain: statuses;
-    unix_ms: taken_at;
+    plain: statuses config_generation;
+    unix_ms: taken_at config_applied_at;
 });
 
 serialize_struct!(RegistryInterval {

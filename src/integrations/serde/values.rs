@@ -89,6 +89,7 @@ impl Serialize for RejectionReason {
             Self::Closed
             | Self::Paused
             | Self::InvalidCost
+            | Self::KeyRefused
             | Self::MissingKey
             | Self::LimitsPanicked => {}
         }

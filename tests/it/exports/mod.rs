@@ -1,5 +1,7 @@
 //! What the optional features export, each read by a parser or a receiver that is not our own.
 
+#[cfg(feature = "serde")]
+mod config;
 #[cfg(feature = "dashboard")]
 mod dashboard;
 #[cfg(feature = "serde")]

@@ -238,13 +238,30 @@ fn ten_thousand_labels_are_exported() {
 }
 
 #[test]
+fn the_generation_and_the_time_of_the_last_configuration_are_exported() {
+    let config = bulklink::RegistryConfig::new();
+    let registry = BulkheadRegistry::configure(config.clone()).build().unwrap();
+    assert_eq!(series(&registry)["bulkhead_config_generation{}"], 1.0);
+    registry.apply(registry.plan(&config).unwrap()).unwrap();
+    let series = series(&registry);
+    assert_eq!(series["bulkhead_config_generation{}"], 2.0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let age = now.as_secs_f64() - series["bulkhead_config_applied_timestamp_seconds{}"];
+    assert!((0.0..60.0).contains(&age), "{age}");
+}
+
+#[test]
 fn what_is_removed_is_exported_no_more() {
     in_paused_time(async {
         let registry = BulkheadRegistry::new();
         registry.create(Bulkhead::builder("payments").parallelism(1)).unwrap();
         assert!(!series(&registry).is_empty());
         registry.remove("payments").await.unwrap();
-        assert!(series(&registry).is_empty());
+        // Those of the registry itself remain.
+        let left = series(&registry);
+        let names: Vec<_> = left.keys().map(String::as_str).collect();
+        let own = ["bulkhead_config_applied_timestamp_seconds{}", "bulkhead_config_generation{}"];
+        assert_eq!(names, own);
     });
 }
 
@@ -257,7 +274,7 @@ fn names_in(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_metric_in_the_alerts_and_in_the_dashboard_for_grafana_is_exported() {
     let exported = exported();
-    assert_eq!(exported.len(), 19, "{exported:?}");
+    assert_eq!(exported.len(), 21, "{exported:?}");
     for file in ["alerts.yml", "grafana.json"] {
         let text = fs::read_to_string(docs().join(file)).unwrap();
         let names = names_in(&text);

@@ -106,14 +106,18 @@ fn resizing_a_partition_affects_no_other_and_admits_its_waiters() {
 }
 
 #[test]
-fn a_partition_created_again_has_its_original_capacity() {
+fn a_resized_partition_that_is_created_again_keeps_its_capacity_until_it_is_cleared() {
     let customers = customers(1, 0, 1);
     drop(customers.slot_now(&1).unwrap());
     customers.resize_partition(&1, 5).unwrap();
     assert_eq!(customers.partition_status(&1).unwrap().capacity, 5);
     assert!(customers.discard(&1), "a resize does not keep it in use");
     drop(customers.slot_now(&1).unwrap());
+    assert_eq!(customers.partition_status(&1).unwrap().capacity, 5);
+    assert_eq!(customers.status().overrides, 1);
+    assert!(customers.clear_limits(&1) && !customers.clear_limits(&1));
     assert_eq!(customers.partition_status(&1).unwrap().capacity, 1);
+    assert_eq!(customers.status().overrides, 0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bulklink::{Rejection, Slot};
+use bulklink::{PartitionLimits, PartitionedChange, Rejection, Slot};
 use tokio::time::Instant;
 
 use super::{
@@ -76,6 +76,11 @@ pub(crate) enum Step {
     Unsubscribe(usize),
     Discard(Key),
     CleanUp,
+    /// Sets the limits of a key: the capacity and the room. `None` refuses it.
+    SetLimits(Key, Option<(usize, usize)>),
+    ClearLimits(Key),
+    /// Changes how many partitions are retained, and for how many milliseconds.
+    Retain(Option<usize>, Option<u64>),
 }
 
 type OperationFuture = Pin<Box<dyn Future<Output = Result<Option<Slot>, Rejection>>>>;
@@ -289,6 +294,36 @@ impl Driver {
                     (&self.real, &mut self.reference)
                 {
                     assert_eq!(real.discard(&key), partitioned.discard(key), "discarded");
+                }
+            }
+            Step::SetLimits(key, limits) => {
+                if let (Real::Partitioned(real), Reference::Partitioned(partitioned)) =
+                    (&self.real, &mut self.reference)
+                {
+                    let set = limits.map_or(PartitionLimits::refused(), |(capacity, room)| {
+                        PartitionLimits::new(capacity).waiting_room(room)
+                    });
+                    let done = real.set_limits(&key, set).is_ok();
+                    assert_eq!(done, partitioned.set_limits(key, limits), "set limits");
+                }
+            }
+            Step::ClearLimits(key) => {
+                if let (Real::Partitioned(real), Reference::Partitioned(partitioned)) =
+                    (&self.real, &mut self.reference)
+                {
+                    assert_eq!(real.clear_limits(&key), partitioned.clear_limits(key), "cleared");
+                }
+            }
+            Step::Retain(max, idle) => {
+                if let (Real::Partitioned(real), Reference::Partitioned(partitioned)) =
+                    (&self.real, &mut self.reference)
+                {
+                    let idle = idle.map(Duration::from_millis);
+                    let change = PartitionedChange::new();
+                    let change = max.into_iter().fold(change, |all, n| all.max_partitions(n));
+                    let change = idle.into_iter().fold(change, |all, time| all.idle_timeout(time));
+                    let done = real.reconfigure(change).is_ok();
+                    assert_eq!(done, partitioned.reconfigure(max, idle), "retain");
                 }
             }
             Step::CleanUp => {

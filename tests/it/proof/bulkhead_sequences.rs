@@ -142,6 +142,13 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let pause = prop_oneof![1 => Just(Step::Pause), 2 => Just(Step::Resume)];
     let cleanup = prop_oneof![key().prop_map(Step::Discard), Just(Step::CleanUp)];
+    let limits = option::weighted(0.8, (0usize..5, 0usize..4));
+    let set = prop_oneof![
+        3 => (key(), limits).prop_map(|(key, limits)| Step::SetLimits(key, limits)),
+        2 => key().prop_map(Step::ClearLimits),
+        2 => (option::of(0usize..5), option::of(0u64..30))
+            .prop_map(|(max, idle)| Step::Retain(max, idle)),
+    ];
     prop_oneof![
         24 => arrive,
         14 => (at(), any::<bool>()).prop_map(|(at, new_waker)| Step::Poll { at, new_waker }),
@@ -157,6 +164,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => handler().prop_map(Step::Subscribe),
         2 => at().prop_map(Step::Unsubscribe),
         2 => cleanup,
+        4 => set,
     ]
 }
 

@@ -1,5 +1,6 @@
-//! The registry: registration under a label, the layers it creates, and shutdown.
+//! The registry: registration under a label, configuration, the layers it creates, and shutdown.
 
+mod configuration;
 mod layers;
 mod registration;
 mod removal;

@@ -49,6 +49,7 @@ async fn names_of_rejection_reasons() {
         .limits_for(|&key: &u64| match key {
             0 => PartitionLimits::new(0),
             1 => std::panic::resume_unwind(Box::new(())),
+            4 => PartitionLimits::refused(),
             _ => PartitionLimits::new(1),
         })
         .build()
@@ -67,6 +68,7 @@ async fn names_of_rejection_reasons() {
         (reports.slot_now(0).unwrap_err(), "invalid_cost"),
         (customers.slot_now(&3).unwrap_err(), "partition_limit"),
         (missing.clone(), "missing_key"),
+        (customers.slot_now(&4).unwrap_err(), "key_refused"),
         (customers.slot_now(&0).unwrap_err(), "invalid_limits"),
     ];
     for (rejection, name) in &expected {

@@ -64,7 +64,7 @@ fn an_idle_partition_is_found_while_it_moves_between_shards() {
         // Each thread unpins one partition before it pins the other, so one is idle throughout.
         let swap = |map: &SharedMap, held: Option<OwnedHandle>, next: Key| {
             drop(held);
-            map.0.find(&next)
+            map.find(&next)
         };
         let swap_1 = map.spawn(move |map| swap(map, Some(held), first));
         let swap_2 = map.spawn(move |map| swap(map, join_thread(swap_1), second));
@@ -100,7 +100,7 @@ fn the_next_oldest_partition_is_evicted_when_the_oldest_is_used() {
     explore(3, || {
         let (first, second, third) = ((0, 1), (1, 2), (0, 3));
         let map = SharedMap::with_idle(3, &[first, second, third]);
-        let using = map.spawn(move |map| map.0.find(&first));
+        let using = map.spawn(move |map| map.find(&first));
         assert!(map.pin((2, 4)).is_ok());
         let used = join_thread(using).is_some();
         assert_eq!([first, second, third].map(|key| map.has(key)), [used, !used, true]);

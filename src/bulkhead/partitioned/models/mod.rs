@@ -18,7 +18,7 @@ use std::{
 
 use super::{
     map::{MapSettings, PartitionMap},
-    partition_limits::{Limits, LimitsFn, LimitsSource, PartitionLimits},
+    partition_limits::{Limits, LimitsFn, PartitionLimits},
 };
 use crate::{
     bulkhead::{handle::OwnedHandle, slot::Slot},
@@ -119,10 +119,18 @@ impl SharedMap {
     }
 
     fn with_source(max_partitions: usize, chosen: Option<LimitsFn<Key>>) -> Self {
-        let settings = MapSettings { max_partitions, idle_timeout: Duration::from_secs(300) };
-        let default = Limits { parallelism: 2, waiting_room: 0 };
-        let limits = LimitsSource { default, chosen };
-        Self(Arc::new(PartitionMap::new("customers".into(), None, settings, limits)))
+        let settings = MapSettings {
+            usual: Limits { parallelism: 2, waiting_room: 0 },
+            max_partitions,
+            idle_timeout: Duration::from_secs(300),
+        };
+        Self(Arc::new(PartitionMap::new("customers".into(), None, settings, chosen)))
+    }
+
+    /// Pins the partition of a key if there is one.
+    fn find(&self, key: &Key) -> Option<OwnedHandle> {
+        let hash = self.0.hash(key);
+        self.0.shards.of(hash).pin(hash, key, || None)?.ok()
     }
 
     /// Creates a map with a partition for each key, all idle and the first for the longest time.

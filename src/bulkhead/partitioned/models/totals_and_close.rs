@@ -162,3 +162,68 @@ fn dropping_the_map_and_the_last_slot_frees_everything() {
         );
     });
 }
+
+/// No operation is admitted once `drain` has returned, whoever is in line is served, and the bulkhead ends closed.
+#[test]
+fn a_drain_serves_the_lines_and_admits_no_newcomer() {
+    explore(2, || {
+        let map = SharedMap::with_limits(2, |_| PartitionLimits::new(1).waiting_room(1));
+        let held = map.try_enter((0, 1)).expect("room for one");
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut wait = Box::pin(map.wait((0, 1)).expect("known"));
+        assert!(wait.as_mut().poll(cx).is_pending());
+        let releasing = thread::spawn(move || drop(held));
+        let new = map.spawn(|map| map.try_enter((1, 2)).is_ok());
+        map.0.drain();
+        let late = [(0, 1), (1, 2), (1, 3)].map(|key| map.try_enter(key).is_err());
+        assert_eq!(late, [true; 3]);
+        join_thread(releasing);
+        assert!(map.0.phase().is_closed(), "nobody waits any more");
+        let Poll::Ready(Ok(slot)) = wait.as_mut().poll(cx) else { panic!("it was in line") };
+        drop((Slot::new(slot), wait));
+        let admitted = 2 + u64::from(join_thread(new));
+        let last = map.assert_invariants();
+        assert!(last.is_drained());
+        assert_eq!((last.totals.admitted, last.partitions), (admitted, 0));
+    });
+}
+
+/// A pause, a resume and a new key at once: all partitions end in the state that was asked for last.
+#[test]
+fn a_pause_and_a_resume_agree_in_every_partition() {
+    explore(2, || {
+        let map = SharedMap::with_idle(3, &[(0, 1)]);
+        let pausing = map.spawn(|map| map.0.set_paused(true));
+        let new = map.spawn(|map| drop(map.try_enter((1, 2))));
+        map.0.set_paused(false);
+        join_thread(pausing);
+        join_thread(new);
+        let is_paused = map.0.phase().is_paused();
+        for key in [(0, 1), (1, 2)] {
+            assert_eq!(map.try_enter(key).is_err(), is_paused, "{key:?}");
+        }
+        map.0.set_paused(false);
+        assert!([(0, 1), (1, 2)].iter().all(|&key| map.try_enter(key).is_ok()));
+        map.assert_invariants();
+    });
+}
+
+/// Usual limits that change while a partition is created reach it, whichever comes first.
+#[test]
+fn a_change_of_limits_reaches_a_new_partition() {
+    explore(2, || {
+        let map = SharedMap::with_idle(3, &[(0, 1)]);
+        let new = map.spawn(|map| drop(map.try_enter((1, 2))));
+        map.0.reconfigure(|settings| {
+            settings.usual.parallelism = 1;
+            false
+        });
+        join_thread(new);
+        for key in [(0, 1), (1, 2)] {
+            let held = map.try_enter(key).expect("it has one slot");
+            assert!(map.try_enter(key).is_err(), "{key:?} has more");
+            drop(held);
+        }
+        map.assert_invariants();
+    });
+}

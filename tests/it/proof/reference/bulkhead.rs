@@ -127,6 +127,8 @@ pub(crate) struct Model {
     pub(crate) wait_limit: Option<Duration>,
     pub(crate) phase: Phase,
     is_drained: bool,
+    /// Whether it is the partition of a key that is refused.
+    is_refused: bool,
     line: VecDeque<Waiter>,
     running: BTreeMap<Id, Running>,
     /// Waiters that the close has rejected and that have not been polled since.
@@ -159,6 +161,7 @@ impl Model {
             wait_limit: None,
             phase: Phase::Open,
             is_drained: false,
+            is_refused: false,
             line: VecDeque::new(),
             running: BTreeMap::new(),
             rejected: Vec::new(),
@@ -229,6 +232,10 @@ impl Model {
             self.totals.closed_before_queue += 1;
             self.record(EventKind::ClosedRejection, |event| event.cost = Some(cost));
             return Outcome::Rejected(Reason::Closed);
+        }
+        if self.is_refused {
+            self.totals.key_refused += 1;
+            return Outcome::Rejected(Reason::KeyRefused);
         }
         if cost == 0 {
             self.totals.invalid_cost += 1;
@@ -509,6 +516,15 @@ impl Model {
             self.settle();
         }
         true
+    }
+
+    /// Gives a partition the limits of its key, or refuses the key.
+    pub(crate) fn set_limits(&mut self, limits: Option<(usize, usize)>) {
+        if self.phase != Phase::Closed {
+            self.is_refused = limits.is_none();
+            (self.capacity, self.room) = limits.unwrap_or((self.capacity, self.room));
+            self.settle();
+        }
     }
 
     pub(crate) fn close(&mut self) {

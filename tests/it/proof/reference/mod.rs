@@ -342,6 +342,9 @@ fn compare_partitioned(bulkhead: &PartitionedBulkhead<Key>, partitioned: &Partit
     assert_eq!(status.created, partitioned.created, "created");
     assert_eq!(status.evicted, partitioned.evicted, "evicted");
     assert_eq!(status.discarded, partitioned.discarded, "discarded");
+    assert_eq!(status.overrides, partitioned.overrides(), "overrides");
+    assert_eq!(status.max_partitions, partitioned.max, "max partitions");
+    assert_eq!(status.idle_timeout, partitioned.idle_timeout, "idle timeout");
     assert_eq!(status.peak_partitions, partitioned.peak, "peak partitions");
     assert_eq!(status.totals, partitioned.totals(), "totals");
     assert_eq!((status.taken_at, status.age), (Instant::now(), partitioned.now), "time");

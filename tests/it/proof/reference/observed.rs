@@ -17,6 +17,7 @@ pub(crate) enum Reason {
     WaitLimit { waited: Duration, limit: Duration },
     Saturated { cost: usize, used: usize, capacity: usize, waiting: usize, room: usize },
     PartitionLimit { max: usize, active: usize },
+    KeyRefused,
     MissingKey,
     InvalidLimits,
     LimitsPanicked,
@@ -39,6 +40,7 @@ impl From<&RejectionReason> for Reason {
             RejectionReason::PartitionLimit { max_partitions, active_partitions, .. } => {
                 Self::PartitionLimit { max: max_partitions, active: active_partitions }
             }
+            RejectionReason::KeyRefused => Self::KeyRefused,
             RejectionReason::MissingKey => Self::MissingKey,
             RejectionReason::InvalidLimits { .. } => Self::InvalidLimits,
             RejectionReason::LimitsPanicked => Self::LimitsPanicked,

@@ -36,6 +36,9 @@ pub(crate) struct PartitionedModel {
     pub(crate) discarded: u64,
     partition_limited: u64,
     invalid_limits: u64,
+    key_refused: u64,
+    /// The limits that were set for keys: `None` if a key is refused, and a room only if it was set too.
+    overrides: BTreeMap<Key, Option<(usize, Option<usize>)>>,
     pub(crate) peak: usize,
     pub(crate) closed_before_queue: u64,
     pub(crate) bypassed: u64,
@@ -71,6 +74,8 @@ impl PartitionedModel {
             discarded: 0,
             partition_limited: 0,
             invalid_limits: 0,
+            key_refused: 0,
+            overrides: BTreeMap::new(),
             peak: 0,
             closed_before_queue: 0,
             bypassed: 0,
@@ -132,22 +137,24 @@ impl PartitionedModel {
             self.late_by_deadline += u64::from(is_late);
             return Err(late(is_late));
         }
-        if key == INVALID || key == PANICKING {
-            self.invalid_limits += 1;
-            let panics = key == PANICKING;
-            return Err(if panics { Reason::LimitsPanicked } else { Reason::InvalidLimits });
-        }
+        let (capacity, room) = match self.limits(key) {
+            Ok(limits) => limits,
+            Err(Reason::KeyRefused) => {
+                self.key_refused += 1;
+                return Err(Reason::KeyRefused);
+            }
+            Err(reason) => {
+                self.invalid_limits += 1;
+                return Err(reason);
+            }
+        };
         self.clean_up();
-        if self.partitions.len() == self.max {
-            let Some((oldest, _)) = self.idle.pop_front() else {
-                self.partition_limited += 1;
-                let active = self.partitions.len();
-                return Err(Reason::PartitionLimit { max: self.max, active });
-            };
-            self.remove(oldest);
-            self.evicted += 1;
+        self.make_room(self.max - 1);
+        if self.partitions.len() >= self.max {
+            self.partition_limited += 1;
+            let active = self.partitions.len();
+            return Err(Reason::PartitionLimit { max: self.max, active });
         }
-        let (capacity, room) = limits(key, self.capacity, self.room);
         let mut partition = Model::new(capacity, room);
         partition.is_partition = true;
         if self.phase == Phase::Paused {
@@ -157,6 +164,48 @@ impl PartitionedModel {
         self.created += 1;
         self.peak = self.peak.max(self.partitions.len());
         Ok(())
+    }
+
+    /// Removes idle partitions, the longest idle first, until at most `most` are left.
+    fn make_room(&mut self, most: usize) {
+        while self.partitions.len() > most {
+            let Some((oldest, _)) = self.idle.pop_front() else { return };
+            self.remove(oldest);
+            self.evicted += 1;
+        }
+    }
+
+    /// Returns the limits of a key: those that were set, or else those that `limits_for` gives it.
+    fn limits(&self, key: Key) -> Result<(usize, usize), Reason> {
+        let chosen = match key {
+            INVALID => Err(Reason::InvalidLimits),
+            PANICKING => Err(Reason::LimitsPanicked),
+            key => Ok(limits(key, self.capacity, self.room)),
+        };
+        match self.overrides.get(&key) {
+            None => chosen,
+            Some(None) => Err(Reason::KeyRefused),
+            Some(Some((capacity, Some(room)))) => Ok((*capacity, *room)),
+            Some(Some((capacity, None))) => chosen.map(|(_, room)| (*capacity, room)),
+        }
+    }
+
+    /// Applies the limits of a key to its partition.
+    fn refit(&mut self, key: Key) {
+        let limits = match self.limits(key) {
+            Ok(limits) => Some(limits),
+            Err(Reason::KeyRefused) => None,
+            Err(_) => return,
+        };
+        self.with_limits(key, limits);
+    }
+
+    fn with_limits(&mut self, key: Key, limits: Option<(usize, usize)>) {
+        if let Some(partition) = self.partitions.get_mut(&key) {
+            partition.now = self.now;
+            partition.set_limits(limits);
+            self.called.append(&mut partition.called);
+        }
     }
 
     pub(crate) fn arrive(&mut self, id: Id, key: Key, terms: Terms) -> Outcome {
@@ -195,8 +244,60 @@ impl PartitionedModel {
     }
 
     pub(crate) fn resize(&mut self, key: Key, capacity: usize) -> bool {
-        self.partitions.contains_key(&key)
-            && self.with_partition(key, |partition| partition.resize(capacity, false))
+        if !self.partitions.contains_key(&key) || capacity == 0 || self.phase() == Phase::Closed {
+            return false;
+        }
+        let before = self.overrides.get(&key).copied();
+        let set = match before {
+            Some(None) => None,
+            Some(Some((_, room))) => Some((capacity, room)),
+            None => Some((capacity, None)),
+        };
+        self.overrides.insert(key, set);
+        if set.is_some() {
+            let room = self.partitions[&key].room;
+            self.with_limits(key, Some((capacity, room)));
+        }
+        true
+    }
+
+    /// Sets the limits of a key, or refuses it. Returns whether that was possible.
+    pub(crate) fn set_limits(&mut self, key: Key, limits: Option<(usize, usize)>) -> bool {
+        if limits.is_some_and(|(capacity, _)| capacity == 0) || self.phase() == Phase::Closed {
+            return false;
+        }
+        self.overrides.insert(key, limits.map(|(capacity, room)| (capacity, Some(room))));
+        self.with_limits(key, limits);
+        true
+    }
+
+    /// Removes the limits that were set for a key. Returns whether there were any.
+    pub(crate) fn clear_limits(&mut self, key: Key) -> bool {
+        let is_cleared = self.phase() != Phase::Closed && self.overrides.remove(&key).is_some();
+        if is_cleared {
+            self.refit(key);
+        }
+        is_cleared
+    }
+
+    pub(crate) fn overrides(&self) -> usize {
+        self.overrides.len()
+    }
+
+    /// Changes what is given. Returns whether that was possible.
+    pub(crate) fn reconfigure(
+        &mut self,
+        max: Option<usize>,
+        idle_timeout: Option<Duration>,
+    ) -> bool {
+        let is_invalid = max == Some(0) || idle_timeout == Some(Duration::ZERO);
+        if is_invalid || self.phase() == Phase::Closed {
+            return false;
+        }
+        self.max = max.unwrap_or(self.max);
+        self.idle_timeout = idle_timeout.unwrap_or(self.idle_timeout);
+        self.make_room(self.max);
+        true
     }
 
     pub(crate) fn discard(&mut self, key: Key) -> bool {
@@ -254,6 +355,7 @@ impl PartitionedModel {
     }
 
     fn remove_idle(&mut self) {
+        self.overrides.clear();
         // Idle partitions go at once, and the others when they become idle.
         while let Some((key, _)) = self.idle.pop_front() {
             self.remove(key);
@@ -310,6 +412,7 @@ impl PartitionedModel {
         sum.expired_before_queue_by_deadline = self.late_by_deadline;
         sum.partition_limited = self.partition_limited;
         sum.invalid_limits = self.invalid_limits;
+        sum.key_refused = self.key_refused;
         sum.missing_key = self.missing_key;
         for Model { totals, .. } in self.all() {
             sum.admitted += totals.admitted;
@@ -327,6 +430,7 @@ impl PartitionedModel {
             sum.closed_before_queue += totals.closed_before_queue;
             sum.closed_while_waiting += totals.closed_while_waiting;
             sum.paused += totals.paused;
+            sum.key_refused += totals.key_refused;
             sum.oversized += totals.oversized;
             sum.invalid_cost += totals.invalid_cost;
             sum.finished += totals.finished;

@@ -245,6 +245,7 @@ async fn keys_without_a_partition() {
     let limits_for = |&key: &u64| match key {
         0 => PartitionLimits::new(0),
         1 => std::panic::resume_unwind(Box::new(())),
+        4 => PartitionLimits::refused(),
         _ => PartitionLimits::new(1),
     };
     let builder = PartitionedBulkhead::builder("one").parallelism(1).max_partitions(1);
@@ -254,6 +255,7 @@ async fn keys_without_a_partition() {
         (Some(0), "invalid_limits", "invalid_limits 1"),
         (Some(1), "invalid_limits", "invalid_limits 1"),
         (Some(3), "partition_limit", "partition_limited 1"),
+        (Some(4), "key_refused", "key_refused 1"),
         (None, "missing_key", "missing_key 1"),
     ] {
         let mut before = customers.status().totals;
@@ -352,7 +354,7 @@ async fn requests_around_the_bulkhead_and_bodies() {
 const MOVED: &str = "admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned \
     abandoned_units abandoned_by_deadline queued queued_units saturated expired expired_by_deadline \
     expired_before_queue expired_before_queue_by_deadline cancelled closed_before_queue \
-    closed_while_waiting paused oversized invalid_cost partition_limited invalid_limits missing_key bypassed \
+    closed_while_waiting paused oversized invalid_cost partition_limited invalid_limits key_refused missing_key bypassed \
     finished finished_units cut_short cut_short_units bodies_ended_early handler_panics wait_time \
     cancelled_wait_time expired_wait_time pressure_time";
 
