@@ -55,6 +55,9 @@
 //!   snapshots. [`CapacityReport`] assesses either, with recommendations. [`BulkheadEvent`]s report every change.
 //! - [`BulkheadRegistry`] holds bulkheads by label, so that every module uses the same ones. A [`RegistrySnapshot`] covers
 //!   all of them.
+//! - Settings change while a bulkhead is in use: [`Bulkhead::reconfigure`], and [`BulkheadRegistry::plan`] for all of them from a
+//!   [`RegistryConfig`]. A bulkhead is paused, drained and closed: [`Bulkhead::pause`], [`Bulkhead::drain`],
+//!   [`Bulkhead::close`].
 //! - [`Deadline`] travels with a request and bounds its wait.
 //!
 //! # Guarantees
@@ -79,10 +82,10 @@
 //! | `dashboard` | `Dashboard`, from `BulkheadRegistry::dashboard`: a page that shows every bulkhead of a registry live, with its figures as JSON, as a tower service |
 //! | `metrics` | `MetricsPublisher`, from `BulkheadRegistry::metrics`: the same metrics for the recorder of the `metrics` crate |
 //! | `prometheus` | `PrometheusCollector`, from `BulkheadRegistry::prometheus`: the metrics of every bulkhead for `prometheus-client`; `docs/alerts.yml` and `docs/grafana.json` read them |
-//! | `serde` | `Serialize` for statuses, intervals, reports, advice, rejections and events. `docs/status.schema.json` describes the fields, whose names are stable. Durations are in seconds and named `.._seconds`; points in time are in milliseconds since 1970 and named `.._unix_ms` |
+//! | `serde` | [`RegistryConfig`] is read from any format. `Serialize` for statuses, intervals, reports, advice, rejections and events. `docs/status.schema.json` describes the fields, whose names are stable. Durations are in seconds and named `.._seconds`; points in time are in milliseconds since 1970 and named `.._unix_ms` |
 //! | `tonic` | a layered service keeps the name by which tonic routes requests to it |
 //! | `tower` | services have a `tower::load::Load`, so that balancers avoid a bulkhead that is full or closed |
-//! | `tracing` | what an operator should know of, at target `bulklink`: operations that wait for longer than a second (warn), the end of that, bulkheads that are closed, drained or reconfigured (info), each rejection, and a span for each wait (debug). Never a line for each request at info or above |
+//! | `tracing` | what an operator should know of, at target `bulklink`: operations that wait for longer than a second (warn), the end of that, bulkheads that are paused, resumed, draining, closed, drained or reconfigured (info), each rejection, and a span for each wait (debug). Never a line for each request at info or above |
 //!
 //! # Runtimes
 //!

@@ -23,6 +23,8 @@ mod chart;
 mod client;
 mod load;
 mod progress;
+#[cfg(test)]
+mod reload;
 mod run;
 mod server;
 mod shop;

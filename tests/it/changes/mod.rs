@@ -5,3 +5,4 @@ mod keys;
 mod partitions;
 mod pause;
 mod reconfigure;
+mod stress;
