@@ -55,6 +55,15 @@ impl Deadline {
         self.0 <= clock::now()
     }
 
+    /// Returns the deadline this much earlier; one that has passed, if there is no such instant.
+    #[inline]
+    pub(crate) fn earlier_by(self, time: Duration) -> Self {
+        if time.is_zero() {
+            return self;
+        }
+        Self(self.0.checked_sub(time).unwrap_or_else(clock::now))
+    }
+
     #[inline]
     pub(crate) fn instant(&self) -> Instant {
         self.0

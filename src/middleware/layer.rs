@@ -16,7 +16,10 @@ use super::{
     wait_mode::{InReadiness, PerRequest, WaitMode},
 };
 use crate::{
-    bulkhead::{partitioned::PartitionedBulkhead, plain::Bulkhead, weighted::WeightedBulkhead},
+    bulkhead::{
+        deadline::Deadline, partitioned::PartitionedBulkhead, plain::Bulkhead,
+        weighted::WeightedBulkhead,
+    },
     core::rejection::{Rejection, cache::RetryHint},
     sync::Arc,
 };
@@ -120,13 +123,15 @@ pub struct AdmissionLayer<A, M = InReadiness, R = IntoResponse, H = UntilRespons
     pub(super) admit: A,
     pub(super) wait_mode: M,
     pub(super) reject: RejectionResponder<R>,
+    /// How much of its deadline a request must have left when it is admitted.
+    reserve: Duration,
     hold: PhantomData<fn() -> H>,
 }
 
 impl<A, M> AdmissionLayer<A, M> {
     fn with(admit: A, wait_mode: M) -> Self {
         let reject = RejectionResponder { mapping: IntoResponse, hint: None };
-        Self { admit, wait_mode, reject, hold: PhantomData }
+        Self { admit, wait_mode, reject, reserve: Duration::ZERO, hold: PhantomData }
     }
 }
 
@@ -225,8 +230,8 @@ impl<A, M: WaitMode, R, H> AdmissionLayer<A, M, R, H> {
     }
 
     fn map_wait_mode<N>(self, map: impl FnOnce(M) -> N) -> AdmissionLayer<A, N, R, H> {
-        let Self { admit, wait_mode, reject, hold } = self;
-        AdmissionLayer { admit, wait_mode: map(wait_mode), reject, hold }
+        let Self { admit, wait_mode, reject, reserve, hold } = self;
+        AdmissionLayer { admit, wait_mode: map(wait_mode), reject, reserve, hold }
     }
 }
 
@@ -327,19 +332,51 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
         self
     }
 
+    /// Admits a request with a deadline only if at least `reserve` of its time is left then. Default zero.
+    ///
+    /// For the time that the work itself takes: a request that is admitted with less can only be answered too late. It is
+    /// rejected as [`Deadline`](crate::RejectionReason::Deadline) instead: on arrival, or as soon as less than `reserve` is
+    /// left while it waits. Requests without a deadline are not affected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use axum::Router;
+    /// use bulklink::{BulkheadLayer, GrpcTimeout};
+    ///
+    /// # let payments = bulklink::Bulkhead::builder("payments").parallelism(10).build()?;
+    /// // A payment takes 40 ms.
+    /// let layer = BulkheadLayer::new(&payments)
+    ///     .deadline(GrpcTimeout)
+    ///     .deadline_reserve(Duration::from_millis(40));
+    /// let app: Router = Router::new().layer(layer);
+    /// # Ok::<(), bulklink::ConfigError>(())
+    /// ```
+    pub fn deadline_reserve(mut self, reserve: Duration) -> Self {
+        self.reserve = reserve;
+        self
+    }
+
+    /// Returns the time by which a request with this deadline must be admitted.
+    #[inline]
+    pub(super) fn admit_by(&self, deadline: Option<Deadline>) -> Option<Deadline> {
+        deadline.map(|deadline| deadline.earlier_by(self.reserve))
+    }
+
     /// Holds the slot until the response body has ended or is dropped, instead of giving it back with the
     /// response.
     ///
     /// For streams and server-sent events.
     pub fn hold_body(self) -> AdmissionLayer<A, M, R, UntilBodyEnd> {
-        let Self { admit, wait_mode, reject, .. } = self;
-        AdmissionLayer { admit, wait_mode, reject, hold: PhantomData }
+        let Self { admit, wait_mode, reject, reserve, .. } = self;
+        AdmissionLayer { admit, wait_mode, reject, reserve, hold: PhantomData }
     }
 
     fn with_reject<S>(self, mapping: S) -> AdmissionLayer<A, M, S, H> {
-        let Self { admit, wait_mode, reject, hold } = self;
+        let Self { admit, wait_mode, reject, reserve, hold } = self;
         let reject = RejectionResponder { mapping, hint: reject.hint };
-        AdmissionLayer { admit, wait_mode, reject, hold }
+        AdmissionLayer { admit, wait_mode, reject, reserve, hold }
     }
 }
 
@@ -353,11 +390,12 @@ impl<S, A: Clone, M: Clone, R: Clone, H> Layer<S> for AdmissionLayer<A, M, R, H>
 
 impl<A: Clone, M: Clone, R: Clone, H> Clone for AdmissionLayer<A, M, R, H> {
     fn clone(&self) -> Self {
-        let Self { admit, wait_mode, reject, hold } = self;
+        let Self { admit, wait_mode, reject, reserve, hold } = self;
         Self {
             admit: admit.clone(),
             wait_mode: wait_mode.clone(),
             reject: reject.clone(),
+            reserve: *reserve,
             hold: *hold,
         }
     }

@@ -95,8 +95,9 @@ impl<R> RejectionResponder<R> {
 
 /// Answers rejections with HTTP responses. The error type remains that of the inner service.
 ///
-/// A request with the content type `application/grpc*` gets a gRPC response. A response body must implement
-/// [`Default`]. The [`Rejection`] is in the response's extensions.
+/// A request with the content type of gRPC or gRPC-Web gets a response of that protocol. No answer has the label of the
+/// bulkhead or any of its numbers, because it may go to strangers. A response body must implement [`Default`]. The
+/// [`Rejection`] is in the response's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct IntoResponse;
 
@@ -240,7 +241,11 @@ where
 
 /// Returns the answer to a rejected request, in the protocol of the request.
 fn answer_to<B, T: Default>(rejection: Rejection, request: &Request<B>) -> Response<T> {
-    if is_grpc(request) { rejection.into_grpc_response() } else { rejection.into_response() }
+    match Protocol::of(request) {
+        Protocol::Http => rejection.into_response(),
+        Protocol::Grpc => rejection.into_grpc(GRPC),
+        Protocol::GrpcWeb(content_type) => rejection.into_grpc(content_type),
+    }
 }
 
 /// How rejections are answered over HTTP and gRPC. A layer answers like this unless it has
@@ -301,12 +306,18 @@ impl Rejection {
         response
     }
 
-    /// Returns the gRPC response that answers this rejection: headers with its [`grpc_code`](Self::grpc_code) and a message,
-    /// an empty body, and the rejection in the extensions.
+    /// Returns the gRPC response that answers this rejection: headers with its [`grpc_code`](Self::grpc_code) and the
+    /// [name](RejectionReason::name) of its reason as the message, `grpc-retry-pushback-ms` if a retry can help, an empty body, and the rejection in the extensions.
+    ///
+    /// A layer answers gRPC-Web likewise, in the content type of the request.
     #[must_use]
     pub fn into_grpc_response<B: Default>(self) -> Response<B> {
+        self.into_grpc(GRPC)
+    }
+
+    fn into_grpc<B: Default>(self, content_type: HeaderValue) -> Response<B> {
         let mut response = Response::new(B::default());
-        write_grpc(&self, &mut response);
+        write_grpc(&self, content_type, &mut response);
         response.extensions_mut().insert(self);
         response
     }
@@ -352,6 +363,14 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
+/// Rounds up to whole milliseconds. The [protocol] has 32 bits with a sign for them.
+///
+/// [protocol]: https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback
+fn whole_milliseconds(duration: Duration) -> u32 {
+    let milliseconds = duration.as_nanos().div_ceil(1_000_000);
+    u32::try_from(milliseconds).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
+}
+
 /// gRPC status codes, from the [specification].
 ///
 /// [specification]: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
@@ -364,36 +383,44 @@ mod grpc {
     pub(super) const UNAVAILABLE: u8 = 14;
 }
 
-fn is_grpc<B>(request: &Request<B>) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+/// The protocol of a request, by its content type.
+enum Protocol {
+    Http,
+    Grpc,
+    /// gRPC for browsers, which is answered in its own content type.
+    GrpcWeb(HeaderValue),
+}
+
+impl Protocol {
+    fn of<B>(request: &Request<B>) -> Self {
+        let Some(content_type) = request.headers().get(CONTENT_TYPE) else { return Self::Http };
+        let text = content_type.as_bytes();
+        let media_type = text.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+        let is = |name: &[u8]| {
+            // A message format may follow, such as in `application/grpc+proto`.
+            let (start, rest) = media_type.split_at(name.len().min(media_type.len()));
+            start.eq_ignore_ascii_case(name) && (rest.is_empty() || rest.starts_with(b"+"))
+        };
+        if is(b"application/grpc") {
+            Self::Grpc
+        } else if is(b"application/grpc-web") || is(b"application/grpc-web-text") {
+            Self::GrpcWeb(content_type.clone())
+        } else {
+            Self::Http
+        }
+    }
 }
 
 /// Writes a gRPC trailers-only response: a response with headers and no body.
-fn write_grpc<T>(rejection: &Rejection, response: &mut Response<T>) {
+fn write_grpc<T>(rejection: &Rejection, content_type: HeaderValue, response: &mut Response<T>) {
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(CONTENT_TYPE, content_type);
     headers.insert("grpc-status", HeaderValue::from(u16::from(status_codes(rejection).1)));
-    let message = percent_encoded(&rejection.to_string());
-    if let Ok(message) = HeaderValue::try_from(message) {
-        headers.insert("grpc-message", message);
+    // Whoever asks learns no more than over HTTP: no label and no number.
+    headers.insert("grpc-message", HeaderValue::from_static(rejection.reason().name()));
+    if let Some(hint) = rejection.retry_after() {
+        headers.insert("grpc-retry-pushback-ms", whole_milliseconds(hint).into());
     }
 }
 
-/// Percent-encodes a message as [gRPC] requires: printable ASCII except `%` stays as it is, every other
-/// UTF-8 byte becomes `%XX`.
-///
-/// [gRPC]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses
-fn percent_encoded(message: &str) -> String {
-    use std::fmt::Write;
-
-    let mut encoded = String::with_capacity(message.len());
-    for byte in message.bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            // Writing to a `String` does not fail.
-            _ => drop(write!(encoded, "%{byte:02X}")),
-        }
-    }
-    encoded
-}
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");

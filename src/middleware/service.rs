@@ -168,7 +168,7 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let deadline = self.layer.reject.deadline(&request);
+        let deadline = self.layer.admit_by(self.layer.reject.deadline(&request));
         match self.reservation.take(&self.layer.admit, deadline) {
             Ok(permit) => {
                 let held = HeldSlot(Some(permit.start()));
@@ -207,6 +207,7 @@ where
             (Ok(Route::Bypass), WaitPolicy::UpToLimit)
         } else {
             let deadline = wait_mode.deadline(&request, reject.deadline(&request));
+            let deadline = self.layer.admit_by(deadline);
             let policy = deadline
                 .map_or(WaitPolicy::UpToLimit, |deadline| WaitPolicy::Before(deadline.instant()));
             (admit.route(&request, policy), policy)

@@ -253,3 +253,41 @@ async fn a_cost_and_a_deadline_are_read_from_the_same_request() {
     assert_answered_at_the_deadline(fixed, with_extension(Deadline::after(DEADLINE))).await;
     assert_eq!(reports.status().totals.expired, 2);
 }
+
+/// What is left of the deadline when a request is admitted must suffice for the work.
+#[tokio::test(start_paused = true)]
+async fn a_request_is_admitted_only_with_its_reserve_left() {
+    let reserve = Duration::from_millis(20);
+    let (payments, _slot) = saturated();
+    let layer = || BulkheadLayer::new(&payments).deadline_reserve(reserve);
+    // In line, the reserve is kept back.
+    let start = Instant::now();
+    let grpc = with_header("grpc-timeout", "50m");
+    let response = answer(&layer().deadline(GrpcTimeout), grpc).await;
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    let took = start.elapsed();
+    let kept = DEADLINE - reserve;
+    assert!(took >= kept && took <= kept + Duration::from_millis(1), "after {took:?}");
+    // On arrival, too: with a free slot and with none, from an extension and from a header.
+    for payments in [payments.clone(), Bulkhead::builder("free").parallelism(1).build().unwrap()] {
+        let layer = BulkheadLayer::new(&payments).deadline_reserve(reserve).per_request();
+        let before = payments.status().totals;
+        let request = with_extension(Deadline::after(reserve));
+        let response = answer(&layer, request).await;
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+        let after = payments.status().totals;
+        assert_eq!(after.expired_before_queue, before.expired_before_queue + 1);
+        let absurd = layer.clone().deadline_reserve(Duration::MAX);
+        let response = answer(&absurd, with_extension(Deadline::after(WAIT_LIMIT))).await;
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    }
+    let free = Bulkhead::builder("free").parallelism(1).build().unwrap();
+    let layer = BulkheadLayer::new(&free).deadline_reserve(reserve);
+    let enough = with_extension(Deadline::after(reserve + Duration::from_millis(1)));
+    assert_eq!(answer(&layer.clone().per_request(), enough).await.status(), StatusCode::OK);
+    assert_eq!(answer(&layer, request()).await.status(), StatusCode::OK, "it has no deadline");
+    // Where readiness decides, the deadline is known only with the request.
+    let response = answer(&layer, with_extension(Deadline::after(reserve))).await;
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(free.status().totals.abandoned_by_deadline, 1);
+}

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bulklink::{
-    Bulkhead, BulkheadLayer, Deadline, HeaderKey, PartitionedBulkhead, PartitionedBulkheadLayer,
-    Rejection, WeightedBulkhead, WeightedBulkheadLayer,
+    Bulkhead, BulkheadLayer, Deadline, HeaderKey, PartitionLimits, PartitionedBulkhead,
+    PartitionedBulkheadLayer, Rejection, WeightedBulkhead, WeightedBulkheadLayer,
 };
 use http::{Request, StatusCode, header::RETRY_AFTER, request};
 
@@ -42,14 +42,22 @@ async fn assert_rejected(
     assert_eq!((direct.status(), direct.headers()), (response.status(), response.headers()));
     assert_eq!(direct.extensions().get(), Some(rejection));
 
-    for content_type in ["application/grpc", "application/grpc+proto", "application/grpc;x=y"] {
+    let grpc = [
+        "application/grpc",
+        "application/grpc+proto",
+        "application/grpc;x=y",
+        "Application/GRPC ; x=y",
+    ];
+    for content_type in grpc {
         let response = answer(&layer, request().header("content-type", content_type)).await;
         assert_eq!(response.status(), StatusCode::OK);
         let headers = response.headers();
         assert_eq!(headers["content-type"], "application/grpc");
         assert_eq!(headers["grpc-status"], expected.grpc.to_string());
         let rejection = response.extensions().get::<Rejection>().unwrap();
-        assert_eq!(headers["grpc-message"], rejection.to_string());
+        assert_eq!(headers["grpc-message"], rejection.reason().name());
+        let pushback = headers.get("grpc-retry-pushback-ms").map(|value| value.to_str().unwrap());
+        assert_eq!(pushback, expected.retry.then_some("1000"));
         assert_eq!(rejection.clone().into_grpc_response::<()>().headers(), headers);
         assert_eq!(rejection.reason().to_string(), expected.reason);
     }
@@ -188,28 +196,61 @@ async fn a_missing_key_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn a_grpc_message_is_percent_encoded() {
-    let label = "bücher 50% \u{1F4DA}~";
-    let books = Bulkhead::builder(label).parallelism(1).build().unwrap();
-    books.close();
-    let grpc = request().header("content-type", "application/grpc");
-    let response = answer(&BulkheadLayer::new(&books), grpc).await;
-    let message = response.headers()["grpc-message"].to_str().unwrap();
-    assert_eq!(
-        message,
-        "bulkhead \"b%C3%BCcher 50%25 %F0%9F%93%9A~\" rejected the operation: closed"
-    );
+async fn grpc_web_is_answered_in_its_own_content_type() {
+    let payments = bulkhead();
+    let _slot = payments.slot_now().unwrap();
+    for content_type in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "Application/gRPC-Web-Text+proto; charset=utf-8",
+    ] {
+        let request = request().header("content-type", content_type);
+        let response = answer(&BulkheadLayer::new(&payments), request).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let headers = response.headers();
+        assert_eq!(headers["content-type"], content_type);
+        assert_eq!(headers["grpc-status"], "14");
+        assert_eq!(headers["grpc-message"], "saturated");
+    }
+}
 
-    // An HTTP response has no header with the message, so the label does no harm there.
-    let response = answer(&BulkheadLayer::new(&books), request()).await;
-    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+/// Neither the label nor any number goes to whoever sent the request.
+#[tokio::test]
+async fn an_answer_tells_a_stranger_nothing_of_the_bulkhead() {
+    let builder = PartitionedBulkhead::<u64>::builder("secret label").parallelism(4711);
+    let customers = builder.limits_for(|_| PartitionLimits::new(0)).max_partitions(8).build();
+    let customers = customers.unwrap();
+    let full = Bulkhead::builder("secret label").parallelism(1).build().unwrap();
+    let _slot = full.slot_now().unwrap();
+    for content_type in ["text/plain", "application/grpc", "application/grpc-web"] {
+        let request = || request().header("content-type", content_type).header("x-customer", "7");
+        let keyed = PartitionedBulkheadLayer::new(&customers, HeaderKey::new("x-customer"));
+        let invalid = answer(&keyed, request()).await;
+        let saturated = answer(&BulkheadLayer::new(&full), request()).await;
+        for response in [invalid, saturated] {
+            let shown = format!("{:?}", response.headers());
+            for secret in ["secret", "parallelism", "capacity", "limits_for", "4711", "\"7\""] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
 async fn only_a_grpc_content_type_is_answered_as_grpc() {
     let payments = bulkhead();
     payments.close();
-    for content_type in ["application/json", "text/plain; application/grpc", "Application"] {
+    for content_type in [
+        "application/json",
+        "text/plain; application/grpc",
+        "Application",
+        "application/grpcfoo",
+        "application/grp",
+        "application/grpc-webfoo",
+        "application/grpc-websockets",
+        "application/ grpc",
+    ] {
         let request = request().header("content-type", content_type);
         let response = answer(&BulkheadLayer::new(&payments), request).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{content_type}");

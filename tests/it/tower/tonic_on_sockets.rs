@@ -25,11 +25,10 @@ fn bulkhead() -> Bulkhead {
 
 fn assert_rejected(status: &Status, code: Code, reason: &str) {
     assert_eq!(status.code(), code, "{status}");
-    let (label, text) = status.message().split_once(" rejected the operation: ").unwrap();
-    assert_eq!((label, text), ("bulkhead \"echo\"", reason));
+    assert_eq!(status.message(), reason, "the name of the reason, and nothing more");
 }
 
-const SATURATED: &str = "saturated: cost 1 with 1 of 1 units in use and 0 of 0 waiting";
+const SATURATED: &str = "saturated";
 
 #[tokio::test]
 async fn a_full_bulkhead_is_unavailable() {
@@ -68,7 +67,7 @@ async fn a_cost_above_the_capacity_is_resource_exhausted() {
     let mut expensive = hello();
     expensive.metadata_mut().insert("x-cost", "9".parse().unwrap());
     let status = client.clone().say(expensive).await.unwrap_err();
-    assert_rejected(&status, Code::ResourceExhausted, "cost 9 exceeds capacity 8");
+    assert_rejected(&status, Code::ResourceExhausted, "oversized");
     assert_eq!(client.say(hello()).await.unwrap(), "hello");
 }
 
@@ -93,7 +92,7 @@ async fn only_the_customer_over_its_share_is_resource_exhausted() {
     work.end(1);
     assert_eq!(of("2").await.unwrap(), "hello");
     let status = of("no number").await.unwrap_err();
-    assert_rejected(&status, Code::InvalidArgument, "the request has no key");
+    assert_rejected(&status, Code::InvalidArgument, "missing_key");
 }
 
 #[tokio::test]
@@ -105,7 +104,7 @@ async fn a_deadline_is_deadline_exceeded() {
     let mut late = hello();
     late.metadata_mut().insert("x-timeout-ms", "0".parse().unwrap());
     let status = server.connect().await.say(late).await.unwrap_err();
-    assert_rejected(&status, Code::DeadlineExceeded, "deadline passed after waiting 0ns");
+    assert_rejected(&status, Code::DeadlineExceeded, "deadline");
 }
 
 /// tonic enforces `grpc-timeout` itself, on both sides, so this test uses neither its client nor its server.
@@ -123,8 +122,7 @@ async fn a_grpc_timeout_in_line_is_answered_with_headers_only() {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["grpc-status"], "4");
     assert_eq!(response.headers()["content-type"], "application/grpc");
-    let message = response.headers()["grpc-message"].to_str().unwrap();
-    assert!(message.contains("deadline passed after waiting "), "{message}");
+    assert_eq!(response.headers()["grpc-message"], "deadline");
     assert!(response.body().is_end_stream(), "the response has headers only");
     let totals = echo.status().totals;
     assert_eq!((totals.queued, totals.expired), (1, 1));

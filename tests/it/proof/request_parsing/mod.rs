@@ -24,7 +24,7 @@ fn number_like() -> impl Strategy<Value = Vec<u8>> {
 /// Content types that are, resemble or are unlike those of gRPC.
 fn content_type() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        "application/grpc([+;].{0,8})?".prop_map(String::into_bytes),
+        "[aA]pplication/[gG]rpc(-web(-text)?)?([+;].{0,8})?".prop_map(String::into_bytes),
         "[aA]pplication/[a-z+]{0,5}".prop_map(String::into_bytes),
         proptest::collection::vec(any::<u8>(), 0..30),
     ]
