@@ -163,7 +163,7 @@ pub use registry::{
 /// | `A` | what a request is admitted to | [`AdmitWithoutRequest`](layer::AdmitWithoutRequest), [`AdmitByRequest`](layer::AdmitByRequest) | [`Plain`](layer::Plain), [`Weighted`](layer::Weighted), [`Partitioned`](layer::Partitioned) |
 /// | `M` | where a request waits | [`WaitMode`](layer::WaitMode) | [`InReadiness`](layer::InReadiness), [`PerRequest`](layer::PerRequest) |
 /// | `R` | how a rejection is answered | [`Reject`](layer::Reject) | [`IntoResponse`](layer::IntoResponse), [`OnReject`](layer::OnReject), [`IntoError`](layer::IntoError) |
-/// | `H` | how long a slot is held | [`Hold`](layer::Hold) | [`UntilResponse`](layer::UntilResponse), [`UntilBodyEnd`](layer::UntilBodyEnd) |
+/// | `H` | how long a slot is held | [`Hold`](layer::Hold) | [`UntilResponse`](layer::UntilResponse), [`UntilBodyEnd`](layer::UntilBodyEnd), and [`Lending`](layer::Lending) either |
 /// | `W` | the wait in a [`ResponseFuture`] | [`PollWait`](layer::PollWait) | [`Never`](layer::Never), [`PendingRequest`](layer::PendingRequest) |
 ///
 /// The methods of these traits are called by the service. A layer can only be built with the types listed
@@ -192,7 +192,7 @@ pub mod layer {
         },
         deadline::NoDeadline,
         future::{Never, PendingRequest, PollWait, WaitOutcome},
-        hold::{HeldSlot, Hold, UntilBodyEnd, UntilResponse},
+        hold::{HeldSlot, Hold, HoldMode, LendSlot, Lending, UntilBodyEnd, UntilResponse},
         reject::{Decorate, IntoBoxError, IntoError, IntoResponse, OnReject, Reject},
         shared::Shared,
         wait_mode::{BypassFilter, InReadiness, NoBypass, PerRequest, WaitMode},

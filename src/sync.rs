@@ -106,7 +106,9 @@ pub(crate) use std::sync::{Arc, OnceLock, Weak};
 use std::any::Any;
 
 /// Atomics that decide nothing or are ordered by a lock, so the models do not explore their accesses.
-pub(crate) use std::sync::atomic::{AtomicU32 as UnexploredU32, AtomicU64 as UnexploredU64};
+pub(crate) use std::sync::atomic::{
+    AtomicBool as UnexploredBool, AtomicU32 as UnexploredU32, AtomicU64 as UnexploredU64,
+};
 
 /// Returns a number that is unique in this process.
 pub(crate) fn unique_number() -> u64 {

@@ -15,7 +15,7 @@ use crate::{
         operation::{permit::Permit, wait::Wait},
         rejection::Rejection,
     },
-    sync::Arc,
+    sync::{Arc, Ordering, UnexploredBool},
 };
 
 /// A guard for admitted work. Its units are in use while it lives and are released when it is dropped.
@@ -73,30 +73,71 @@ impl Slot {
     /// # }
     /// ```
     pub fn share(self) -> LentSlot {
-        LentSlot(Arc::new(self))
+        LentSlot::new(self.permit, None)
     }
 }
 
 /// A shared [`Slot`]: its units are in use until the last clone is dropped.
 ///
-/// A clone is cheap, and may be sent to another thread or runtime.
+/// A clone is cheap, and may be sent to another thread or runtime. It comes from [`Slot::share`], or from a layer with
+/// [`lend_slot`](crate::AdmissionLayer::lend_slot) in the extensions of a request.
 #[derive(Clone)]
 #[must_use = "dropping the last clone of a slot releases its units immediately"]
-pub struct LentSlot(Arc<Slot>);
+pub struct LentSlot(Arc<Lent>);
+
+/// What the clones of a lent slot share.
+struct Lent {
+    /// Taken by the drop.
+    permit: Option<Permit<OwnedHandle>>,
+    /// Whether the request that it belongs to was dropped or has panicked before it had a response.
+    is_cut_short: UnexploredBool,
+    /// The slot that an outer layer has lent to the same request.
+    _outer: Option<LentSlot>,
+}
+
+impl LentSlot {
+    pub(crate) fn new(permit: Permit<OwnedHandle>, outer: Option<LentSlot>) -> Self {
+        let is_cut_short = UnexploredBool::new(false);
+        Self(Arc::new(Lent { permit: Some(permit), is_cut_short, _outer: outer }))
+    }
+
+    /// Once the last clone is dropped, the operation counts as cut short.
+    pub(crate) fn cut_short(&self) {
+        self.0.is_cut_short.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn permit(&self) -> &Permit<OwnedHandle> {
+        self.0.permit.as_ref().expect("taken by the drop only")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let permit = self.permit.take();
+        // The drop of the last clone happens after what the others did.
+        if self.is_cut_short.load(Ordering::Relaxed) {
+            permit.into_iter().for_each(Permit::cut_short);
+        }
+    }
+}
 
 impl fmt::Debug for LentSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        debug("LentSlot", self.permit(), f)
     }
 }
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot")
-            .field("label", self.permit.handle().compartment().label())
-            .field("cost", &self.permit.cost())
-            .finish()
+        debug("Slot", &self.permit, f)
     }
+}
+
+fn debug(name: &str, permit: &Permit<OwnedHandle>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct(name)
+        .field("label", permit.handle().compartment().label())
+        .field("cost", &permit.cost())
+        .finish()
 }
 
 pin_project! {

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    hold::{HeldSlot, Hold, UnusedSlot},
+    hold::{HeldSlot, Hold, LendSlot, UnusedSlot},
     reject::{Reject, RejectionResponder},
 };
 use crate::{
@@ -114,7 +114,7 @@ where
                 },
                 ResponseStateProj::Running { future, held } => {
                     let answer = ready!(future.poll(cx)).map_err(R::map_inner_error);
-                    let mut held = HeldSlot(held.complete());
+                    let mut held = held.pass_on();
                     // Drop the inner future before its slot is given back.
                     state.set(ResponseState::Answered { answer: None });
                     return Poll::Ready(match answer {
@@ -189,7 +189,7 @@ pin_project! {
     /// A request that waits for admission and then for its own clone of the inner service.
     ///
     /// The inner service is not polled before the request is admitted.
-    pub struct PendingRequest<S, Req, R> {
+    pub struct PendingRequest<S, Req, R, H> {
         #[pin]
         queued: Option<Queued<OwnedHandle>>,
         inner: S,
@@ -197,6 +197,7 @@ pin_project! {
         // Declared after `inner` and `request`: both are dropped before the slot is given back.
         slot: PendingSlot,
         reject: RejectionResponder<R>,
+        hold: PhantomData<fn() -> H>,
     }
 }
 
@@ -220,7 +221,7 @@ impl PendingSlot {
     }
 }
 
-impl<S, Req, R> PendingRequest<S, Req, R> {
+impl<S, Req, R, H> PendingRequest<S, Req, R, H> {
     /// Creates a pending request that was admitted or queued. `None` is a request that bypasses the bulkhead.
     pub(super) fn new(
         inner: S,
@@ -233,14 +234,16 @@ impl<S, Req, R> PendingRequest<S, Req, R> {
             Some(Entered::Admitted(permit)) => (None, PendingSlot::Direct(permit)),
             None => (None, PendingSlot::None),
         };
-        Self { queued, slot, inner, request: Some(request), reject }
+        let request = Some(request);
+        Self { queued, slot, inner, request, reject, hold: PhantomData }
     }
 }
 
-impl<S, Req, R> PollWait<S, Req, R> for PendingRequest<S, Req, R>
+impl<S, Req, R, H> PollWait<S, Req, R> for PendingRequest<S, Req, R, H>
 where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
+    H: LendSlot<Req>,
 {
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcomeOf<S, Req, R>> {
         const TAKEN: &str = "`ResponseFuture` polled after completion";
@@ -262,8 +265,9 @@ where
         if let Err(error) = ready!(this.inner.poll_ready(cx)) {
             return Poll::Ready(WaitOutcome::Answer(Err(R::map_inner_error(error))));
         }
-        let request = this.request.take().expect(TAKEN);
-        let held = HeldSlot(this.slot.take().map(|permit| permit.start()));
+        let mut request = this.request.take().expect(TAKEN);
+        let held = HeldSlot::new(this.slot.take().map(|permit| permit.start()));
+        let held = H::lend(&mut request, held);
         Poll::Ready(WaitOutcome::Run(this.inner.call(request), held))
     }
 }

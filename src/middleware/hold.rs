@@ -3,6 +3,7 @@
 //! This module owns the response body that holds a slot until it ends.
 
 use std::{
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::{
-    bulkhead::handle::OwnedHandle,
+    bulkhead::{handle::OwnedHandle, slot::LentSlot},
     core::{clock, gate::ending::Abandonment, operation::permit::Permit},
 };
 
@@ -22,23 +23,52 @@ use crate::{
 ///
 /// Dropping it counts the request as cut short: its future was dropped, or has panicked, before there was a response.
 #[derive(Debug, Default)]
-pub struct HeldSlot(pub(super) Option<Permit<OwnedHandle>>);
+pub struct HeldSlot(Option<HeldPermit>);
+
+/// A slot, possibly lent to the handler of the request.
+#[derive(Debug)]
+pub(super) enum HeldPermit {
+    Own(Permit<OwnedHandle>),
+    Lent(LentSlot),
+}
+
+impl HeldPermit {
+    fn permit(&self) -> &Permit<OwnedHandle> {
+        match self {
+            Self::Own(permit) => permit,
+            Self::Lent(slot) => slot.permit(),
+        }
+    }
+}
 
 impl HeldSlot {
     pub(super) const EMPTY: Self = Self(None);
 
+    #[inline]
+    pub(super) fn new(permit: Option<Permit<OwnedHandle>>) -> Self {
+        Self(permit.map(HeldPermit::Own))
+    }
+
     /// The request has completed: takes the slot out, to be held further or dropped.
     #[inline]
-    pub(super) fn complete(&mut self) -> Option<Permit<OwnedHandle>> {
+    pub(super) fn complete(&mut self) -> Option<HeldPermit> {
         self.0.take()
+    }
+
+    /// Takes the slot out of this one, which is no longer the one that ends with the request.
+    #[inline]
+    pub(super) fn pass_on(&mut self) -> Self {
+        Self(self.0.take())
     }
 }
 
 impl Drop for HeldSlot {
     #[inline]
     fn drop(&mut self) {
-        if let Some(permit) = self.0.take() {
-            permit.cut_short();
+        match self.0.take() {
+            None => {}
+            Some(HeldPermit::Own(permit)) => permit.cut_short(),
+            Some(HeldPermit::Lent(slot)) => slot.cut_short(),
         }
     }
 }
@@ -93,6 +123,77 @@ pub trait Hold<Response> {
     fn hold(response: Response, held: HeldSlot, to_head: bool) -> Self::Response;
 }
 
+/// The options of how a slot is held: [`UntilResponse`] or [`UntilBodyEnd`], and [`Lending`] either.
+pub trait HoldMode {
+    /// The same, until the body ends.
+    type ToBodyEnd;
+    /// The same, and lent to the handler.
+    type Lending;
+}
+
+impl HoldMode for UntilResponse {
+    type ToBodyEnd = UntilBodyEnd;
+    type Lending = Lending<Self>;
+}
+
+impl HoldMode for UntilBodyEnd {
+    type ToBodyEnd = Self;
+    type Lending = Lending<Self>;
+}
+
+impl<H: HoldMode> HoldMode for Lending<H> {
+    type ToBodyEnd = Lending<H::ToBodyEnd>;
+    type Lending = Self;
+}
+
+/// Decides whether the handler of a request gets its slot as well.
+#[diagnostic::on_unimplemented(
+    message = "a slot cannot be lent to the handler of a `{Request}`",
+    note = "`.lend_slot()` is for services whose request is an `http::Request`"
+)]
+pub trait LendSlot<Request> {
+    /// Puts the slot into the request, if it is lent, and returns it.
+    fn lend(request: &mut Request, held: HeldSlot) -> HeldSlot;
+}
+
+impl<Request> LendSlot<Request> for UntilResponse {
+    #[inline]
+    fn lend(_: &mut Request, held: HeldSlot) -> HeldSlot {
+        held
+    }
+}
+
+impl<Request> LendSlot<Request> for UntilBodyEnd {
+    #[inline]
+    fn lend(_: &mut Request, held: HeldSlot) -> HeldSlot {
+        held
+    }
+}
+
+/// Holds the slot as `H` does, and for as long as the handler has a clone of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Lending<H>(PhantomData<H>);
+
+impl<Response, H: Hold<Response>> Hold<Response> for Lending<H> {
+    type Response = H::Response;
+
+    const HOLDS_BODY: bool = H::HOLDS_BODY;
+
+    fn hold(response: Response, held: HeldSlot, to_head: bool) -> Self::Response {
+        H::hold(response, held, to_head)
+    }
+}
+
+impl<B, H> LendSlot<http::Request<B>> for Lending<H> {
+    fn lend(request: &mut http::Request<B>, mut held: HeldSlot) -> HeldSlot {
+        let Some(HeldPermit::Own(permit)) = held.complete() else { return held };
+        let outer = request.extensions_mut().remove();
+        let slot = LentSlot::new(permit, outer);
+        request.extensions_mut().insert(slot.clone());
+        HeldSlot(Some(HeldPermit::Lent(slot)))
+    }
+}
+
 /// Gives the slot back as soon as the response is ready.
 #[derive(Clone, Copy, Debug)]
 pub struct UntilResponse;
@@ -122,10 +223,10 @@ impl<B: Body> Hold<http::Response<B>> for UntilBodyEnd {
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let length = length.and_then(|length| length.parse().ok());
         response.map(|body| {
-            let permit = held.complete().filter(|_| !body.is_end_stream());
+            let held = held.complete().filter(|_| !body.is_end_stream());
             // A client that asks for no body reads none.
             let remaining = if to_head { Some(0) } else { length.or(body.size_hint().exact()) };
-            HeldBody { body, held: permit, remaining }
+            HeldBody { body, held, remaining }
         })
     }
 }
@@ -139,7 +240,7 @@ pin_project! {
         // Declared first: the body is dropped before the slot is given back.
         #[pin]
         body: B,
-        held: Option<Permit<OwnedHandle>>,
+        held: Option<HeldPermit>,
         // Bytes that are still to be delivered, if the length of the body is known.
         remaining: Option<u64>,
     }
@@ -148,8 +249,8 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             // Whoever knows the length need not ask for the end.
-            if let (Some(permit), None | Some(1..)) = (this.held.as_ref(), *this.remaining) {
-                permit.handle().compartment().count_body_ended_early();
+            if let (Some(held), None | Some(1..)) = (this.held.as_ref(), *this.remaining) {
+                held.permit().handle().compartment().count_body_ended_early();
             }
         }
     }

@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use super::{
     admit::{ExtractedKey, FixedCost, FixedKey, Partitioned, Plain, Weighted},
     extract::MissingKey,
-    hold::{UntilBodyEnd, UntilResponse},
+    hold::{HoldMode, UntilResponse},
     reject::{Decorate, IntoBoxError, IntoError, IntoResponse, OnReject, RejectionResponder},
     service::AdmissionService,
     shared::Shared,
@@ -367,8 +367,56 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
     /// Holds the slot until the response body has ended or is dropped, instead of giving it back with the
     /// response.
     ///
-    /// For streams and server-sent events.
-    pub fn hold_body(self) -> AdmissionLayer<A, M, R, UntilBodyEnd> {
+    /// For streams and server-sent events. An upgraded connection, such as a WebSocket, is not in the body: see
+    /// [`lend_slot`](Self::lend_slot).
+    pub fn hold_body(self) -> AdmissionLayer<A, M, R, H::ToBodyEnd>
+    where
+        H: HoldMode,
+    {
+        self.with_hold()
+    }
+
+    /// Puts a [`LentSlot`](crate::LentSlot) into the extensions of every request that is admitted: the slot is given back
+    /// once the response is ready and the last clone is dropped.
+    ///
+    /// For work that outlives the response future: a blocking job whose client may leave while it runs, an upgraded
+    /// connection, or a task that the handler leaves behind. If the client leaves, the request counts as cut short, but
+    /// only once the last clone is dropped. This allocates once for each request.
+    ///
+    /// In axum, it is an `Extension<LentSlot>`. A request that [bypasses](Self::bypass) the bulkhead has none, so that a handler
+    /// of such requests takes an `Option` of it. Of several layers that lend their slots, the handler gets one that holds all
+    /// of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::{Extension, Router, routing::post};
+    /// use bulklink::{BulkheadLayer, LentSlot};
+    ///
+    /// # let reports = bulklink::Bulkhead::builder("reports").parallelism(2).build()?;
+    /// async fn report(Extension(slot): Extension<LentSlot>) -> String {
+    ///     // The job goes on if the client leaves, and so must its slot.
+    ///     let job = tokio::task::spawn_blocking(move || {
+    ///         let report = String::from("a report");
+    ///         drop(slot);
+    ///         report
+    ///     });
+    ///     job.await.unwrap_or_default()
+    /// }
+    ///
+    /// let app: Router = Router::new()
+    ///     .route("/report", post(report))
+    ///     .layer(BulkheadLayer::new(&reports).per_request().lend_slot());
+    /// # Ok::<(), bulklink::ConfigError>(())
+    /// ```
+    pub fn lend_slot(self) -> AdmissionLayer<A, M, R, H::Lending>
+    where
+        H: HoldMode,
+    {
+        self.with_hold()
+    }
+
+    fn with_hold<N>(self) -> AdmissionLayer<A, M, R, N> {
         let Self { admit, wait_mode, reject, reserve, .. } = self;
         AdmissionLayer { admit, wait_mode, reject, reserve, hold: PhantomData }
     }

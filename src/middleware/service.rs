@@ -17,7 +17,7 @@ use super::{
     },
     deadline::DeadlineSource,
     future::{Never, PendingRequest, ResponseFuture},
-    hold::{HeldSlot, Hold, UntilResponse},
+    hold::{HeldSlot, Hold, LendSlot, UntilResponse},
     layer::AdmissionLayer,
     reject::{IntoResponse, Reject},
     reservation::Reservation,
@@ -149,7 +149,7 @@ where
     S: Service<Req>,
     A: AdmitWithoutRequest,
     R: Reject<Req, S::Response, S::Error>,
-    H: Hold<S::Response>,
+    H: Hold<S::Response> + LendSlot<Req>,
 {
     type Response = H::Response;
     type Error = R::Error;
@@ -167,11 +167,11 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&mut self, mut request: Req) -> Self::Future {
         let deadline = self.layer.admit_by(self.layer.reject.deadline(&request));
         match self.reservation.take(&self.layer.admit, deadline) {
             Ok(permit) => {
-                let held = HeldSlot(Some(permit.start()));
+                let held = H::lend(&mut request, HeldSlot::new(Some(permit.start())));
                 let to_head = H::HOLDS_BODY && self.layer.reject.is_head(&request);
                 ResponseFuture::running(self.inner.call(request), held, to_head)
             }
@@ -191,11 +191,11 @@ where
     D: DeadlineSource<Req>,
     B: BypassFilter<Req>,
     R: Reject<Req, S::Response, S::Error> + Clone,
-    H: Hold<S::Response>,
+    H: Hold<S::Response> + LendSlot<Req>,
 {
     type Response = H::Response;
     type Error = R::Error;
-    type Future = ResponseFuture<S, Req, PendingRequest<S, Req, R>, R, H>;
+    type Future = ResponseFuture<S, Req, PendingRequest<S, Req, R, H>, R, H>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))

@@ -12,6 +12,7 @@ mod held_bodies;
 mod held_bodies_on_sockets;
 mod key_extraction;
 mod layer_placement;
+mod lent_slots;
 mod load;
 mod malformed_input;
 mod rejection_responses;
