@@ -69,7 +69,7 @@ async fn main() -> Result<(), BoxError> {
     println!("{answered} of {CLIENTS} clients got their report, the others left");
     println!("{} waited in vain, the work of {} was cut short", totals.cancelled, totals.cut_short);
     println!("at most {} jobs ran at once", jobs.peak.load(Ordering::SeqCst));
-    assert_eq!(answered, CLIENTS / 2);
+    assert!((CLIENTS / 2..CLIENTS).contains(&answered));
     assert!(jobs.peak.load(Ordering::SeqCst) <= 2);
     Ok(())
 }
