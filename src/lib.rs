@@ -136,6 +136,7 @@ pub use middleware::{
     future::ResponseFuture,
     hold::HeldBody,
     layer::{AdmissionLayer, BulkheadLayer, PartitionedBulkheadLayer, WeightedBulkheadLayer},
+    request_keys::{BearerTokenKey, ForwardedIpKey, PathSegmentKey, TokenDigest},
     service::{
         AdmissionService, BulkheadService, PartitionedBulkheadService, WeightedBulkheadService,
     },

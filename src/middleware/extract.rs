@@ -119,7 +119,7 @@ fn is_number(text: &str) -> bool {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not extract a key of type `{K}` from a `{Request}`",
     label = "not a key extractor for this request and key type",
-    note = "a key extractor is a closure `|request: &{Request}| -> Option<{K}>`, or `HeaderKey` or `ExtensionKey` for HTTP requests"
+    note = "a key extractor is a closure `|request: &{Request}| -> Option<{K}>`, or `HeaderKey`, `ExtensionKey`, `PathSegmentKey`, `ForwardedIpKey` or `BearerTokenKey` for HTTP requests"
 )]
 pub trait KeyExtractor<Request, K> {
     /// Returns the key of this request, or `None` if it has none.
@@ -136,7 +136,8 @@ impl<Request, K, F: Fn(&Request) -> Option<K>> KeyExtractor<Request, K> for F {
 /// Reads the key from a header and parses it with [`FromStr`].
 ///
 /// The key is missing if the value is empty, is not text, is longer than [`max_len`](Self::max_len) or does
-/// not parse. If there are several headers of this name, the first one counts.
+/// not parse. If there are several headers of this name, the first one counts. Other headers can take its place with
+/// [`or`](Self::or).
 ///
 /// # Examples
 ///
@@ -150,7 +151,8 @@ impl<Request, K, F: Fn(&Request) -> Option<K>> KeyExtractor<Request, K> for F {
 /// ```
 #[derive(Clone, Debug)]
 pub struct HeaderKey {
-    name: HeaderName,
+    /// In the order in which they are looked for.
+    names: Vec<HeaderName>,
     max_len: usize,
 }
 
@@ -162,7 +164,30 @@ impl HeaderKey {
     /// Panics if `name` is not a valid header name.
     #[must_use]
     pub fn new(name: impl AsRef<str>) -> Self {
-        Self { name: header_name(name.as_ref()), max_len: 256 }
+        Self { names: vec![header_name(name.as_ref())], max_len: 256 }
+    }
+
+    /// Reads the key from the header `name` where the headers before it have none.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `name` is not a valid header name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::{HeaderKey, KeyExtractor};
+    ///
+    /// let customer = HeaderKey::new("x-customer").or("x-api-key");
+    /// let request = http::Request::get("/").header("x-api-key", "4711").body(())?;
+    /// let key: Option<String> = customer.key(&request);
+    /// assert_eq!(key.as_deref(), Some("4711"));
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    #[must_use]
+    pub fn or(mut self, name: impl AsRef<str>) -> Self {
+        self.names.push(header_name(name.as_ref()));
+        self
     }
 
     /// Sets the maximum length of the header value in bytes. Default 256.
@@ -177,11 +202,13 @@ impl HeaderKey {
 
 impl<B, K: FromStr> KeyExtractor<Request<B>, K> for HeaderKey {
     fn key(&self, request: &Request<B>) -> Option<K> {
-        let value = request.headers().get(&self.name)?;
-        if value.is_empty() || value.len() > self.max_len {
-            return None;
-        }
-        value.to_str().ok()?.parse().ok()
+        self.names.iter().find_map(|name| {
+            let value = request.headers().get(name)?;
+            if value.is_empty() || value.len() > self.max_len {
+                return None;
+            }
+            value.to_str().ok()?.parse().ok()
+        })
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod hold;
 pub(crate) mod layer;
 pub(crate) mod registry_layers;
 pub(crate) mod reject;
+pub(crate) mod request_keys;
 mod reservation;
 pub(crate) mod service;
 pub(crate) mod shared;

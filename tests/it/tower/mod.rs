@@ -16,4 +16,5 @@ mod lent_slots;
 mod load;
 mod malformed_input;
 mod rejection_responses;
+mod request_keys;
 mod tonic_on_sockets;
