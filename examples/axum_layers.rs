@@ -26,7 +26,7 @@ mod orders {
     pub(crate) fn routes(registry: &BulkheadRegistry) -> Result<Router, RegistryError> {
         let customer = HeaderKey::new("x-customer-id");
         Ok(Router::new()
-            .route("/pay", post(work).layer(registry.layer("payments")?))
+            .route("/pay", post(work).layer(registry.layer("payments")?.per_request()))
             .route("/order", post(work))
             // `layer` would also apply the bulkhead to requests for unknown paths.
             .route_layer(registry.partitioned_layer::<u64, _>("customers", customer)?))

@@ -29,8 +29,8 @@ async fn main() -> Result<(), BoxError> {
     let reports = registry.create(Bulkhead::builder("reports").parallelism(1).waiting_room(2))?;
     let streams = registry.create(Bulkhead::builder("streams").parallelism(5))?;
     let app = Router::new()
-        .route("/report", get(report).layer(BulkheadLayer::new(&reports)))
-        .route("/ticks", get(ticks).layer(BulkheadLayer::new(&streams).hold_body()))
+        .route("/report", get(report).layer(BulkheadLayer::new(&reports).per_request()))
+        .route("/ticks", get(ticks).layer(BulkheadLayer::new(&streams).per_request().hold_body()))
         .layer(Extension(streams.clone()));
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -18,7 +18,8 @@ use tokio::{net::TcpListener, signal, sync::oneshot, time::sleep};
 async fn main() -> Result<(), BoxError> {
     let registry = BulkheadRegistry::new();
     let reports = registry.create(Bulkhead::builder("reports").parallelism(1).waiting_room(2))?;
-    let app = Router::new().route("/report", get(report).layer(registry.layer("reports")?));
+    let app =
+        Router::new().route("/report", get(report).layer(registry.layer("reports")?.per_request()));
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/report", listener.local_addr()?);

@@ -27,7 +27,7 @@ use tokio_stream::{Stream, StreamExt, wrappers::IntervalStream};
 async fn main() -> Result<(), BoxError> {
     let streams = Bulkhead::builder("streams").parallelism(2).build()?;
     // Without `hold_body`, the slot would be released as soon as the stream starts.
-    let layer = BulkheadLayer::new(&streams).hold_body();
+    let layer = BulkheadLayer::new(&streams).per_request().hold_body();
     let app = Router::new().route("/ticks", get(ticks).layer(layer));
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;

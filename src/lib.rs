@@ -20,7 +20,7 @@
 //!     .build()?;
 //!
 //! let app: Router = Router::new()
-//!     .route("/pay", post(|| async { "paid" }).layer(BulkheadLayer::new(&payments)))
+//!     .route("/pay", post(|| async { "paid" }).layer(BulkheadLayer::new(&payments).per_request()))
 //!     .route("/healthz", get(|| async { "ok" }));
 //! # Ok::<(), bulklink::ConfigError>(())
 //! ```

@@ -32,9 +32,22 @@ use crate::{
 /// until it is called, and gives it back when dropped. [`per_request`](AdmissionLayer::per_request) moves the
 /// wait into the response future.
 ///
-/// In axum, `Router::layer` also puts the fallback for unknown paths behind the bulkhead; `Router::route_layer`
-/// does not. Under tower's `LoadShed`, a service that sheds a request stays in the waiting line, so use a
-/// bulkhead without a waiting room there.
+/// # Where in the stack
+///
+/// **A server waits per request.** With the wait in `poll_ready`, the layers around the bulkhead in one `ServiceBuilder` see a
+/// request only after its wait: an outer timeout does not end the wait, a trace does not contain it, a CORS preflight that an
+/// outer layer answers by itself waits and takes a place, and so does a request that an outer layer refuses. Put
+/// [`per_request`](AdmissionLayer::per_request) on every layer of an axum router or a hyper server: it costs a few nanoseconds.
+/// The finding [`UnusedAdmissions`](crate::FindingCode::UnusedAdmissions) tells of a bulkhead whose admissions come to nothing.
+///
+/// **A client waits in readiness.** Where a caller asks for readiness before it has a request, such as a `Buffer`, a balancer or a
+/// loop that takes work from a queue, a wait in `poll_ready` is the right signal: take no more work until there is a slot. A
+/// handle that is ready and not called holds a slot for nothing, so call it or drop it. Under tower's `LoadShed`, a service
+/// that sheds a request stays in the waiting line, so use a bulkhead without a waiting room there.
+///
+/// **Order.** Inside the bulkhead goes what protects the work itself, such as the timeout of the work; outside of it what also
+/// concerns waiting and rejected requests: a timeout of the whole, traces, CORS, compression, authentication. In axum,
+/// `Router::layer` also puts the fallback for unknown paths behind the bulkhead; `Router::route_layer` does not.
 ///
 /// # Examples
 ///
@@ -45,7 +58,7 @@ use crate::{
 /// let payments = Bulkhead::builder("payments").parallelism(10).waiting_room(50).build()?;
 /// let app: Router = Router::new()
 ///     .route("/pay", post(|| async { "paid" }))
-///     .layer(BulkheadLayer::new(&payments));
+///     .layer(BulkheadLayer::new(&payments).per_request());
 /// # Ok::<(), bulklink::ConfigError>(())
 /// ```
 pub type BulkheadLayer<M = InReadiness, R = IntoResponse, H = UntilResponse> =

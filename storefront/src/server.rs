@@ -67,8 +67,8 @@ pub(crate) fn routes(store: Store, bulkheads: Option<&Bulkheads>) -> Router {
     let mut reports = get(report);
 
     if let Some(bulkheads) = bulkheads {
-        payments = payments.layer(BulkheadLayer::new(&bulkheads.payments));
-        reports = reports.layer(BulkheadLayer::new(&bulkheads.reports));
+        payments = payments.layer(BulkheadLayer::new(&bulkheads.payments).per_request());
+        reports = reports.layer(BulkheadLayer::new(&bulkheads.reports).per_request());
     }
 
     Router::new()
