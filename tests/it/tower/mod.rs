@@ -18,3 +18,4 @@ mod malformed_input;
 mod rejection_responses;
 mod request_keys;
 mod tonic_on_sockets;
+mod where_in_the_stack;
