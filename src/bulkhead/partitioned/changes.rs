@@ -60,7 +60,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// comes back, or does not exist yet. They go before those of `limits_for` and the usual ones.
     ///
     /// Each such key takes memory until then; [`PartitionedStatus::overrides`] is their number. All are dropped once the
-    /// bulkhead drains or is closed.
+    /// bulkhead drains or is closed; while it drains, only a retained partition is changed.
     ///
     /// A retained partition is changed before this method returns, as by
     /// [`Bulkhead::reconfigure`](crate::Bulkhead::reconfigure).

@@ -101,7 +101,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     pub(super) fn set_limits(&self, key: &K, limits: Option<Limits>) -> Result<(), KeyRefusal> {
         let owned = key.clone();
         self.change_override(key, |creation, _| {
-            creation.overrides.insert(owned, LimitsOverride::All(limits));
+            creation.keep(owned, LimitsOverride::All(limits));
             Ok(limits.ok_or(RejectionReason::KeyRefused))
         })
     }
@@ -113,7 +113,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             let waiting_room = partition.ok_or(KeyRefusal::NoPartition)?.waiting_room() as u32;
             let before = creation.overrides.get(&owned).copied();
             let set = LimitsOverride::with_parallelism(before, parallelism);
-            creation.overrides.insert(owned, set);
+            creation.keep(owned, set);
             Ok(set.over(Ok(Limits { parallelism, waiting_room })))
         })
     }
@@ -161,6 +161,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         match creation.phase {
             Phase::Draining => !self.parent.records().undrained.any(),
             phase => phase == Phase::Closed,
+        }
+    }
+}
+
+impl<K: Hash + Eq> Creation<K> {
+    /// Keeps the limits of a key, unless no newcomer will have them any more.
+    fn keep(&mut self, key: K, limits: LimitsOverride) {
+        if !self.phase.turns_away() {
+            self.overrides.insert(key, limits);
         }
     }
 }

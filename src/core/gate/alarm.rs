@@ -61,7 +61,12 @@ impl Section<'_> {
     fn alarm_fired(&mut self) -> Option<ToArm> {
         let now = self.now();
         let LazyState { line, alarm, .. } = &mut **self.state.lazy.as_mut()?;
-        alarm.as_mut()?.fire(line, now, |waker| self.effects.wake(waker))
+        let to_arm = alarm.as_mut()?.fire(line, now, |waker| self.effects.wake(waker));
+        // An alarm that serves nobody would keep its runtime's resources for as long as the gate lives.
+        if let Some(idle) = alarm.take_if(|alarm| !alarm.is_armed) {
+            self.effects.free_alarm(idle);
+        }
+        to_arm
     }
 
     /// Puts an alarm back after an attempt to arm it. Returns it if it must be armed again.
@@ -195,8 +200,8 @@ mod tests {
         effects.carry_out();
         assert!(waiter.is_woken());
 
-        // The next waiter finds it not armed.
+        // It serves nobody any more, and is gone.
         let (_, enforcer) = join(&gate, Waker::noop());
-        assert_eq!(enforcer, LimitEnforcer::Alarm);
+        assert_eq!(enforcer, LimitEnforcer::NewAlarm);
     }
 }

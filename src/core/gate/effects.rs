@@ -19,6 +19,7 @@ use crate::{
             trace::Notice,
             waking::wake,
         },
+        limits::alarm_state::AlarmState,
         line::Node,
     },
     sync::{Arc, did_panic},
@@ -141,6 +142,7 @@ struct MoreEffects {
     notices: Vec<Notice>,
     _spare_line: Option<Spare<Node>>,
     _spare_milestones: Option<Box<MilestoneLines>>,
+    _spare_alarm: Option<AlarmState>,
 }
 
 impl Effects {
@@ -172,6 +174,11 @@ impl Effects {
     /// After unlocking, frees lines that nobody waits in.
     pub(in crate::core) fn free_milestones(&mut self, unused: Box<MilestoneLines>) {
         self.more()._spare_milestones = Some(unused);
+    }
+
+    /// After unlocking, drops an alarm, which tells its runtime.
+    pub(in crate::core) fn free_alarm(&mut self, idle: AlarmState) {
+        self.more()._spare_alarm = Some(idle);
     }
 
     /// After unlocking, sends this change to `sink`.
@@ -220,8 +227,15 @@ impl Effects {
 impl MoreEffects {
     #[cold]
     fn carry_out(self, first: Option<Waker>, retired: Option<Waker>) {
-        let Self { woken, retired: also_retired, events, notices, _spare_line, _spare_milestones } =
-            self;
+        let Self {
+            woken,
+            retired: also_retired,
+            events,
+            notices,
+            _spare_line,
+            _spare_milestones,
+            _spare_alarm,
+        } = self;
         // Posted before any waker is woken, because a waker may run its task on the spot, and the changes
         // that causes come later. Delivered after waking, because a handler may be slow.
         let sink = events.map(|(sink, changes)| {

@@ -32,14 +32,17 @@ impl Timer {
 
     /// Arms the timer to wake `waker` at `at`. It may wake it at once, before this returns.
     pub(in crate::core) fn arm(&mut self, at: Instant, waker: &Waker) -> Arming {
-        // Elapsed before its deadline: its runtime is shutting down, and polling it would panic.
-        if self.0.is_elapsed() && self.0.deadline() > clock::now() {
-            return Arming::RuntimeGone;
+        if at <= clock::now() {
+            return Arming::AlreadyDue;
         }
         let mut arming = Arming::RuntimeGone;
-        // A timer whose runtime has shut down panics.
+        // A timer whose runtime has no driver any more panics.
         did_panic(|| {
             self.0.as_mut().reset(at);
+            // Elapsed before its time: its runtime is shutting down or has done so, and polling it would panic.
+            if self.0.is_elapsed() && at > clock::now() {
+                return;
+            }
             // If this runs in a task that has used up its budget, a poll would yield instead of arming the
             // timer.
             let mut timer = unconstrained(self.0.as_mut());

@@ -10,7 +10,10 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    runtime::Id,
+    time::{Instant, Sleep, sleep_until},
+};
 
 use crate::core::{
     clock,
@@ -18,7 +21,7 @@ use crate::core::{
         arrival::WaiterState,
         trace::{self, WaitSpan},
     },
-    limits::{Expiry, LimitEnforcer, alarm::Alarm},
+    limits::{Expiry, LimitEnforcer, alarm::Alarm, current_runtime},
     line::Ticket,
     operation::{handle::GateHandle, permit::Permit},
     rejection::Rejection,
@@ -93,6 +96,8 @@ pin_project! {
         entry: QueueEntry<H>,
         end: Option<(Instant, Expiry)>,
         enforcer: LimitEnforcer,
+        // The runtime that drives the timer.
+        timer_runtime: Option<Id>,
         #[pin]
         timer: Option<Sleep>,
     }
@@ -101,7 +106,7 @@ pin_project! {
 impl<H: GateHandle> From<NewlyQueued<H>> for Queued<H> {
     #[inline]
     fn from(NewlyQueued { entry, end, enforcer }: NewlyQueued<H>) -> Self {
-        Self { entry, end, enforcer, timer: None }
+        Self { entry, end, enforcer, timer_runtime: None, timer: None }
     }
 }
 
@@ -169,6 +174,11 @@ impl<H: GateHandle> Queued<H> {
                     return Poll::Pending;
                 }
             }
+            *this.timer_runtime = current_runtime();
+            this.timer.set(Some(sleep_until(at)));
+        } else if current_runtime().is_some_and(|runtime| *this.timer_runtime != Some(runtime)) {
+            // The runtime of the timer may be gone, and a poll would panic.
+            *this.timer_runtime = current_runtime();
             this.timer.set(Some(sleep_until(at)));
         }
         if let Some(timer) = this.timer.as_pin_mut() {

@@ -166,3 +166,110 @@ fn shutting_down_a_runtime_cancels_its_queued_requests() {
     drop(assert_ready_ok!(outsider.poll()));
     assert_nothing_left(&payments);
 }
+
+/// Descriptors that this process has open.
+#[cfg(target_os = "linux")]
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Bulkheads that outlive the runtimes in which their waiters had limits: nothing of those runtimes is left.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_runtime_that_is_gone_leaves_no_descriptor_with_a_bulkhead() {
+    // Alone in a process of its own: other tests open descriptors too.
+    const ALONE: &str = "BULKLINK_ALONE_WITH_DESCRIPTORS";
+    if std::env::var_os(ALONE).is_none() {
+        let name = "a_runtime_that_is_gone_leaves_no_descriptor_with_a_bulkhead";
+        let this = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = { this }.env(ALONE, "1").arg(name).output().unwrap();
+        return assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    // The first runtime of a process opens what all of them share.
+    drop(Builder::new_current_thread().enable_all().build().unwrap());
+    for limit in [Duration::from_millis(1), Duration::from_secs(600)] {
+        let before = descriptors();
+        let mut kept = Vec::new();
+        for _ in 0..20 {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            let builder = bulklink::Bulkhead::builder("payments").parallelism(1).waiting_room(2);
+            let payments = builder.wait_limit(limit).build().unwrap();
+            runtime.block_on(async {
+                let slot = payments.slot_now().unwrap();
+                let mut waiter = task::spawn(payments.slot());
+                assert_pending!(waiter.poll());
+                if limit < Duration::from_secs(1) {
+                    assert!(payments.slot().await.is_err(), "it expires");
+                }
+                drop((slot, waiter));
+            });
+            kept.push(payments);
+        }
+        assert_eq!(descriptors(), before, "with a limit of {limit:?}");
+        kept.iter().for_each(assert_nothing_left);
+    }
+}
+
+/// The first waiter is past its limit when its runtime ends, a second one is not: no panic is heard, and both expire elsewhere.
+#[test]
+fn a_runtime_that_ends_with_an_overdue_alarm_panics_nowhere() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static HEARD: AtomicUsize = AtomicUsize::new(0);
+    let this_thread = std::thread::current().id();
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == this_thread {
+            HEARD.fetch_add(1, Ordering::SeqCst);
+        }
+        previous(info);
+    }));
+    let limit = Duration::from_millis(40);
+    let builder = bulklink::Bulkhead::builder("payments").parallelism(1).waiting_room(2);
+    let payments = builder.wait_limit(limit).build().unwrap();
+    let _slot = payments.slot_now().unwrap();
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let mut waiters = [task::spawn(payments.slot()), task::spawn(payments.slot())];
+    let entered = runtime.enter();
+    assert_pending!(waiters[0].poll());
+    // The driver of the runtime does not run, so the alarm does not fire.
+    wait_until(|| payments.status().under_pressure_since.unwrap().elapsed() > limit);
+    assert_pending!(waiters[1].poll());
+    drop(entered);
+    drop(runtime);
+    assert_eq!(HEARD.load(Ordering::SeqCst), 0, "a panic was heard");
+    let other = Builder::new_current_thread().enable_time().build().unwrap();
+    for waiter in &mut waiters {
+        assert!(waiter.is_woken(), "nobody enforces its limit any more");
+        // The first is late already, and the second has joined less than a limit ago.
+        let outcome = other.block_on(async {
+            tokio::time::sleep(limit).await;
+            waiter.poll()
+        });
+        assert!(matches!(outcome, std::task::Poll::Ready(Err(_))), "{outcome:?}");
+    }
+}
+
+/// A wait of its own limit that is polled in another runtime than at first, which is gone.
+#[test]
+fn a_wait_goes_on_in_another_runtime_when_its_first_is_gone() {
+    let payments = bulkhead(1, 2);
+    let slot = payments.slot_now().unwrap();
+    let first = Builder::new_current_thread().enable_time().build().unwrap();
+    let mut expiring = Box::pin(payments.slot_within(Duration::from_millis(30)));
+    let mut admitted = Box::pin(payments.slot_within(Duration::from_secs(600)));
+    first.block_on(async {
+        for waiter in [&mut expiring, &mut admitted] {
+            assert!(
+                std::future::poll_fn(|cx| std::task::Poll::Ready(waiter.as_mut().poll(cx)))
+                    .await
+                    .is_pending()
+            );
+        }
+    });
+    drop(first);
+    let other = Builder::new_current_thread().enable_time().build().unwrap();
+    assert!(other.block_on(expiring).is_err(), "it expires");
+    drop(slot);
+    drop(other.block_on(admitted).unwrap());
+    assert_nothing_left(&payments);
+}

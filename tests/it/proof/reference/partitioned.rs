@@ -253,7 +253,7 @@ impl PartitionedModel {
             Some(Some((_, room))) => Some((capacity, room)),
             None => Some((capacity, None)),
         };
-        self.overrides.insert(key, set);
+        self.keep(key, set);
         if set.is_some() {
             let room = self.partitions[&key].room;
             self.with_limits(key, Some((capacity, room)));
@@ -266,9 +266,16 @@ impl PartitionedModel {
         if limits.is_some_and(|(capacity, _)| capacity == 0) || self.phase() == Phase::Closed {
             return false;
         }
-        self.overrides.insert(key, limits.map(|(capacity, room)| (capacity, Some(room))));
+        self.keep(key, limits.map(|(capacity, room)| (capacity, Some(room))));
         self.with_limits(key, limits);
         true
+    }
+
+    /// Keeps the limits of a key, unless no newcomer will have them.
+    fn keep(&mut self, key: Key, limits: Option<(usize, Option<usize>)>) {
+        if self.phase < Phase::Draining {
+            self.overrides.insert(key, limits);
+        }
     }
 
     /// Removes the limits that were set for a key. Returns whether there were any.
@@ -294,9 +301,12 @@ impl PartitionedModel {
         if is_invalid || self.phase() == Phase::Closed {
             return false;
         }
+        let before = self.max;
         self.max = max.unwrap_or(self.max);
         self.idle_timeout = idle_timeout.unwrap_or(self.idle_timeout);
-        self.make_room(self.max);
+        if self.max < before {
+            self.make_room(self.max);
+        }
         true
     }
 
