@@ -102,7 +102,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         let owned = key.clone();
         self.change_override(key, |creation, _| {
             creation.keep(owned, LimitsOverride::All(limits));
-            Ok(limits.ok_or(RejectionReason::KeyRefused))
+            Ok(Some(limits.ok_or(RejectionReason::KeyRefused)))
         })
     }
 
@@ -114,7 +114,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             let before = creation.overrides.get(&owned).copied();
             let set = LimitsOverride::with_parallelism(before, parallelism);
             creation.keep(owned, set);
-            Ok(set.over(Ok(Limits { parallelism, waiting_room })))
+            Ok(Some(set.over(Ok(Limits { parallelism, waiting_room }))))
         })
     }
 
@@ -125,21 +125,21 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         // A closed bulkhead has none.
         let _ = self.change_override(key, |creation, _| {
             cleared = creation.overrides.remove_entry(key);
-            Ok(creation.limits(key, chosen))
+            Ok(cleared.is_some().then(|| creation.limits(key, chosen)))
         });
         let is_cleared = cleared.is_some();
         did_panic(|| drop(cleared));
         is_cleared
     }
 
-    /// Changes the override of a key, and gives its partition, if it has one, the limits that `change` returns.
+    /// Changes the override of a key, and gives its partition, if it has one, the limits that `change` returns, if it does.
     fn change_override(
         &self,
         key: &K,
         change: impl FnOnce(
             &mut Creation<K>,
             Option<&Compartment>,
-        ) -> Result<Result<Limits, RejectionReason>, KeyRefusal>,
+        ) -> Result<Option<Result<Limits, RejectionReason>>, KeyRefusal>,
     ) -> Result<(), KeyRefusal> {
         let hash = self.hash(key);
         let mut effects = Effects::default();
@@ -149,7 +149,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
         let partition = self.shards.of(hash).peek(hash, key);
         let limits = change(&mut creation, partition.as_deref())?;
-        if let Some(partition) = &partition {
+        if let (Some(partition), Some(limits)) = (&partition, limits) {
             apply(partition, limits, &mut effects);
         }
         drop(creation);
