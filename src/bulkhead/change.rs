@@ -208,11 +208,7 @@ impl Compartment {
         capacity: &'static str,
         settings: &ChangedSettings,
     ) -> Result<(), ResizeError> {
-        let change = self.checked_change(capacity, settings)?;
-        let requested = change.capacity.unwrap_or_default() as usize;
-        self.gate
-            .reconfigure(&change, self.shared())
-            .map_err(|refusal| self.refused(refusal, requested))
+        self.with_change(capacity, settings, |change| self.gate.reconfigure(change, self.shared()))
     }
 
     /// Returns why settings would not be changed now, if so.
@@ -221,9 +217,18 @@ impl Compartment {
         capacity: &'static str,
         settings: &ChangedSettings,
     ) -> Result<(), ResizeError> {
+        self.with_change(capacity, settings, |change| self.gate.check(change))
+    }
+
+    fn with_change(
+        &self,
+        capacity: &'static str,
+        settings: &ChangedSettings,
+        act: impl FnOnce(&GateChange) -> Result<(), ChangeRefusal>,
+    ) -> Result<(), ResizeError> {
         let change = self.checked_change(capacity, settings)?;
         let requested = change.capacity.unwrap_or_default() as usize;
-        self.gate.check(&change).map_err(|refusal| self.refused(refusal, requested))
+        act(&change).map_err(|refusal| self.refused(refusal, requested))
     }
 
     fn checked_change(

@@ -15,7 +15,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// by `limits_for` or set by [`set_limits`](Self::set_limits): partitions are changed one after another, and each at one
     /// instant, as by [`Bulkhead::reconfigure`](crate::Bulkhead::reconfigure). A new wait limit holds for operations that
     /// join a waiting line from now on. A lower `max_partitions` evicts idle partitions, and no new key gets in until enough
-    /// are gone.
+    /// are gone. The `Clone` of a key runs under a lock of the bulkhead, and must not use it.
     ///
     /// # Errors
     ///

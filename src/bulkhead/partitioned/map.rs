@@ -6,8 +6,8 @@
 //! find only partitions that the other has just taken, and both be rejected.
 //!
 //! Lock order: `status_lock`, `creation`, shards by ascending number, the gate of a partition, the rejection
-//! cache. No user code runs under any of these locks except `Hash` and `Eq` of a key, and its
-//! `Clone` for `for_each_partition`. Keys and limits are
+//! cache. No user code runs under any of these locks except `Hash` and `Eq` of a key, and its `Clone` where all
+//! partitions are gone through: `for_each_partition`, `reconfigure` and `refresh_limits`. Keys and limits are
 //! created before a lock is taken, and keys and partitions are dropped after it is released.
 
 #[cfg(not(all(test, bulklink_loom)))]
@@ -261,7 +261,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
 
     /// Returns the phase of the whole bulkhead, which is closed once no partition has a line any more.
     pub(super) fn phase(&self) -> Phase {
-        match self.creation.lock().phase {
+        self.phase_of(&self.creation.lock())
+    }
+
+    pub(super) fn phase_of(&self, creation: &Creation<K>) -> Phase {
+        match creation.phase {
             Phase::Draining if !self.parent.records.undrained.any() => Phase::Closed,
             phase => phase,
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     bulkhead::compartment::Compartment,
     core::{
-        gate::{effects::Effects, effects::EventKind, lifecycle::Phase},
+        gate::effects::{Effects, EventKind},
         rejection::reason::RejectionReason,
     },
     sync::did_panic,
@@ -30,7 +30,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     pub(super) fn reconfigure(&self, change: impl FnOnce(&mut MapSettings) -> bool) -> bool {
         let (before, after, is_changed) = {
             let mut creation = self.creation.lock();
-            if self.is_closed_in(&creation) {
+            if self.phase_of(&creation).is_closed() {
                 return false;
             }
             let before = creation.settings;
@@ -99,23 +99,27 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
 
     /// Sets the limits of a key, whether it has a partition or not. `None` refuses it.
     pub(super) fn set_limits(&self, key: &K, limits: Option<Limits>) -> Result<(), KeyRefusal> {
-        let owned = key.clone();
-        self.change_override(key, |creation, _| {
-            creation.keep(owned, LimitsOverride::All(limits));
+        let mut owned = Some(key.clone());
+        let set = self.change_override(key, |creation, _| {
+            creation.keep(key, &mut owned, LimitsOverride::All(limits));
             Ok(Some(limits.ok_or(RejectionReason::KeyRefused)))
-        })
+        });
+        did_panic(|| drop(owned));
+        set
     }
 
     /// Sets the parallelism of a key that has a partition.
     pub(super) fn resize(&self, key: &K, parallelism: u32) -> Result<(), KeyRefusal> {
-        let owned = key.clone();
-        self.change_override(key, |creation, partition| {
+        let mut owned = Some(key.clone());
+        let set = self.change_override(key, |creation, partition| {
             let waiting_room = partition.ok_or(KeyRefusal::NoPartition)?.waiting_room() as u32;
-            let before = creation.overrides.get(&owned).copied();
+            let before = creation.overrides.get(key).copied();
             let set = LimitsOverride::with_parallelism(before, parallelism);
-            creation.keep(owned, set);
+            creation.keep(key, &mut owned, set);
             Ok(Some(set.over(Ok(Limits { parallelism, waiting_room }))))
-        })
+        });
+        did_panic(|| drop(owned));
+        set
     }
 
     /// Removes the limits that were set for a key. Returns whether there were any.
@@ -133,6 +137,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     }
 
     /// Changes the override of a key, and gives its partition, if it has one, the limits that `change` returns, if it does.
+    /// `change` runs under the creation lock, so it drops no key.
     fn change_override(
         &self,
         key: &K,
@@ -144,7 +149,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         let hash = self.hash(key);
         let mut effects = Effects::default();
         let mut creation = self.creation.lock();
-        if self.is_closed_in(&creation) {
+        if self.phase_of(&creation).is_closed() {
             return Err(KeyRefusal::Closed);
         }
         let partition = self.shards.of(hash).peek(hash, key);
@@ -156,20 +161,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         effects.carry_out();
         Ok(())
     }
-
-    fn is_closed_in(&self, creation: &Creation<K>) -> bool {
-        match creation.phase {
-            Phase::Draining => !self.parent.records().undrained.any(),
-            phase => phase == Phase::Closed,
-        }
-    }
 }
 
 impl<K: Hash + Eq> Creation<K> {
-    /// Keeps the limits of a key, unless no newcomer will have them any more.
-    fn keep(&mut self, key: K, limits: LimitsOverride) {
-        if !self.phase.turns_away() {
-            self.overrides.insert(key, limits);
+    /// Keeps the limits of a key, unless no newcomer will have them any more. Takes the owned key if it is needed: what is
+    /// left of it is dropped by the caller, under no lock.
+    fn keep(&mut self, key: &K, owned: &mut Option<K>, limits: LimitsOverride) {
+        if self.phase.turns_away() {
+            return;
+        }
+        match self.overrides.get_mut(key) {
+            Some(before) => *before = limits,
+            None => self.overrides.extend(owned.take().map(|key| (key, limits))),
         }
     }
 }

@@ -268,3 +268,64 @@ fn of_changes_that_race_the_last_one_prevails_in_every_partition() {
         drop(held);
     }
 }
+
+/// A key that asks another thread for a status of its bulkhead when it is dropped: that needs the locks of the bulkhead.
+struct Curious(u64);
+
+static ASKED: std::sync::OnceLock<PartitionedBulkhead<Curious>> = std::sync::OnceLock::new();
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
+
+impl Clone for Curious {
+    fn clone(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+impl PartialEq for Curious {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Curious {}
+
+impl std::hash::Hash for Curious {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        let Some(customers) = ASKED.get() else { return };
+        let (sender, answer) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(customers.is_paused()));
+        if answer.recv_timeout(Duration::from_secs(10)).is_err() {
+            REFUSED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn no_key_is_dropped_under_a_lock() {
+    let builder = PartitionedBulkhead::<Curious>::builder("customers").parallelism(1);
+    let customers = builder.waiting_room(1).max_partitions(2).build().unwrap();
+    ASKED.set(customers.clone()).ok().unwrap();
+    let key = Curious(1);
+    for parallelism in [1, 2] {
+        customers.set_limits(&key, PartitionLimits::new(parallelism)).unwrap();
+    }
+    assert!(customers.resize_partition(&key, 3).is_err(), "it has no partition");
+    let slots = [customers.slot_now(&key).unwrap(), customers.slot_now(&key).unwrap()];
+    customers.resize_partition(&key, 3).unwrap();
+    customers.refresh_limits();
+    assert!(customers.clear_limits(&key) && !customers.clear_limits(&key));
+    customers.set_limits(&key, PartitionLimits::new(2).waiting_room(1)).unwrap();
+    let waiter = waiting(customers.slot(&key));
+    customers.drain();
+    customers.set_limits(&key, PartitionLimits::new(2)).unwrap();
+    customers.resize_partition(&key, 2).unwrap();
+    drop((waiter, slots));
+    assert!(customers.set_limits(&key, PartitionLimits::new(2)).is_err());
+    assert_eq!(REFUSED.load(Ordering::SeqCst), 0, "a key was dropped under the creation lock");
+}
