@@ -102,6 +102,13 @@ impl Members {
         Some(member)
     }
 
+    /// Frees the label of this bulkhead, if it is registered. Returns whether it was.
+    pub(super) fn remove_this(&mut self, member: &Arc<dyn Member>) -> bool {
+        let label = member.label();
+        let is_registered = self.find(label).is_some_and(|found| Arc::ptr_eq(found, member));
+        is_registered && self.remove(label).is_some()
+    }
+
     /// Returns those that were removed and have not been forgotten.
     pub(super) fn removed(&self) -> Vec<Arc<dyn Member>> {
         self.removed.clone()

@@ -367,6 +367,14 @@ impl BulkheadRegistry {
         Removing::new(removed.ok_or_else(|| unknown(label)))
     }
 
+    /// Removes this bulkhead and drains it, if it is registered.
+    fn remove_this_drained(&self, member: &Arc<dyn Member>) {
+        self.forget_drained();
+        if self.inner.members.lock().remove_this(member) {
+            member.drain();
+        }
+    }
+
     /// Drops bulkheads that were removed earlier and are drained by now.
     fn forget_drained(&self) {
         let mut drained = self.inner.members.lock().removed();

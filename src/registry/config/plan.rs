@@ -2,7 +2,7 @@
 //!
 //! It owns that a plan is applied as a whole or not at all, and only to what it was made for.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use super::{BulkheadConfig, BulkheadKind, RegistryConfig, build::built};
 use crate::{
@@ -118,12 +118,12 @@ impl BulkheadRegistry {
     /// closed, a partitioned one is new, or the largest cost in the line of a weighted one exceeds its new capacity.
     pub fn plan(&self, config: &RegistryConfig) -> Result<RegistryPlan, RegistryError> {
         let (version, members) = self.version_and_members();
+        let registered = by_label(&members);
         let mut changes = Vec::new();
         for (label, to) in &config.bulkheads {
             to.check(label)?;
-            let member = members.iter().find(|member| member.label() == &**label);
-            changes.extend(match member {
-                Some(member) => planned_change(&**member, to)?,
+            changes.extend(match registered.get(&**label) {
+                Some(member) => planned_change(&***member, to)?,
                 None if to.kind == BulkheadKind::Partitioned => {
                     return Err(RegistryError::Unclaimed { label: label.clone() });
                 }
@@ -156,11 +156,11 @@ impl BulkheadRegistry {
         let created = created.collect::<Result<Vec<_>, _>>()?;
         // From here on every other plan that was made for this version is stale.
         let members = self.begin_applying(plan.version)?;
-        let find = |label: &str| members.iter().find(|member| member.label() == label);
+        let registered = by_label(&members);
         let mut reconfigured = Vec::new();
         for change in &plan.changes {
             let PlannedChange::Change { label, from, to } = change else { continue };
-            let member = find(label).ok_or(RegistryError::StalePlan)?;
+            let member = *registered.get(&**label).ok_or(RegistryError::StalePlan)?;
             if planned_change(&**member, to)?.as_ref() != Some(change) {
                 return Err(RegistryError::StalePlan);
             }
@@ -180,13 +180,19 @@ impl BulkheadRegistry {
         done.0.clear();
         drop(done);
         for change in &plan.changes {
-            if let PlannedChange::Remove { label } = change {
-                drop(self.remove_drained(label));
+            let PlannedChange::Remove { label } = change else { continue };
+            // Not another one that has taken its label meanwhile.
+            if let Some(member) = registered.get(&**label) {
+                self.remove_this_drained(member);
             }
         }
         self.configured();
         Ok(())
     }
+}
+
+fn by_label(members: &[Arc<dyn Member>]) -> HashMap<&str, &Arc<dyn Member>> {
+    members.iter().map(|member| (member.label(), member)).collect()
 }
 
 /// Undoes changes when it is dropped, the last one first.
