@@ -185,7 +185,7 @@ pub use registry::{
 /// }
 /// ```
 pub mod layer {
-    pub use crate::core::operation::wait_policy::WaitPolicy;
+    pub use crate::core::limits::wait_policy::WaitPolicy;
     pub use crate::middleware::{
         admit::{
             Admit, AdmitByRequest, AdmitWithoutRequest, ExtractedKey, FixedCost, FixedKey,

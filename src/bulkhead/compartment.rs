@@ -25,10 +25,8 @@ use crate::{
             snapshot::Snapshot,
             trace,
         },
-        limits::{Expiry, wait_limit::WaitLimit},
-        operation::{
-            arrive::admit_now, milestone::Reached, run::Run, wait::Wait, wait_policy::WaitPolicy,
-        },
+        limits::{Expiry, wait_limit::WaitLimit, wait_policy::WaitPolicy},
+        operation::{arrive::admit_now, milestone::Reached, run::Run, wait::Wait},
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     observe::{
@@ -210,7 +208,7 @@ impl Compartment {
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        self.gate.snapshot()
+        self.gate.snapshot(self.shared())
     }
 
     pub(crate) fn status(&self) -> BulkheadStatus {
@@ -229,7 +227,7 @@ impl Compartment {
     /// Returns the units in use or waited for, without `own` ones, divided by the capacity. Infinite while the gate is
     /// paused, draining or closed, or an operation of this cost would be rejected and there are no `own` units.
     pub(crate) fn load_without(&self, own: usize, cost: usize) -> f64 {
-        let now = self.gate.snapshot();
+        let now = self.gate.snapshot(self.shared());
         let (capacity, used) = (now.settings.capacity as usize, now.used as usize);
         let must_wait = now.waiting > 0 || cost > capacity.saturating_sub(used);
         let is_rejected = cost > capacity || (must_wait && now.waiting >= now.settings.room);
@@ -242,7 +240,12 @@ impl Compartment {
 
     /// Rejects an operation whose limit had passed before it arrived.
     pub(super) fn reject_late(&self, expiry: Expiry) -> Rejection {
-        let arrival = Arrival { cost: 1, expired: Some(expiry), when_full: WhenFull::Reject };
+        let arrival = Arrival {
+            cost: 1,
+            policy: &WaitPolicy::NoWait,
+            expired: Some(expiry),
+            when_full: WhenFull::Reject,
+        };
         match self.gate.arrive(arrival, self.shared()) {
             ArrivalOutcome::Rejected(rejection) => trace::rejected(rejection),
             other => unreachable!("an expired operation was not rejected: {other:?}"),

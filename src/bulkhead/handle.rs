@@ -155,7 +155,7 @@ struct AlarmWaker(Weak<Compartment>);
 impl Wake for AlarmWaker {
     fn wake(self: Arc<Self>) {
         if let Some(compartment) = self.0.upgrade() {
-            compartment.gate.fire_alarm();
+            compartment.gate.fire_alarm(compartment.shared());
             // If this is the last reference by now, dropping it drops the event handlers, which is user code.
             did_panic(|| drop(compartment));
         }

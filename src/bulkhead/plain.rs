@@ -13,7 +13,7 @@ use super::{
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{MAX_UNITS, operation::wait_policy::WaitPolicy, rejection::Rejection},
+    core::{MAX_UNITS, limits::wait_policy::WaitPolicy, rejection::Rejection},
     sync::Arc,
 };
 

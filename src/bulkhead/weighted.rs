@@ -13,7 +13,7 @@ use super::{
     slot::{Admission, Slot},
 };
 use crate::{
-    core::{operation::wait_policy::WaitPolicy, rejection::Rejection},
+    core::{limits::wait_policy::WaitPolicy, rejection::Rejection},
     sync::Arc,
 };
 

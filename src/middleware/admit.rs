@@ -15,7 +15,7 @@ use crate::{
         plain::Bulkhead, weighted::WeightedBulkhead,
     },
     core::{
-        operation::wait_policy::WaitPolicy,
+        limits::wait_policy::WaitPolicy,
         rejection::{Rejection, reason::RejectionReason},
     },
     sync::Arc,

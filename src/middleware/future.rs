@@ -190,7 +190,6 @@ pin_project! {
     ///
     /// The inner service is not polled before the request is admitted.
     pub struct PendingRequest<S, Req, R, H> {
-        #[pin]
         queued: Option<Queued<OwnedHandle>>,
         inner: S,
         request: Option<Req>,
@@ -230,7 +229,9 @@ impl<S, Req, R, H> PendingRequest<S, Req, R, H> {
         entry: Option<Entered<OwnedHandle>>,
     ) -> Self {
         let (queued, slot) = match entry {
-            Some(Entered::Queued(newly_queued)) => (Some(newly_queued.into()), PendingSlot::None),
+            Some(Entered::Queued(newly_queued)) => {
+                (Some(Queued::start_if_possible(newly_queued)), PendingSlot::None)
+            }
             Some(Entered::Admitted(permit)) => (None, PendingSlot::Direct(permit)),
             None => (None, PendingSlot::None),
         };
@@ -247,11 +248,11 @@ where
 {
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcomeOf<S, Req, R>> {
         const TAKEN: &str = "`ResponseFuture` polled after completion";
-        let mut this = self.project();
-        if let Some(queued) = this.queued.as_mut().as_pin_mut() {
+        let this = self.project();
+        if let Some(queued) = this.queued {
             let since = queued.since();
             let outcome = ready!(queued.poll(cx));
-            this.queued.set(None);
+            *this.queued = None;
             match outcome {
                 Ok(permit) => *this.slot = PendingSlot::Waited(UnusedSlot::new(permit, since)),
                 Err(rejection) => {

@@ -5,12 +5,10 @@
 
 use std::{
     mem,
-    pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::{
@@ -25,11 +23,11 @@ use crate::{
     core::{
         clock,
         gate::ending::Abandonment,
+        limits::wait_policy::WaitPolicy,
         operation::{
             arrive::{Entered, Undecided, admit_fast, admit_now},
             permit::Permit,
             queued::Queued,
-            wait_policy::WaitPolicy,
         },
         rejection::{Rejection, reason::RejectionReason},
     },
@@ -45,16 +43,13 @@ pub(super) enum Reservation {
     /// Rejected on arrival; the next `call` responds with this.
     Rejected(Rejection),
     /// A wait, or its outcome.
-    Waiting(Pin<Box<ReservedWait>>),
+    Waiting(Box<ReservedWait>),
 }
 
-pin_project! {
-    #[derive(Debug)]
-    #[project = ReservedWaitProj]
-    pub(super) enum ReservedWait {
-        Queued { #[pin] queued: Queued<OwnedHandle> },
-        Ended { outcome: Option<Result<UnusedSlot, Rejection>>, wait: EndedWait },
-    }
+#[derive(Debug)]
+pub(super) enum ReservedWait {
+    Queued { queued: Queued<OwnedHandle> },
+    Ended { outcome: Option<Result<UnusedSlot, Rejection>>, wait: EndedWait },
 }
 
 /// When a wait began, and how long it took until its end was noticed.
@@ -72,13 +67,11 @@ impl EndedWait {
 
 impl ReservedWait {
     /// Polls until the wait has ended, and returns whether it ended with a slot, which can then be taken.
-    /// `newly_queued` is set in the poll that joined the line.
-    fn poll_end(mut self: Pin<&mut Self>, newly_queued: bool, cx: &mut Context<'_>) -> Poll<bool> {
-        if let ReservedWaitProj::Queued { queued } = self.as_mut().project() {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if let Self::Queued { queued } = self {
             let since = queued.since();
-            let outcome = if newly_queued { queued.poll_newly_queued(cx) } else { queued.poll(cx) };
-            let outcome = ready!(outcome).map(|permit| UnusedSlot::new(permit, since));
-            self.set(Self::Ended { outcome: Some(outcome), wait: EndedWait::ends_now(since) });
+            let outcome = ready!(queued.poll(cx)).map(|permit| UnusedSlot::new(permit, since));
+            *self = Self::Ended { outcome: Some(outcome), wait: EndedWait::ends_now(since) };
         }
         Poll::Ready(self.has_slot())
     }
@@ -125,7 +118,7 @@ impl Reservation {
             Self::Admitted(_) => return Poll::Ready(true),
             Self::Waiting(waiting) => {
                 if waiting.is_queued() || waiting.has_slot() {
-                    return waiting.as_mut().poll_end(false, cx);
+                    return waiting.poll_end(cx);
                 }
             }
         }
@@ -157,10 +150,9 @@ impl Reservation {
                 Poll::Ready(true)
             }
             Ok(Entered::Queued(newly_queued)) => {
-                let mut waiting = Box::pin(ReservedWait::Queued { queued: newly_queued.into() });
-                let end = waiting.as_mut().poll_end(true, cx);
-                *self = Self::Waiting(waiting);
-                end
+                let queued = Queued::start(newly_queued);
+                *self = Self::Waiting(Box::new(ReservedWait::Queued { queued }));
+                Poll::Pending
             }
             Err(rejection) => {
                 *self = Self::Rejected(rejection);
@@ -193,14 +185,14 @@ impl Reservation {
             Self::Admitted(_) | Self::Empty => {}
             Self::Rejected(rejection) => return Err(rejection),
             Self::Waiting(mut waiting) => {
-                let end = match waiting.as_mut().project() {
+                let end = match &mut *waiting {
                     // Called without being ready: only an outcome that is already decided counts.
-                    ReservedWaitProj::Queued { queued } => {
+                    ReservedWait::Queued { queued } => {
                         let since = queued.since();
                         let outcome = queued.try_outcome();
                         outcome.map(|outcome| (outcome.map(Some), EndedWait::ends_now(since)))
                     }
-                    ReservedWaitProj::Ended { outcome, wait } => {
+                    ReservedWait::Ended { outcome, wait } => {
                         let outcome = outcome.take();
                         outcome.map(|outcome| (outcome.map(UnusedSlot::take), *wait))
                     }

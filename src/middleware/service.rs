@@ -26,10 +26,8 @@ use super::{
 use crate::{
     bulkhead::handle::{LazyHandle, OwnedHandle},
     core::{
-        operation::{
-            arrive::{Entered, Undecided, admit_fast},
-            wait_policy::WaitPolicy,
-        },
+        limits::wait_policy::WaitPolicy,
+        operation::arrive::{Entered, Undecided, admit_fast},
         rejection::Rejection,
     },
 };

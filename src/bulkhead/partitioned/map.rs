@@ -40,8 +40,7 @@ use crate::{
             records::SharedRecords,
             trace::Notice,
         },
-        limits::{Expiry, wait_limit::WaitLimit},
-        operation::wait_policy::WaitPolicy,
+        limits::{Expiry, wait_limit::WaitLimit, wait_policy::WaitPolicy},
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     observe::partitions::{PartitionCounts, PartitionedStatus},
@@ -390,7 +389,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         let _guard = self.status_lock.lock();
         // Before the sums: in a closed bulkhead, the number of running operations can only have decreased since.
         let phase = self.phase();
-        let root_gate = self.parent.root_gate.snapshot();
+        let root_gate = self.parent.root_gate.snapshot(None);
         let taken_at = root_gate.taken_at;
         let mut sum = Sum { totals: root_gate.totals, ..Sum::default() };
         for shard in self.shards.all() {

@@ -28,7 +28,8 @@ use self::{map::PartitionMap, parent::PartitionParent};
 use super::{compartment::Compartment, deadline::Deadline, handle::OwnedHandle, slot::Slot};
 use crate::{
     core::{
-        operation::{arrive::admit_now, run::Run, wait::Wait, wait_policy::WaitPolicy},
+        limits::wait_policy::WaitPolicy,
+        operation::{arrive::admit_now, run::Run, wait::Wait},
         rejection::Rejection,
     },
     observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},

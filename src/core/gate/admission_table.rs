@@ -27,7 +27,7 @@ use crate::core::{
         state::GateState,
     },
     limits::{Expiry, LimitEnforcer, alarm_state::ToArm},
-    line::{Ticket, Waiter},
+    line::{Ticket, Waiter, ends::End},
     rejection::reason::RejectionReason,
 };
 
@@ -39,7 +39,7 @@ impl Gate {
     #[inline(always)]
     pub(crate) fn arrive(
         &self,
-        mut arrival: Arrival,
+        mut arrival: Arrival<'_>,
         shared: Option<&SharedRecords>,
     ) -> ArrivalOutcome {
         let has_waker = matches!(arrival.when_full, WhenFull::Join(..));
@@ -47,6 +47,7 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter_shared(self, shared, &mut effects);
         section.set_now(now);
+        section.look_for_overdue();
         let mut to_arm = None;
         let outcome = match obstacle(&section, &arrival) {
             None => self.admit_or_join(&mut section, &mut arrival, &mut to_arm),
@@ -72,7 +73,7 @@ impl Gate {
     fn admit_or_join(
         &self,
         section: &mut Section<'_>,
-        arrival: &mut Arrival,
+        arrival: &mut Arrival<'_>,
         to_arm: &mut Option<ToArm>,
     ) -> ArrivalOutcome {
         let cost = arrival.cost as u32;
@@ -89,16 +90,14 @@ impl Gate {
         }
         match &mut arrival.when_full {
             WhenFull::Join(waker, runtime) if has_room => {
-                let since = section.now();
-                let ticket = join(section, Waiter { cost, since, waker: waker.take() });
-                let wait_limit = section.wait_limit();
-                let enforcer = match (*runtime, wait_limit) {
-                    (Some(runtime), Some(limit)) => {
-                        section.assign_enforcer(ticket, runtime, limit, to_arm)
-                    }
-                    _ => LimitEnforcer::Waiter,
+                let (at, since) = (section.now(), section.nanos());
+                let end = arrival.policy.end(since, section.wait_limit());
+                let ticket = join(section, Waiter { cost, since, end, waker: waker.take() });
+                let enforcer = match end {
+                    End::NONE => LimitEnforcer::Line,
+                    _ => section.enforcer(ticket, *runtime, to_arm),
                 };
-                ArrivalOutcome::Queued { ticket, since, enforcer, wait_limit }
+                ArrivalOutcome::Queued { ticket, since: at, enforcer }
             }
             WhenFull::AskForWaker if has_room => ArrivalOutcome::NeedsWaker,
             _ if section.state.phase.is_paused() => {
@@ -132,7 +131,7 @@ enum Obstacle {
 
 /// Rows 1 to 5. Separate from the handling in `refuse`, which is rarely needed.
 #[inline]
-fn obstacle(section: &Section<'_>, arrival: &Arrival) -> Option<Obstacle> {
+fn obstacle(section: &Section<'_>, arrival: &Arrival<'_>) -> Option<Obstacle> {
     let GateState { phase, is_refused, capacity, .. } = *section.state;
     if phase.turns_away() {
         Some(Obstacle::Closed)
@@ -187,13 +186,13 @@ fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> Rejecti
 
 #[inline]
 fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
-    let (cost, since) = (waiter.cost, waiter.since);
-    let is_paused = section.state.phase.is_paused();
+    let cost = waiter.cost;
+    let (now, is_paused) = (section.now(), section.state.phase.is_paused());
     let lazy = section.lazy();
     let ticket = lazy.line.join(waiter);
     let (waiting, waiting_units) = (lazy.line.len(), lazy.line.units());
     if waiting == 1 && !is_paused {
-        lazy.pressed_since = Some(since);
+        lazy.pressed_since = Some(now);
     }
     let state = &mut *section.state;
     state.counts.peak_waiting = state.counts.peak_waiting.max(waiting);

@@ -2,68 +2,52 @@
 //!
 //! It owns the locking around [`AlarmState`]. It does not own the decisions, which [`AlarmState`] makes.
 
-use std::time::Duration;
-
 use tokio::runtime::Id;
 
 use crate::core::{
-    gate::{Gate, effects::Effects, section::Section, state::LazyState},
+    gate::{Gate, effects::Effects, records::SharedRecords, section::Section, state::LazyState},
     limits::{
         LimitEnforcer,
         alarm::{Alarm, Arming},
-        alarm_state::{AlarmState, ToArm},
+        alarm_state::ToArm,
     },
     line::Ticket,
 };
 
 impl Section<'_> {
-    /// Decides who enforces the bulkhead's own limit for a waiter of this runtime. Leaves the alarm in
-    /// `to_arm` if it must be armed. An alarm serves waiters of one limit: after a change, it is replaced once it has fired.
-    pub(super) fn assign_enforcer(
+    /// Returns who enforces the limit of a waiter that is polled in this runtime. Leaves the alarm in `to_arm` if it must be
+    /// armed. An alarm of another runtime may no longer be driven.
+    pub(super) fn enforcer(
         &mut self,
         ticket: Ticket,
-        runtime: Id,
-        limit: Duration,
+        runtime: Option<Id>,
         to_arm: &mut Option<ToArm>,
     ) -> LimitEnforcer {
-        if self.state.is_compact {
-            // With very many gates, an alarm for each would cost more than timers for the few waiters.
-            return LimitEnforcer::Waiter;
-        }
+        // With very many gates, an alarm for each would cost more than timers for the few waiters.
+        let is_compact = self.state.is_compact;
         let LazyState { line, alarm, .. } = self.lazy();
+        // A limit too far in the future to be an `Instant` never passes.
+        let Some(at) = line.end_of(ticket).instant() else { return LimitEnforcer::Line };
         match alarm {
-            Some(alarm) if alarm.runtime == runtime && alarm.limit == limit => {
-                alarm.serve(line, ticket, to_arm)
+            Some(alarm) if runtime.is_none_or(|runtime| runtime == alarm.runtime) => {
+                if let Some(uncovered) = alarm.cover(line) {
+                    *to_arm = Some(uncovered);
+                }
+                LimitEnforcer::Line
             }
-            Some(AlarmState { is_armed: true, .. }) => LimitEnforcer::Waiter,
-            _ => LimitEnforcer::NewAlarm,
+            None if !is_compact => LimitEnforcer::NewAlarm,
+            _ => LimitEnforcer::Waiter(at),
         }
     }
 
-    /// Returns who enforces the limit of a waiter that is polled in this runtime. An alarm of another runtime
-    /// may no longer be driven, so the waiter takes over its own limit.
-    pub(super) fn enforcer(&mut self, ticket: Ticket, runtime: Option<Id>) -> LimitEnforcer {
-        let LazyState { line, alarm, .. } = self.lazy();
-        if !line.is_on_alarm(ticket) {
-            return LimitEnforcer::Waiter;
-        }
-        let driven_here =
-            |alarm: &AlarmState| runtime.is_none_or(|runtime| runtime == alarm.runtime);
-        if alarm.as_ref().is_some_and(driven_here) {
-            return LimitEnforcer::Alarm;
-        }
-        line.take_off_alarm(ticket);
-        LimitEnforcer::Waiter
-    }
-
-    /// Handles the firing of the alarm: wakes the waiters whose limit has passed. Returns the alarm if it
-    /// must be armed for the next.
+    /// Handles the firing of the alarm: takes out the waiters whose limits have passed. Returns the alarm if it must be armed
+    /// for others.
     fn alarm_fired(&mut self) -> Option<ToArm> {
-        let now = self.now();
+        self.look_for_overdue();
         let LazyState { line, alarm, .. } = &mut **self.state.lazy.as_mut()?;
-        let to_arm = alarm.as_mut()?.fire(line, now, |waker| self.effects.wake(waker));
+        let to_arm = alarm.as_mut()?.fire(line);
         // An alarm that serves nobody would keep its runtime's resources for as long as the gate lives.
-        if let Some(idle) = alarm.take_if(|alarm| !alarm.is_armed) {
+        if let Some(idle) = alarm.take_if(|alarm| alarm.is_idle()) {
             self.effects.free_alarm(idle);
         }
         to_arm
@@ -71,9 +55,9 @@ impl Section<'_> {
 
     /// Puts an alarm back after an attempt to arm it. Returns it if it must be armed again.
     fn put_back(&mut self, alarm: Box<Alarm>, arming: Arming) -> Option<ToArm> {
-        let state = self.lazy().alarm.as_mut();
-        let state = state.expect("the state of an alarm outlives its arming");
-        if state.put_back(alarm, arming) { self.alarm_fired() } else { None }
+        let LazyState { line, alarm: state, .. } = self.lazy();
+        let state = state.as_mut().expect("the state of an alarm outlives its arming");
+        if state.put_back(alarm, arming) { self.alarm_fired() } else { state.cover(line) }
     }
 
     /// Discards an alarm whose runtime is gone. Wakes the waiters that it served: they enforce their limits
@@ -81,9 +65,7 @@ impl Section<'_> {
     fn discard_alarm(&mut self) {
         let Some(lazy) = &mut self.state.lazy else { return };
         lazy.alarm = None;
-        while lazy.line.first_on_alarm_since().is_some() {
-            self.effects.wake(lazy.line.take_first_off_alarm());
-        }
+        lazy.line.take_wakers_of_limited(|waker| self.effects.wake(waker));
     }
 }
 
@@ -93,17 +75,20 @@ impl Gate {
     pub(crate) fn adopt(&self, ticket: Ticket, alarm: Box<Alarm>) -> LimitEnforcer {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
-        if section.outcome_of(ticket).is_some() {
+        if !section.is_waiting(ticket) {
             // It has been woken, and learns its outcome when it is polled.
-            return LimitEnforcer::Alarm;
+            return LimitEnforcer::Line;
         }
-        let (runtime, limit, mut to_arm) = (alarm.runtime, alarm.limit, None);
-        let state = &mut section.lazy().alarm;
-        let unused = match state {
-            Some(state) if state.is_armed => Some(alarm.into()),
-            _ => state.replace(alarm.into()),
+        let (runtime, mut to_arm) = (alarm.runtime, None);
+        let own = &mut section.lazy().alarm;
+        let unused = match own {
+            Some(_) => Some(alarm),
+            None => {
+                *own = Some(alarm.into());
+                None
+            }
         };
-        let enforcer = section.assign_enforcer(ticket, runtime, limit, &mut to_arm);
+        let enforcer = section.enforcer(ticket, Some(runtime), &mut to_arm);
         drop(section);
         drop(unused);
         self.arm_alarm(to_arm, &mut effects);
@@ -111,10 +96,13 @@ impl Gate {
         enforcer
     }
 
-    /// Handles the firing of the alarm. Called by its waker.
-    pub(crate) fn fire_alarm(&self) {
+    /// Takes out the waiters whose limits have passed. Called by the alarm and by the timers of waiters.
+    pub(crate) fn fire_alarm(&self, shared: Option<&SharedRecords>) {
         let mut effects = Effects::default();
-        let next = Section::enter(self, &mut effects).alarm_fired();
+        let mut section = Section::enter_shared(self, shared, &mut effects);
+        let next = section.alarm_fired();
+        section.settle();
+        drop(section);
         self.arm_alarm(next, &mut effects);
         effects.carry_out();
     }
@@ -132,6 +120,7 @@ impl Gate {
                 to_arm = section.put_back(alarm, arming);
                 None
             };
+            section.settle();
             drop(section);
             drop(discarded);
         }
@@ -151,14 +140,17 @@ mod tests {
             GateKind,
             arrival::{Arrival, ArrivalOutcome, WhenFull},
         },
-        limits::current_runtime,
+        limits::{current_runtime, wait_policy::WaitPolicy},
         rejection::cache::RejectionCache,
     };
 
+    fn arrival(when_full: WhenFull) -> Arrival<'static> {
+        Arrival { cost: 1, policy: &WaitPolicy::UpToLimit, expired: None, when_full }
+    }
+
     /// Joins the line of a full gate, in this runtime.
     fn join(gate: &Gate, waker: &Waker) -> (Ticket, LimitEnforcer) {
-        let when_full = WhenFull::Join(Some(waker.clone()), current_runtime());
-        match gate.arrive(Arrival { cost: 1, expired: None, when_full }, None) {
+        match gate.arrive(arrival(WhenFull::Join(Some(waker.clone()), current_runtime())), None) {
             ArrivalOutcome::Queued { ticket, enforcer, .. } => (ticket, enforcer),
             other => panic!("a full gate with a waiting room returned {other:?}"),
         }
@@ -169,7 +161,7 @@ mod tests {
         let limit = Duration::from_millis(10);
         let rejections = RejectionCache::new("payments".into(), 7, false);
         let gate = Gate::new(1, 2, GateKind::Plain, Some(rejections)).with_wait_limit(Some(limit));
-        gate.arrive(Arrival { cost: 1, expired: None, when_full: WhenFull::Reject }, None);
+        gate.arrive(arrival(WhenFull::Reject), None);
         let mut waiter =
             task::spawn(std::future::poll_fn(|cx| std::task::Poll::Ready(join(&gate, cx.waker()))));
         let std::task::Poll::Ready((ticket, LimitEnforcer::NewAlarm)) = waiter.poll() else {
@@ -179,18 +171,18 @@ mod tests {
         // Adopted, and taken out to be armed.
         let mut effects = Effects::default();
         let mut section = Section::enter(&gate, &mut effects);
-        let alarm = Alarm::new(limit, Waker::noop().clone());
-        let (runtime, mut to_arm) = (alarm.runtime, None);
+        let alarm = Alarm::new(Waker::noop().clone());
+        let (runtime, mut to_arm) = (Some(alarm.runtime), None);
         section.lazy().alarm = Some(alarm.into());
-        let enforcer = section.assign_enforcer(ticket, runtime, limit, &mut to_arm);
-        assert_eq!(enforcer, LimitEnforcer::Alarm);
+        let enforcer = section.enforcer(ticket, runtime, &mut to_arm);
+        assert_eq!(enforcer, LimitEnforcer::Line);
         drop(section);
         let (alarm, at) = to_arm.expect("it was not armed");
         assert_eq!(at, Instant::now() + limit);
 
         tokio::time::advance(limit).await;
-        gate.fire_alarm();
-        assert!(!waiter.is_woken(), "the caller that arms the alarm does the rest");
+        gate.fire_alarm(None);
+        assert!(waiter.is_woken(), "it is taken out at once");
         let mut section = Section::enter(&gate, &mut effects);
         assert!(
             section.put_back(alarm, Arming::Armed).is_none(),
@@ -198,7 +190,6 @@ mod tests {
         );
         drop(section);
         effects.carry_out();
-        assert!(waiter.is_woken());
 
         // It serves nobody any more, and is gone.
         let (_, enforcer) = join(&gate, Waker::noop());

@@ -2,20 +2,21 @@
 //!
 //! It owns no behaviour.
 
-use std::{task::Waker, time::Duration};
+use std::task::Waker;
 
 use tokio::{runtime::Id, time::Instant};
 
 use crate::core::{
-    limits::{Expiry, LimitEnforcer},
+    limits::{Expiry, LimitEnforcer, wait_policy::WaitPolicy},
     line::Ticket,
     rejection::Rejection,
 };
 
 /// An operation at the gate.
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct Arrival<'a> {
     pub(crate) cost: usize,
+    pub(crate) policy: &'a WaitPolicy,
     /// The limit that has passed already, if any.
     pub(crate) expired: Option<Expiry>,
     pub(crate) when_full: WhenFull,
@@ -28,8 +29,7 @@ pub(crate) enum WhenFull {
     Reject,
     /// Ask for its waker if there is room to wait: it has not been cloned yet.
     AskForWaker,
-    /// Queue it with this waker if there is room to wait. The runtime is given if its limit is the bulkhead's
-    /// own.
+    /// Queue it with this waker if there is room to wait. The runtime is given if its wait may have a limit.
     Join(Option<Waker>, Option<Id>),
 }
 
@@ -41,8 +41,6 @@ pub(crate) enum ArrivalOutcome {
         ticket: Ticket,
         since: Instant,
         enforcer: LimitEnforcer,
-        /// The wait limit that holds for it.
-        wait_limit: Option<Duration>,
     },
     /// Nothing has changed: the operation must wait, and arrive again with a waker.
     NeedsWaker,

@@ -11,7 +11,6 @@ use std::{
 
 use crate::{
     core::{
-        arena::Spare,
         gate::{
             lifecycle::{MilestoneLines, Phase},
             reconfiguring::GateSettings,
@@ -20,7 +19,7 @@ use crate::{
             waking::wake,
         },
         limits::alarm_state::AlarmState,
-        line::Node,
+        line::SpareLine,
     },
     sync::{Arc, did_panic},
 };
@@ -140,7 +139,7 @@ struct MoreEffects {
     retired: Vec<Waker>,
     events: Option<(SharedSink, Vec<Change>)>,
     notices: Vec<Notice>,
-    _spare_line: Option<Spare<Node>>,
+    _spare_line: Option<SpareLine>,
     _spare_milestones: Option<Box<MilestoneLines>>,
     _spare_alarm: Option<AlarmState>,
 }
@@ -167,7 +166,7 @@ impl Effects {
     }
 
     /// After unlocking, frees memory that a line no longer needs.
-    pub(in crate::core) fn free(&mut self, spare: Spare<Node>) {
+    pub(in crate::core) fn free(&mut self, spare: SpareLine) {
         self.more()._spare_line = Some(spare);
     }
 

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use crate::{
     core::{
-        clock,
+        clock::{self, Nanos},
         gate::{
             Gate,
             effects::{Effects, EventKind},
             records::SharedRecords,
-            sampling::{Stamp, ticks},
+            sampling::Stamp,
             section::Section,
             times::Hold,
             word::Word,
@@ -65,8 +65,8 @@ impl Gate {
     #[cold]
     pub(crate) fn release_timed(&self, cost: u32, stamp: Stamp, shared: Option<&SharedRecords>) {
         let now = clock::now();
-        let ticks = ticks(now);
-        let hold = stamp.hold(ticks, cost, false);
+        let nanos = Nanos::at(now);
+        let hold = stamp.hold(nanos, cost, false);
         if self.release_fast(cost) {
             let Some(hold) = hold else { return };
             match shared {
@@ -83,7 +83,7 @@ impl Gate {
         let mut effects = Effects::default();
         let mut section = Section::enter_shared(self, shared, &mut effects);
         section.set_now(Some(now));
-        section.set_ticks(ticks);
+        section.set_nanos(nanos);
         section.freeze();
         section.release(cost, hold.as_ref());
         section.settle();
@@ -95,7 +95,7 @@ impl Gate {
     #[cold]
     pub(crate) fn cut_short(&self, cost: u32, stamp: Stamp, shared: Option<&SharedRecords>) {
         let now = clock::now();
-        let hold = stamp.hold(ticks(now), cost, true);
+        let hold = stamp.hold(Nanos::at(now), cost, true);
         self.end(cost, Ending::CutShort { hold }, Some(now), shared);
     }
 

@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use crate::{
     core::{
-        clock,
+        clock::Nanos,
         gate::{
             CALLED_BY_CLOSE, Gate,
             arrival::WaiterState,
@@ -16,7 +16,7 @@ use crate::{
             section::Section,
         },
         limits::LimitEnforcer,
-        line::{Line, Ticket, Waiter},
+        line::{Line, Ticket, Waiter, ends::End},
     },
     sync::Ordering,
 };
@@ -165,7 +165,6 @@ impl Gate {
 
     /// Adds a waiter for a milestone. Returns `None` if it is reached already.
     pub(crate) fn join_milestone(&self, milestone: Milestone, waker: Waker) -> Option<Ticket> {
-        let since = clock::now();
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
         if milestone.is_reached(section.state.phase) {
@@ -173,7 +172,7 @@ impl Gate {
             drop(waker);
             return None;
         }
-        let waiter = Waiter { cost: 0, since, waker: Some(waker) };
+        let waiter = Waiter { cost: 0, since: Nanos::ZERO, end: End::NONE, waker: Some(waker) };
         Some(section.milestone_line(milestone).join(waiter))
     }
 
@@ -187,7 +186,7 @@ impl Gate {
         let read_state = |section: &mut Section<'_>| match milestone.is_reached(section.state.phase)
         {
             true => WaiterState::Settled(()),
-            false => WaiterState::Waiting(LimitEnforcer::Waiter),
+            false => WaiterState::Waiting(LimitEnforcer::Line),
         };
         let state = self.poll_with_waker(ticket, waker, None, read_state, |section| {
             section.milestone_line(milestone)
@@ -250,7 +249,7 @@ impl Section<'_> {
         loop {
             self.state.cold().closed_while_waiting += 1;
             self.effects.wake(waiter.waker);
-            let waited = self.now().saturating_duration_since(waiter.since);
+            let waited = self.nanos().since(waiter.since);
             self.record(EventKind::ClosedRejection, |change| {
                 change.cost = Some(waiter.cost);
                 change.from_queue = true;

@@ -13,6 +13,7 @@ pub(crate) mod effects;
 pub(crate) mod ending;
 pub(crate) mod histogram;
 pub(crate) mod lifecycle;
+mod overdue;
 pub(crate) mod reconfiguring;
 pub(crate) mod records;
 pub(crate) mod sampling;
@@ -44,7 +45,7 @@ use crate::{
             times::TimesSnapshot,
             word::Word,
         },
-        limits::{Expiry, current_runtime, wait_limit::WaitLimit},
+        limits::{current_runtime, wait_limit::WaitLimit},
         line::{Line, Ticket, Waiter},
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
@@ -59,8 +60,8 @@ use crate::{
 #[repr(C)]
 pub(crate) struct Gate {
     pub(in crate::core) word: AtomicU64,
-    /// Every waiter with a lower number has been called, as in a ticket lock. Written only under the lock,
-    /// and read without it by waiters.
+    /// Every waiter with a lower number has been called, as in a ticket lock: it was admitted, unless this says that some
+    /// were taken out. Written only under the lock, and read without it by waiters. See [`called_below`].
     pub(in crate::core) called: AtomicU64,
     /// How many operations may wait. Written only under the lock. Read without it, it is a hint.
     room: UnexploredU32,
@@ -72,6 +73,16 @@ pub(crate) struct Gate {
 
 /// The value of `called` once a close has called all waiters. It does not imply that they were admitted.
 pub(in crate::core) const CALLED_BY_CLOSE: u64 = u64::MAX;
+
+/// In `called`: waiters were taken out because their limits had passed, and do not know yet. So a waiter that was called has to
+/// look under the lock.
+pub(in crate::core) const SOME_OVERDUE: u64 = 1 << 63;
+
+/// Returns the number below which all waiters have been called, from the value of `called`.
+#[inline]
+pub(in crate::core) fn called_below(called: u64) -> u64 {
+    called & !SOME_OVERDUE
+}
 
 /// The kind of operations a gate serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +120,10 @@ impl Gate {
             Some(stamps) => {
                 let called = self.called.load(Ordering::Relaxed);
                 // A close does not say how many were called before it.
-                stamps.get(number, if called == CALLED_BY_CLOSE { number } else { called })
+                stamps.get(
+                    number,
+                    if called == CALLED_BY_CLOSE { number } else { called_below(called) },
+                )
             }
             None => Stamp::from_bits(self.called_at.load(Ordering::Relaxed)),
         }
@@ -163,49 +177,22 @@ impl Gate {
         shared: Option<&SharedRecords>,
     ) -> WaiterState<Result<(), Rejection>> {
         let called = self.called.load(Ordering::Acquire);
-        if ticket.number < called && called != CALLED_BY_CLOSE {
+        if ticket.number < called && called & SOME_OVERDUE == 0 {
             return WaiterState::Settled(Ok(()));
         }
-        let runtime = current_runtime();
-        let read_state = |section: &mut Section<'_>| match section.outcome_of(ticket) {
+        let (runtime, mut to_arm) = (current_runtime(), None);
+        let read_state = |section: &mut Section<'_>| match section.take_outcome(ticket) {
             Some(outcome) => WaiterState::Settled(outcome.map_err(|reason| section.reject(reason))),
-            None => WaiterState::Waiting(section.enforcer(ticket, runtime)),
+            None => WaiterState::Waiting(section.enforcer(ticket, runtime, &mut to_arm)),
         };
-        self.poll_with_waker(ticket, waker, shared, read_state, |section| &mut section.lazy().line)
-    }
-
-    /// Removes a waiter from the line whose limit has passed, unless it has been called already. `limit` is how long it was
-    /// allowed to wait.
-    pub(crate) fn expire(
-        &self,
-        ticket: Ticket,
-        expiry: Expiry,
-        limit: Duration,
-        shared: Option<&SharedRecords>,
-    ) -> Result<(), Rejection> {
-        let mut effects = Effects::default();
-        let mut section = Section::enter_shared(self, shared, &mut effects);
-        section.freeze();
-        let outcome = section.outcome_of(ticket).unwrap_or_else(|| {
-            let (cost, since) = leave(&mut section, ticket);
-            let waited = section.now().saturating_duration_since(since);
-            section.state.counts.expired += 1;
-            section.with_times(|times| times.add_expired(nanos(waited)));
-            if expiry == Expiry::Deadline {
-                section.state.cold().expired_by_deadline += 1;
-            }
-            section.record(EventKind::Expired, |change| {
-                change.cost = Some(cost);
-                change.from_queue = true;
-                change.waited = Some(waited);
-            });
-            Err(expiry.reason(waited, limit))
-        });
-        let outcome = outcome.map_err(|reason| section.reject(reason));
-        section.settle();
-        drop(section);
-        effects.carry_out();
-        outcome
+        let state = self
+            .poll_with_waker(ticket, waker, shared, read_state, |section| &mut section.lazy().line);
+        if to_arm.is_some() {
+            let mut effects = Effects::default();
+            self.arm_alarm(to_arm, &mut effects);
+            effects.carry_out();
+        }
+        state
     }
 
     /// Handles the drop of a waiter, which joined the line at `since`: it leaves the line, or returns its units if it was
@@ -217,9 +204,10 @@ impl Gate {
         let mut section = Section::enter_shared(self, shared, &mut effects);
         section.set_now(Some(now));
         section.freeze();
-        match section.outcome_of(ticket) {
+        match section.take_outcome(ticket) {
             None => {
-                let (cost, _) = leave(&mut section, ticket);
+                let Waiter { cost, waker, .. } = section.lazy().line.leave(ticket);
+                section.effects.retire(waker);
                 section.state.counts.cancelled += 1;
                 section.with_times(|times| times.add_cancelled(nanos(waited)));
                 section.record(EventKind::Cancelled, |change| {
@@ -246,7 +234,7 @@ impl Gate {
         ticket: Ticket,
         waker: &Waker,
         shared: Option<&SharedRecords>,
-        read_state: impl Fn(&mut Section<'_>) -> WaiterState<T>,
+        mut read_state: impl FnMut(&mut Section<'_>) -> WaiterState<T>,
         line: impl for<'a> Fn(&'a mut Section<'_>) -> &'a mut Line,
     ) -> WaiterState<T> {
         let mut clone = None;
@@ -259,7 +247,9 @@ impl Gate {
                 let Some(clone) = clone.take() else {
                     // Cloning a waker runs user code, so the lock is released first. The state may change
                     // meanwhile and is read again.
+                    section.settle();
                     drop(section);
+                    effects.carry_out();
                     clone = Some(waker.clone());
                     continue;
                 };
@@ -328,17 +318,26 @@ impl Gate {
     }
 
     /// Returns a snapshot of the gate at one instant.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Section::enter(self, &mut Effects::default()).snapshot()
+    pub(crate) fn snapshot(&self, shared: Option<&SharedRecords>) -> Snapshot {
+        let mut effects = Effects::default();
+        let mut section = Section::enter_shared(self, shared, &mut effects);
+        section.look_for_overdue();
+        let snapshot = section.settled_snapshot();
+        drop(section);
+        effects.carry_out();
+        snapshot
     }
 
     /// Returns a snapshot with the times that belong to it.
     pub(crate) fn snapshot_with_times(&self) -> (Snapshot, TimesSnapshot) {
         let mut effects = Effects::default();
         let mut section = Section::enter(self, &mut effects);
-        let snapshot = section.snapshot();
+        section.look_for_overdue();
+        let snapshot = section.settled_snapshot();
         let times =
             section.state.records.as_ref().map(|own| own.times.snapshot()).unwrap_or_default();
+        drop(section);
+        effects.carry_out();
         (snapshot, times)
     }
 
@@ -377,11 +376,4 @@ impl Gate {
             .map(drop)
             .map_err(Word::from_bits)
     }
-}
-
-/// Takes a waiter out of the line. Returns its cost and since when it has waited.
-fn leave(section: &mut Section<'_>, ticket: Ticket) -> (u32, Instant) {
-    let Waiter { cost, since, waker } = section.lazy().line.leave(ticket);
-    section.effects.retire(waker);
-    (cost, since)
 }

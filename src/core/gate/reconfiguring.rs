@@ -117,19 +117,19 @@ impl Gate {
     ) -> Result<(), ChangeRefusal> {
         let mut effects = Effects::default();
         let mut section = Section::enter_shared(self, shared, &mut effects);
+        section.look_for_overdue();
         let before = section.settings();
         let after = change.of(before);
-        section.check(before, after)?;
-        if after == before {
-            return Ok(());
+        let allowed = section.check(before, after);
+        if allowed.is_ok() && after != before {
+            section.freeze();
+            section.set(after);
+            section.record(kind, |change| change.previous = Some(before));
         }
-        section.freeze();
-        section.set(after);
-        section.record(kind, |change| change.previous = Some(before));
         section.settle();
         drop(section);
         effects.carry_out();
-        Ok(())
+        allowed
     }
 }
 

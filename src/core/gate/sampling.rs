@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::{
     core::{
-        clock,
-        gate::{counts::nanos, times::Hold},
+        clock::{self, Nanos},
+        gate::times::Hold,
     },
-    sync::{OnceLock, Ordering, UnexploredU32, unique_number},
+    sync::{Ordering, UnexploredU32, unique_number},
 };
 
 /// How many operations a sampled one stands for: the mean of the gaps.
@@ -64,7 +64,7 @@ fn restart(count_down: &Cell<u32>) -> Stamp {
         }
     }
     count_down.set(uniform());
-    Stamp::sampled_at(clock::now())
+    Stamp::sampled_at(Nanos::at(clock::now()))
 }
 
 /// SplitMix64, from Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
@@ -105,21 +105,15 @@ impl Stamp {
         sample()
     }
 
-    fn sampled_at(now: Instant) -> Self {
+    fn sampled_at(now: Nanos) -> Self {
         Self(Self::timed(now).0 | Self::SAMPLED)
     }
 
     /// The stamp of an operation that is admitted from the line at this time.
     #[inline]
-    pub(in crate::core) fn timed(at: Instant) -> Self {
-        Self::at(ticks(at))
-    }
-
-    /// The same, at this tick.
-    #[inline]
-    pub(in crate::core) fn at(ticks: u32) -> Self {
+    pub(in crate::core) fn timed(at: Nanos) -> Self {
         // 0 is no time.
-        Self((ticks & Self::TICKS).max(1))
+        Self((ticks(at) & Self::TICKS).max(1))
     }
 
     #[inline]
@@ -132,13 +126,13 @@ impl Stamp {
         self.0
     }
 
-    /// How long an operation of this stamp has held its slot at the tick `now`; `None` if it is not timed.
+    /// How long an operation of this stamp has held its slot by now; `None` if it is not timed.
     #[inline]
-    pub(in crate::core) fn hold(self, now: u32, cost: u32, cut_short: bool) -> Option<Hold> {
+    pub(in crate::core) fn hold(self, now: Nanos, cost: u32, cut_short: bool) -> Option<Hold> {
         if self == Self::NONE {
             return None;
         }
-        let ticks = now.wrapping_sub(self.0) & Self::TICKS;
+        let ticks = ticks(now).wrapping_sub(self.0) & Self::TICKS;
         // The end of the range lies before the stamp: the clock of another runtime, or one that was paused.
         let ticks = if ticks > Self::TICKS / 16 * 15 { 0 } else { ticks };
         let weight = if self.0 & Self::SAMPLED != 0 { GAP } else { 1 };
@@ -181,23 +175,14 @@ impl HandOverStamps {
 
 /// A point in time in units of 2^13 ns, of which only the difference to another one means something.
 #[inline]
-pub(in crate::core) fn ticks(at: Instant) -> u32 {
-    let epoch = *EPOCH.get_or_init(clock::now);
-    let nanos = match at.checked_duration_since(epoch) {
-        Some(after) => nanos(after) as i64,
-        // A paused clock may stand before it.
-        None => -(nanos(epoch.saturating_duration_since(at)) as i64),
-    };
-    (nanos >> Stamp::TICK_POWER) as u32
+fn ticks(at: Nanos) -> u32 {
+    (at.get() >> Stamp::TICK_POWER) as u32
 }
 
 /// A point in time in whole seconds after the epoch of this process.
 pub(super) fn seconds(at: Instant) -> u32 {
-    let epoch = *EPOCH.get_or_init(clock::now);
-    u32::try_from(at.saturating_duration_since(epoch).as_secs()).unwrap_or(u32::MAX)
+    (Nanos::at(at).get() / 1_000_000_000).clamp(0, u32::MAX.into()) as u32
 }
-
-static EPOCH: OnceLock<Instant> = OnceLock::new();
 
 #[cfg(all(test, not(bulklink_loom)))]
 mod tests {
@@ -227,28 +212,27 @@ mod tests {
     fn a_hold_is_the_time_since_the_stamp_on_either_side_of_the_epoch() {
         let second = Duration::from_secs(1);
         let tick = Duration::from_nanos(1 << Stamp::TICK_POWER);
-        let epoch = *EPOCH.get_or_init(Instant::now);
-        for start in
-            [epoch, epoch + 10_000 * second, epoch.checked_sub(100 * second).unwrap_or(epoch)]
-        {
+        let epoch = Nanos::at(Instant::now());
+        let before = Instant::now().checked_sub(100 * second).map_or(epoch, Nanos::at);
+        for start in [epoch, epoch.plus(10_000 * second), before] {
             for held in [Duration::ZERO, 20 * second / 1000, second, 3600 * second] {
-                let hold = Stamp::timed(start).hold(ticks(start + held), 3, false).unwrap();
+                let hold = Stamp::timed(start).hold(start.plus(held), 3, false).unwrap();
                 let difference = hold.nanos.abs_diff(held.as_nanos() as u64);
                 assert!(u128::from(difference) <= 2 * tick.as_nanos(), "{held:?}: {}", hold.nanos);
                 assert_eq!((hold.cost, hold.weight), (3, 1));
             }
         }
         assert_eq!(
-            Stamp::sampled_at(epoch).hold(ticks(epoch), 1, true).map(|hold| hold.weight),
+            Stamp::sampled_at(epoch).hold(epoch, 1, true).map(|hold| hold.weight),
             Some(GAP)
         );
-        assert!(Stamp::NONE.hold(ticks(epoch), 1, false).is_none());
+        assert!(Stamp::NONE.hold(epoch, 1, false).is_none());
     }
 
     #[test]
     fn a_clock_that_goes_back_holds_no_time() {
-        let now = Instant::now() + Duration::from_secs(60);
-        let hold = Stamp::timed(now).hold(ticks(now - Duration::from_secs(30)), 1, false);
+        let now = Nanos::at(Instant::now());
+        let hold = Stamp::timed(now.plus(Duration::from_secs(30))).hold(now, 1, false);
         assert_eq!(hold.map(|hold| hold.nanos), Some(0));
     }
 }

@@ -10,20 +10,20 @@ use tokio::time::Instant;
 
 use crate::{
     core::{
-        clock,
+        clock::{self, Nanos},
         gate::{
-            Gate,
+            Gate, SOME_OVERDUE,
             counts::nanos,
             effects::{Change, Effects, EventKind, SharedSink},
             lifecycle::Phase,
             records::SharedRecords,
-            sampling::{Stamp, ticks},
+            sampling::Stamp,
             state::{GateState, LazyState},
             times::Times,
             trace::{self, Notice, TELLS_PRESSURE},
             word::{ALLOWANCE, Word},
         },
-        line::{Ticket, Waiter},
+        line::Waiter,
         rejection::{Rejection, reason::RejectionReason},
     },
     sync::{MutexGuard, Ordering},
@@ -44,7 +44,7 @@ pub(in crate::core) struct Section<'a> {
     /// Whether the word must be stored by [`settle`](Self::settle).
     changes: bool,
     now: Option<Instant>,
-    ticks: Option<u32>,
+    nanos: Option<Nanos>,
     /// Borrowed, so that the effects outlive the lock even if the section unwinds.
     pub(in crate::core) effects: &'a mut Effects,
 }
@@ -67,7 +67,7 @@ impl<'a> Section<'a> {
         // slow word is a frozen one, and its counts are zero.
         let word = Word::from_bits(gate.word.load(Ordering::Acquire));
         let frozen = word.is_slow();
-        let (used, in_flight, changes, now, ticks) = (0, 0, false, None, None);
+        let (used, in_flight, changes, now, nanos) = (0, 0, false, None, None);
         let mut section = Self {
             gate,
             shared,
@@ -78,7 +78,7 @@ impl<'a> Section<'a> {
             frozen,
             changes,
             now,
-            ticks,
+            nanos,
             effects,
         };
         section.read();
@@ -113,12 +113,15 @@ impl<'a> Section<'a> {
 
     /// Freezes the word: forces all other threads through the lock, reads the word again and takes over its
     /// counts. Of this section and a concurrent fast admission or release, one sees the other. Required
-    /// before any change.
+    /// before any change. Every change finds the line without waiters whose limits have passed.
     #[inline]
     pub(in crate::core) fn freeze(&mut self) {
         self.changes = true;
         if !self.frozen {
             self.freeze_now();
+        }
+        if self.may_have_overdue() {
+            self.take_out_overdue();
         }
     }
 
@@ -227,10 +230,8 @@ impl<'a> Section<'a> {
     pub(in crate::core) fn tidy(&mut self) {
         let state = &mut *self.state;
         let Some(lazy) = &mut state.lazy else { return };
-        if lazy.line.len() == 0 {
-            if let Some(spare) = lazy.line.trim() {
-                self.effects.free(spare);
-            }
+        if let Some(spare) = lazy.line.trim() {
+            self.effects.free(spare);
         }
         self.tidy_milestones();
         let state = &mut *self.state;
@@ -265,21 +266,6 @@ impl<'a> Section<'a> {
     #[inline]
     pub(in crate::core) fn lazy(&mut self) -> &mut LazyState {
         self.state.lazy(self.gate)
-    }
-
-    /// Returns the outcome of a waiter: admitted, or rejected by a close. `None` if it is still waiting.
-    pub(in crate::core) fn outcome_of(
-        &self,
-        ticket: Ticket,
-    ) -> Option<Result<(), RejectionReason>> {
-        if ticket.number >= self.gate.called.load(Ordering::Relaxed) {
-            return None;
-        }
-        let closed_from = self.state.lazy.as_ref().and_then(|lazy| lazy.closed_from);
-        match closed_from {
-            Some(first) if first <= ticket.number => Some(Err(RejectionReason::Closed)),
-            _ => Some(Ok(())),
-        }
     }
 
     /// Returns the wait limit that holds for an operation that joins the line now.
@@ -317,21 +303,21 @@ impl<'a> Section<'a> {
         self.now = now;
     }
 
-    /// Sets the tick of the time of this section, if it is known.
+    /// Sets the time of this section in nanoseconds, if it is known.
     #[inline]
-    pub(super) fn set_ticks(&mut self, ticks: u32) {
-        self.ticks = Some(ticks);
+    pub(super) fn set_nanos(&mut self, nanos: Nanos) {
+        self.nanos = Some(nanos);
     }
 
-    /// Returns the tick of the time of this section. Computed at most once: that takes a difference of instants.
+    /// Returns the time of this section in nanoseconds. Computed at most once: that takes a difference of instants.
     #[inline]
-    fn ticks(&mut self) -> u32 {
-        match self.ticks {
-            Some(ticks) => ticks,
+    pub(super) fn nanos(&mut self) -> Nanos {
+        match self.nanos {
+            Some(nanos) => nanos,
             None => {
-                let ticks = ticks(self.now());
-                self.ticks = Some(ticks);
-                ticks
+                let nanos = Nanos::at(self.now());
+                self.nanos = Some(nanos);
+                nanos
             }
         }
     }
@@ -436,16 +422,17 @@ impl<'a> Section<'a> {
     #[inline]
     fn admit_head(&mut self) {
         let Some((number, waiter)) = self.advance() else { return };
-        let now = self.now();
-        let stamp = Stamp::at(self.ticks());
+        let now = self.nanos();
+        let stamp = Stamp::timed(now);
         match &self.state.records {
             Some(own) => own.stamps.set(number, stamp),
             None => self.gate.called_at.store(stamp.bits(), Ordering::Relaxed),
         }
         // Release: a waiter that sees its number called also sees the effects of the work that ended before.
-        self.gate.called.store(number + 1, Ordering::Release);
+        let marker = if self.has_overdue() { SOME_OVERDUE } else { 0 };
+        self.gate.called.store(marker | (number + 1), Ordering::Release);
         self.effects.wake(waiter.waker);
-        self.admit(waiter.cost, Some(now.saturating_duration_since(waiter.since)));
+        self.admit(waiter.cost, Some(now.since(waiter.since)));
     }
 
     /// Returns the next sequence number of an event or snapshot.

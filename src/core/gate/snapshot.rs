@@ -38,9 +38,10 @@ pub(crate) struct Snapshot {
 }
 
 impl Section<'_> {
-    /// Returns a snapshot. All fields belong to one instant: the reading of the word, because nothing else
-    /// changes while the lock is held.
-    pub(in crate::core) fn snapshot(&mut self) -> Snapshot {
+    /// Settles what has changed and returns a snapshot. All fields belong to one instant: the reading of the word, because
+    /// nothing else changes while the lock is held.
+    pub(in crate::core) fn settled_snapshot(&mut self) -> Snapshot {
+        self.settle();
         let (sequence, taken_at) = (self.next_sequence(), self.now());
         let (used, in_flight) = (self.used(), self.in_flight());
         let GateState { phase, is_refused, ref counts, ref lazy, .. } = *self.state;

@@ -10,7 +10,7 @@ use crate::{
     core::{
         clock,
         gate::{
-            Gate, GateKind,
+            Gate, GateKind, called_below,
             counts::{ColdCounts, Counts, UnitCounts},
             effects::SharedSink,
             lifecycle::{MilestoneLines, Phase},
@@ -42,7 +42,7 @@ pub(in crate::core) struct GateState {
     pub(in crate::core) is_refused: bool,
     /// Whether `lazy` is freed whenever it holds nothing.
     pub(in crate::core) is_compact: bool,
-    /// When the gate was created, in seconds after the epoch of `sampling`.
+    /// When the gate was created, in seconds after the epoch of `clock`.
     created_at: u32,
     /// Admissions, except those counted in the word.
     pub(in crate::core) admitted: u64,
@@ -136,7 +136,9 @@ impl GateState {
     /// calls next.
     #[inline]
     pub(in crate::core) fn lazy(&mut self, gate: &Gate) -> &mut LazyState {
-        self.lazy.get_or_insert_with(|| LazyState::new(None, gate.called.load(Ordering::Relaxed)))
+        self.lazy.get_or_insert_with(|| {
+            LazyState::new(None, called_below(gate.called.load(Ordering::Relaxed)))
+        })
     }
 
     /// Returns the rarely used counters, to count something.
@@ -173,7 +175,7 @@ impl LazyState {
     pub(in crate::core) fn is_droppable(&self) -> bool {
         let Self { units, line, closed_from, milestones, sink, alarm: _, pressed_since: _ } = self;
         units.is_none()
-            && line.len() == 0
+            && line.is_unused()
             && closed_from.is_none()
             && milestones.is_none()
             && sink.is_none()

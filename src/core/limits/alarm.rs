@@ -1,17 +1,17 @@
-//! The alarm of a line: one timer for all waiters whose limit is the bulkhead's own wait limit.
+//! The alarm of a line: one timer for the limits of all its waiters.
 //!
-//! Waiters with the same limit expire in the order of arrival, so one timer for the first of them is enough.
-//! When it fires, the waiters whose limit has passed are woken, and it is armed for the first of the others.
-//! A hand-over does not touch it, and under load it fires once per limit.
+//! It is armed for the first limit that passes. When it fires, the waiters whose limits have passed are taken out of the line and
+//! woken, and it is armed for the first of the others. A hand-over does not touch it. Where all waiters have the same limit it
+//! fires once per limit under load.
 //!
 //! It owns the timer and the alarm waker, which the timer wakes. It does not own the waiters (see `line`),
 //! nor the decision when it is armed (see `alarm_state`).
 //!
-//! A timer is driven by the runtime it was created in, so an alarm serves only waiters that are polled in
-//! that runtime. It fires on the thread that drives the runtime, and does not depend on any task being
-//! polled.
+//! A timer is driven by the runtime it was created in. It fires on the thread that drives the runtime, and does not depend on
+//! any task being polled. But that runtime may be stuck or end, so waiters that are polled in another one have timers of their
+//! own, which wake the same waker.
 
-use std::{task::Waker, time::Duration};
+use std::task::Waker;
 
 use tokio::{
     runtime::{Handle, Id},
@@ -25,8 +25,6 @@ use crate::core::limits::timer::Timer;
 pub(crate) struct Alarm {
     /// The runtime that drives the timer.
     pub(in crate::core) runtime: Id,
-    /// The wait limit of the waiters it serves.
-    pub(in crate::core) limit: Duration,
     pub(in crate::core) timer: Timer,
     pub(in crate::core) waker: Waker,
 }
@@ -48,8 +46,8 @@ impl Alarm {
     /// # Panics
     ///
     /// Outside a tokio runtime with a timer.
-    pub(in crate::core) fn new(limit: Duration, waker: Waker) -> Box<Self> {
-        Box::new(Self { runtime: Handle::current().id(), limit, timer: Timer::new(), waker })
+    pub(in crate::core) fn new(waker: Waker) -> Box<Self> {
+        Box::new(Self { runtime: Handle::current().id(), timer: Timer::new(), waker })
     }
 
     /// Arms the alarm for `at`. It may fire at once, even on this thread and before this returns, so no lock

@@ -1,34 +1,31 @@
-//! The state of a line's alarm: which waiters it serves, and whether it is armed.
+//! The state of a line's alarm: whether it is armed, and for when.
 //!
 //! It owns the decisions, as a state machine over the line. It takes no lock and wakes no waiter: the gate
 //! calls it under its lock, and wakes after unlocking.
 //!
 //! From the engine's point of view, arming a timer runs user code: it may fire on the spot. So a caller that
-//! finds the alarm unarmed takes it out under the lock, arms it without the lock and puts it back. Meanwhile
-//! it counts as armed, and if it fires, the firing is remembered. So only one caller at a time has to arm it,
-//! and whenever the alarm serves a waiter it is armed or being armed.
+//! finds that the alarm must be armed takes it out under the lock, arms it without the lock and puts it back. What happens
+//! meanwhile is remembered: that it fires, or that it must be armed for an earlier time. So only one caller at a time has to
+//! arm it, and whenever a waiter has a limit the alarm is armed for that time or earlier, or being armed.
 
-use std::{mem, task::Waker, time::Duration};
+use std::mem;
 
 use tokio::{runtime::Id, time::Instant};
 
 use crate::core::{
-    limits::{
-        LimitEnforcer,
-        alarm::{Alarm, Arming},
-    },
-    line::{Line, Ticket},
+    clock::Nanos,
+    limits::alarm::{Alarm, Arming},
+    line::Line,
 };
 
-/// The alarm of a line, and whether it is armed.
+/// The alarm of a line, and when it fires.
 #[derive(Debug)]
 pub(in crate::core) struct AlarmState {
     pub(in crate::core) runtime: Id,
-    pub(in crate::core) limit: Duration,
     /// `None` while it is being armed.
     alarm: Option<Box<Alarm>>,
-    /// Whether it will fire. If not, it serves no waiter.
-    pub(in crate::core) is_armed: bool,
+    /// When it fires; `NEVER` if it is not armed.
+    fires_at: Nanos,
     has_fired: bool,
 }
 
@@ -37,48 +34,38 @@ pub(in crate::core) type ToArm = (Box<Alarm>, Instant);
 
 impl From<Box<Alarm>> for AlarmState {
     fn from(alarm: Box<Alarm>) -> Self {
-        let Alarm { runtime, limit, .. } = *alarm;
-        Self { runtime, limit, alarm: Some(alarm), is_armed: false, has_fired: false }
+        Self {
+            runtime: alarm.runtime,
+            alarm: Some(alarm),
+            fires_at: Nanos::NEVER,
+            has_fired: false,
+        }
     }
 }
 
 impl AlarmState {
-    /// Adds a waiter of the alarm's own runtime. Leaves the alarm in `to_arm` if it must be armed.
-    pub(in crate::core) fn serve(
-        &mut self,
-        line: &mut Line,
-        ticket: Ticket,
-        to_arm: &mut Option<ToArm>,
-    ) -> LimitEnforcer {
-        if !line.put_on_alarm(ticket) {
-            return LimitEnforcer::Waiter;
-        }
-        if !mem::replace(&mut self.is_armed, true) {
-            *to_arm = self.take_to_arm(line);
-        }
-        LimitEnforcer::Alarm
+    /// Whether it need not be kept: nothing is left for it to do.
+    pub(in crate::core) fn is_idle(&self) -> bool {
+        self.alarm.is_some() && self.fires_at == Nanos::NEVER
     }
 
-    /// Handles the firing of the alarm: passes the wakers of the waiters whose limit has passed to `wake`.
-    /// Returns the alarm if it must be armed for the next waiter.
-    pub(in crate::core) fn fire(
-        &mut self,
-        line: &mut Line,
-        now: Instant,
-        mut wake: impl FnMut(Option<Waker>),
-    ) -> Option<ToArm> {
+    /// Sees to it that the alarm fires when the first of the limits passes, or earlier. Returns it if it must be armed.
+    pub(in crate::core) fn cover(&mut self, line: &mut Line) -> Option<ToArm> {
+        let first = line.no_end_before();
+        if self.fires_at <= first || self.alarm.is_none() {
+            return None;
+        }
+        self.take_to_arm(line)
+    }
+
+    /// Handles the firing of the alarm, after the waiters whose limits have passed were taken out. Returns the alarm if it
+    /// must be armed for others.
+    pub(in crate::core) fn fire(&mut self, line: &mut Line) -> Option<ToArm> {
         if self.alarm.is_none() {
             self.has_fired = true;
             return None;
         }
-        while let Some(since) = line.first_on_alarm_since() {
-            if since.checked_add(self.limit).is_none_or(|at| at > now) {
-                return self.take_to_arm(line);
-            }
-            wake(line.take_first_off_alarm());
-        }
-        self.is_armed = false;
-        None
+        self.take_to_arm(line)
     }
 
     /// Puts back the alarm after an attempt to arm it. Returns whether it has fired in the meantime, or was
@@ -88,10 +75,13 @@ impl AlarmState {
         mem::take(&mut self.has_fired) || arming == Arming::AlreadyDue
     }
 
-    /// Takes out the alarm, to be armed for the first waiter that it serves.
-    fn take_to_arm(&mut self, line: &Line) -> Option<ToArm> {
+    /// Takes out the alarm, to be armed for when the first of the limits passes.
+    fn take_to_arm(&mut self, line: &mut Line) -> Option<ToArm> {
+        self.fires_at = Nanos::NEVER;
+        let first = line.first_end()?;
         // A limit too far in the future to be an `Instant` never passes.
-        let at = line.first_on_alarm_since()?.checked_add(self.limit)?;
+        let at = first.instant()?;
+        self.fires_at = first;
         Some((self.alarm.take()?, at))
     }
 }

@@ -8,10 +8,14 @@ pub(in crate::core) mod alarm_state;
 #[cfg_attr(all(test, bulklink_loom), path = "../models/model_timer.rs")]
 pub(in crate::core) mod timer;
 pub(crate) mod wait_limit;
+pub(crate) mod wait_policy;
 
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Id};
+use tokio::{
+    runtime::{Handle, Id},
+    time::Instant,
+};
 
 use crate::core::rejection::reason::RejectionReason;
 
@@ -32,13 +36,13 @@ impl Expiry {
     }
 }
 
-/// Who ends a wait when its limit passes.
+/// Who sees to it that a waiter is taken out of the line when its limit passes, and that it is woken then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitEnforcer {
-    /// The waiter, if it has a limit.
-    Waiter,
-    /// The alarm of the line.
-    Alarm,
+    /// The alarm of the line, or nobody: the waiter has no limit.
+    Line,
+    /// A timer of the waiter, armed for this time.
+    Waiter(Instant),
     /// An alarm that the waiter must create.
     NewAlarm,
 }

@@ -9,12 +9,11 @@ use crate::core::{
         arrival::{Arrival, ArrivalOutcome, WhenFull},
         trace,
     },
-    limits::{Expiry, current_runtime},
+    limits::{Expiry, current_runtime, wait_policy::WaitPolicy},
     operation::{
         handle::{GateHandle, IntoOwnedHandle},
         permit::Permit,
         queued::{NewlyQueued, QueueEntry},
-        wait_policy::WaitPolicy,
     },
     rejection::Rejection,
 };
@@ -89,25 +88,22 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
         let mut prepare = gate.room() > 0 && !gate.seems_free(cost);
         loop {
             let when_full = if prepare {
-                // A limit that is the bulkhead's own may be left to the alarm of the line.
-                let limit = match policy.borrow() {
-                    WaitPolicy::UpToLimit if handle.wait_limit().is_set() => current_runtime(),
-                    _ => None,
-                };
-                WhenFull::Join(Some(waker.clone()), limit)
+                let has_limit = policy.borrow().has_limit() || handle.wait_limit().is_set();
+                let runtime = if has_limit { current_runtime() } else { None };
+                WhenFull::Join(Some(waker.clone()), runtime)
             } else {
                 WhenFull::AskForWaker
             };
-            match handle.gate().arrive(Arrival { cost, expired, when_full }, handle.shared()) {
+            let arrival = Arrival { cost, policy: policy.borrow(), expired, when_full };
+            match handle.gate().arrive(arrival, handle.shared()) {
                 ArrivalOutcome::Admitted => {
                     return Ok(Entered::Admitted(Permit::new(handle.into_owned(), cost as u32)));
                 }
                 ArrivalOutcome::Rejected(rejection) => return Err(trace::rejected(rejection)),
                 ArrivalOutcome::NeedsWaker => prepare = true,
-                ArrivalOutcome::Queued { ticket, since, enforcer, wait_limit } => {
-                    let end = policy.borrow().end(since, wait_limit);
+                ArrivalOutcome::Queued { ticket, since, enforcer } => {
                     let entry = QueueEntry::new(handle.into_owned(), ticket, since);
-                    return Ok(Entered::Queued(NewlyQueued { entry, end, enforcer }));
+                    return Ok(Entered::Queued(NewlyQueued { entry, enforcer }));
                 }
             }
         }
@@ -115,8 +111,9 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
 
     #[cold]
     fn admit_now(self) -> Result<Permit<V::Owned>, Rejection> {
-        let Self { handle, cost, expired, .. } = self;
-        let arrival = Arrival { cost, expired, when_full: WhenFull::Reject };
+        let Self { handle, cost, policy, expired } = self;
+        let when_full = WhenFull::Reject;
+        let arrival = Arrival { cost, policy: policy.borrow(), expired, when_full };
         match handle.gate().arrive(arrival, handle.shared()) {
             ArrivalOutcome::Admitted => Ok(Permit::new(handle.into_owned(), cost as u32)),
             ArrivalOutcome::Rejected(rejection) => Err(trace::rejected(rejection)),

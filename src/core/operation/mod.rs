@@ -10,4 +10,3 @@ pub(crate) mod permit;
 pub(crate) mod queued;
 pub(crate) mod run;
 pub(crate) mod wait;
-pub(crate) mod wait_policy;

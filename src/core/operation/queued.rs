@@ -1,27 +1,23 @@
 //! A waiting operation: its entry in the line, and the future that waits for the outcome.
 //!
-//! It owns the entry and, if no alarm enforces the limit, the timer of the wait. It does not own the outcome:
-//! the gate decides.
+//! It owns the entry and, if no alarm enforces the limit, the timer of the wait. It does not own the outcome, nor when the
+//! limit has passed: the gate decides.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, Waker, ready},
-};
+use std::task::{Context, Poll, Waker};
 
-use pin_project_lite::pin_project;
-use tokio::{
-    runtime::Id,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::{runtime::Id, time::Instant};
 
 use crate::core::{
-    clock,
     gate::{
         arrival::WaiterState,
         trace::{self, WaitSpan},
     },
-    limits::{Expiry, LimitEnforcer, alarm::Alarm, current_runtime},
+    limits::{
+        LimitEnforcer,
+        alarm::{Alarm, Arming},
+        current_runtime,
+        timer::Timer,
+    },
     line::Ticket,
     operation::{handle::GateHandle, permit::Permit},
     rejection::Rejection,
@@ -52,13 +48,6 @@ impl<H: GateHandle> QueueEntry<H> {
         }
     }
 
-    fn expire(&mut self, (at, expiry): (Instant, Expiry)) -> Result<Permit<H>, Rejection> {
-        let handle = self.handle();
-        let limit = at.saturating_duration_since(self.since);
-        let outcome = handle.gate().expire(self.ticket, expiry, limit, handle.shared());
-        self.settle(outcome)
-    }
-
     fn handle(&self) -> &H {
         self.handle.as_ref().expect("the queue entry has no outcome yet")
     }
@@ -79,35 +68,26 @@ impl<H: GateHandle> Drop for QueueEntry<H> {
     }
 }
 
-/// An operation that has just joined the line and is not pinned yet. The timer it may need is large, so it is
-/// added only to the pinned [`Queued`].
+/// An operation that has just joined the line, and what is to be done for its limit.
 #[derive(Debug)]
 pub(crate) struct NewlyQueued<H: GateHandle> {
     pub(in crate::core) entry: QueueEntry<H>,
-    pub(in crate::core) end: Option<(Instant, Expiry)>,
     pub(in crate::core) enforcer: LimitEnforcer,
 }
 
-pin_project! {
-    /// An operation in the line.
-    #[derive(Debug)]
-    #[repr(C)]
-    pub(crate) struct Queued<H: GateHandle> {
-        entry: QueueEntry<H>,
-        end: Option<(Instant, Expiry)>,
-        enforcer: LimitEnforcer,
-        // The runtime that drives the timer.
-        timer_runtime: Option<Id>,
-        #[pin]
-        timer: Option<Sleep>,
-    }
+/// An operation in the line.
+#[derive(Debug)]
+pub(crate) struct Queued<H: GateHandle> {
+    entry: QueueEntry<H>,
+    timer: Option<OwnTimer>,
 }
 
-impl<H: GateHandle> From<NewlyQueued<H>> for Queued<H> {
-    #[inline]
-    fn from(NewlyQueued { entry, end, enforcer }: NewlyQueued<H>) -> Self {
-        Self { entry, end, enforcer, timer_runtime: None, timer: None }
-    }
+/// A timer of one waiter. It wakes the gate, which takes the waiter out and wakes its task.
+#[derive(Debug)]
+struct OwnTimer {
+    /// Held for its drop.
+    _timer: Timer,
+    runtime: Option<Id>,
 }
 
 impl<H: GateHandle> Queued<H> {
@@ -127,80 +107,62 @@ impl<H: GateHandle> Queued<H> {
     }
 
     /// Returns the outcome if there is one by now, without waiting for it.
-    pub(crate) fn try_outcome(self: Pin<&mut Self>) -> Option<Result<Permit<H>, Rejection>> {
-        let this = self.project();
-        match (this.entry.poll_waiter(Waker::noop()), *this.end) {
-            (WaiterState::Settled(outcome), _) => Some(outcome),
-            (WaiterState::Waiting(_), Some((at, expiry))) if at <= clock::now() => {
-                Some(this.entry.expire((at, expiry)))
-            }
-            (WaiterState::Waiting(_), _) => None,
+    pub(crate) fn try_outcome(&mut self) -> Option<Result<Permit<H>, Rejection>> {
+        match self.entry.poll_waiter(Waker::noop()) {
+            WaiterState::Settled(outcome) => Some(outcome),
+            WaiterState::Waiting(_) => None,
         }
     }
 
-    /// Polls a waiter that has just joined: its waker is in place, but its limit may not be enforced yet.
+    /// Sees to it that the limit of a waiter that has just joined is enforced. Its waker is in place.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with a timer, if the wait has a limit.
     #[inline]
-    pub(crate) fn poll_newly_queued(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Permit<H>, Rejection>> {
-        match (self.end, self.enforcer) {
-            (None, _) | (_, LimitEnforcer::Alarm) => Poll::Pending,
-            (Some(end), _) => self.poll_limit(end, cx),
+    pub(crate) fn start(NewlyQueued { entry, enforcer }: NewlyQueued<H>) -> Self {
+        let mut queued = Self { entry, timer: None };
+        if enforcer != LimitEnforcer::Line {
+            queued.enforce_limit(enforcer);
+        }
+        queued
+    }
+
+    /// As [`start`](Self::start), but outside a runtime the limit is left to the first poll.
+    pub(crate) fn start_if_possible(newly_queued: NewlyQueued<H>) -> Self {
+        match current_runtime() {
+            Some(_) => Self::start(newly_queued),
+            None => Self { entry: newly_queued.entry, timer: None },
         }
     }
 
-    /// Enforces the limit of this wait, because no alarm does.
+    /// Enforces the limit of this wait, because no alarm does yet.
     #[cold]
-    fn poll_limit(
-        self: Pin<&mut Self>,
-        (at, expiry): (Instant, Expiry),
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Permit<H>, Rejection>> {
-        let mut this = self.project();
-        if this.timer.is_none() {
-            // The alarm may have fired for this waiter, or the first poll may be late.
-            if at <= clock::now() {
-                return Poll::Ready(this.entry.expire((at, expiry)));
-            }
-            if let (LimitEnforcer::NewAlarm, Some(handle)) = (*this.enforcer, &this.entry.handle) {
-                let alarm = Alarm::new(at.duration_since(this.entry.since), handle.alarm_waker());
-                *this.enforcer = handle.gate().adopt(this.entry.ticket, alarm);
-                if let LimitEnforcer::Alarm = this.enforcer {
-                    return Poll::Pending;
-                }
-            }
-            *this.timer_runtime = current_runtime();
-            this.timer.set(Some(sleep_until(at)));
-        } else if current_runtime().is_some_and(|runtime| *this.timer_runtime != Some(runtime)) {
-            // The runtime of the timer may be gone, and a poll would panic.
-            *this.timer_runtime = current_runtime();
-            this.timer.set(Some(sleep_until(at)));
+    fn enforce_limit(&mut self, mut enforcer: LimitEnforcer) {
+        let Some(handle) = &self.entry.handle else { return };
+        if enforcer == LimitEnforcer::NewAlarm {
+            let alarm = Alarm::new(handle.alarm_waker());
+            enforcer = handle.gate().adopt(self.entry.ticket, alarm);
         }
-        if let Some(timer) = this.timer.as_pin_mut() {
-            ready!(timer.poll(cx));
+        let LimitEnforcer::Waiter(at) = enforcer else { return };
+        let runtime = current_runtime();
+        if self.timer.as_ref().is_some_and(|own| runtime.is_none() || own.runtime == runtime) {
+            return;
         }
-        Poll::Ready(this.entry.expire((at, expiry)))
+        let (mut timer, waker) = (Timer::new(), handle.alarm_waker());
+        if timer.arm(at, &waker) == Arming::AlreadyDue {
+            waker.wake();
+        }
+        self.timer = Some(OwnTimer { _timer: timer, runtime });
     }
-}
 
-impl<H: GateHandle> Future for Queued<H> {
-    type Output = Result<Permit<H>, Rejection>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.as_mut().project();
-        match this.entry.poll_waiter(cx.waker()) {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit<H>, Rejection>> {
+        match self.entry.poll_waiter(cx.waker()) {
             WaiterState::Settled(outcome) => Poll::Ready(outcome),
+            WaiterState::Waiting(LimitEnforcer::Line) => Poll::Pending,
             WaiterState::Waiting(enforcer) => {
-                // This waiter must still create the alarm, unless one serves it by now.
-                if *this.enforcer != LimitEnforcer::NewAlarm || enforcer == LimitEnforcer::Alarm {
-                    *this.enforcer = enforcer;
-                }
-                self.poll_newly_queued(cx)
+                self.enforce_limit(enforcer);
+                Poll::Pending
             }
         }
     }

@@ -11,11 +11,11 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::core::{
+    limits::wait_policy::WaitPolicy,
     operation::{
         handle::{GateHandle, IntoOwnedHandle},
         permit::Permit,
         wait::Wait,
-        wait_policy::WaitPolicy,
     },
     rejection::Rejection,
 };

@@ -11,13 +11,12 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::core::{
-    limits::Expiry,
+    limits::{Expiry, wait_policy::WaitPolicy},
     operation::{
         arrive::{Entered, Undecided, take_fast},
         handle::{GateHandle, IntoOwnedHandle},
         permit::Permit,
         queued::Queued,
-        wait_policy::WaitPolicy,
     },
     rejection::Rejection,
 };
@@ -30,7 +29,7 @@ pin_project! {
     #[project = WaitStage]
     pub(crate) enum Wait<H: GateHandle> {
         Before { handle: Option<H>, cost: usize, policy: WaitPolicy },
-        Queued { #[pin] queued: Queued<H> },
+        Queued { queued: Queued<H> },
     }
 }
 
@@ -54,11 +53,8 @@ impl<H: IntoOwnedHandle<Owned = H>> Wait<H> {
             Ok(Entered::Admitted(permit)) => Poll::Ready(Ok(permit)),
             Err(rejection) => Poll::Ready(Err(rejection)),
             Ok(Entered::Queued(newly_queued)) => {
-                self.set(Self::Queued { queued: newly_queued.into() });
-                match self.project() {
-                    WaitStage::Queued { queued } => queued.poll_newly_queued(cx),
-                    WaitStage::Before { .. } => unreachable!("the wait has just been queued"),
-                }
+                self.set(Self::Queued { queued: Queued::start(newly_queued) });
+                Poll::Pending
             }
         }
     }

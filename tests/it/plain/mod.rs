@@ -9,6 +9,7 @@ mod cut_short;
 mod dropping;
 mod execute;
 mod fifo;
+mod overdue;
 mod panics;
 mod resize;
 mod shared_slots;

@@ -480,6 +480,10 @@ impl Driver {
                 assert!(woken.contains(&token), "operation {id} was not woken at its limit");
                 self.due_woken.insert(id);
             }
+            // Whoever fits now that others have left.
+            for token in called.into_iter().filter_map(|id| token(&self.ops, id)) {
+                assert!(woken.contains(&token), "a waiter that was admitted was not woken");
+            }
         } else {
             let due_woken = self.due_woken.iter().filter_map(|&id| token(&self.ops, id));
             let due_woken: BTreeSet<usize> = due_woken.collect();

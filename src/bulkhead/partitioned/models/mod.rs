@@ -23,7 +23,8 @@ use super::{
 use crate::{
     bulkhead::{handle::OwnedHandle, slot::Slot},
     core::{
-        operation::{arrive::admit_now, wait::Wait, wait_policy::WaitPolicy},
+        limits::wait_policy::WaitPolicy,
+        operation::{arrive::admit_now, wait::Wait},
         rejection::{Rejection, reason::RejectionReason},
     },
     observe::partitions::PartitionedStatus,

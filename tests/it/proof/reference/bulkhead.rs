@@ -131,8 +131,8 @@ pub(crate) struct Model {
     is_refused: bool,
     line: VecDeque<Waiter>,
     running: BTreeMap<Id, Running>,
-    /// Waiters that the close has rejected and that have not been polled since.
-    rejected: Vec<Id>,
+    /// Waiters that were rejected, by the close or because a limit has passed, and that have not been polled since.
+    rejected: Vec<(Id, Reason)>,
     pub(crate) totals: Totals,
     pub(crate) peaks: Peaks,
     /// When the current period of pressure began.
@@ -391,34 +391,43 @@ impl Model {
             running.timed_since.get_or_insert(since);
             return Outcome::Admitted;
         }
-        if let Some(at) = self.rejected.iter().position(|&rejected| rejected == id) {
-            self.rejected.remove(at);
-            return Outcome::Rejected(Reason::Closed);
+        if let Some(at) = self.rejected.iter().position(|&(rejected, _)| rejected == id) {
+            return Outcome::Rejected(self.rejected.remove(at).1);
         }
-        let at = self.line.iter().position(|waiter| waiter.id == id).unwrap();
-        let waiter = self.line[at];
-        match waiter.end {
-            Some(end) if end.at <= self.now => {
-                let waited = self.now - waiter.since;
-                self.line.remove(at);
-                self.totals.expired += 1;
-                self.totals.expired_wait_time += waited;
-                if end.by_deadline {
-                    self.totals.expired_by_deadline += 1;
-                }
-                self.record(EventKind::Expired, |event| {
-                    event.cost = Some(waiter.cost);
-                    event.from_queue = true;
-                    event.waited = Some(waited);
-                });
-                self.settle();
-                Outcome::Rejected(match end.by_deadline {
-                    true => Reason::Deadline(waited),
-                    false => Reason::WaitLimit { waited, limit: end.at - waiter.since },
-                })
+        assert!(self.line.iter().any(|waiter| waiter.id == id), "nobody knows operation {id}");
+        Outcome::Waits
+    }
+
+    /// Goes on to this time. Whoever has waited as long as it may is no longer in the line, polled or not. Returns them.
+    pub(crate) fn advance_to(&mut self, now: Duration) -> Vec<Id> {
+        self.now = now;
+        let end_of = |waiter: &Waiter| waiter.end.filter(|end| end.at <= now);
+        let mut due: Vec<_> =
+            self.line.iter().filter_map(|waiter| Some((*waiter, end_of(waiter)?))).collect();
+        due.sort_by_key(|(_, end)| end.at);
+        for &(waiter, end) in &due {
+            let waited = now - waiter.since;
+            self.line.retain(|other| other.id != waiter.id);
+            self.totals.expired += 1;
+            self.totals.expired_wait_time += waited;
+            if end.by_deadline {
+                self.totals.expired_by_deadline += 1;
             }
-            _ => Outcome::Waits,
+            self.record(EventKind::Expired, |event| {
+                event.cost = Some(waiter.cost);
+                event.from_queue = true;
+                event.waited = Some(waited);
+            });
+            let reason = match end.by_deadline {
+                true => Reason::Deadline(waited),
+                false => Reason::WaitLimit { waited, limit: end.at - waiter.since },
+            };
+            self.rejected.push((waiter.id, reason));
         }
+        if !due.is_empty() {
+            self.settle();
+        }
+        due.into_iter().map(|(waiter, _)| waiter.id).collect()
     }
 
     /// Ends an operation that has started: it has completed, or was cut short.
@@ -473,7 +482,7 @@ impl Model {
                 event.waited = waited;
             });
         } else {
-            self.rejected.retain(|&rejected| rejected != id);
+            self.rejected.retain(|&(rejected, _)| rejected != id);
         }
         self.settle();
     }
@@ -536,7 +545,7 @@ impl Model {
         self.record(EventKind::Closed, |event| event.affected = affected);
         while let Some(waiter) = self.line.pop_front() {
             self.totals.closed_while_waiting += 1;
-            self.rejected.push(waiter.id);
+            self.rejected.push((waiter.id, Reason::Closed));
             self.called.push(waiter.id);
             let waited = self.now - waiter.since;
             self.record(EventKind::ClosedRejection, |event| {
@@ -546,12 +555,5 @@ impl Model {
             });
         }
         self.settle();
-    }
-
-    /// Returns the waiters whose limit or deadline has passed since `after`.
-    pub(crate) fn due(&self, after: Duration) -> Vec<Id> {
-        let is_due =
-            |waiter: &&Waiter| waiter.end.is_some_and(|end| after < end.at && end.at <= self.now);
-        self.line.iter().filter(is_due).map(|waiter| waiter.id).collect()
     }
 }

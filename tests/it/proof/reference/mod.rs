@@ -132,17 +132,13 @@ impl Reference {
 
     /// Advances time, and returns the waiters whose limit or deadline has passed meanwhile.
     pub(crate) fn advance(&mut self, time: Duration) -> Vec<Id> {
-        let before = self.now();
-        either!(self, reference => reference.now += time);
+        let now = self.now() + time;
         match self {
-            Self::Plain(model) | Self::Weighted(model) => model.due(before),
+            Self::Plain(model) | Self::Weighted(model) => model.advance_to(now),
             Self::Partitioned(partitioned) => {
-                let now = partitioned.now;
-                let due = |partition: &mut Model| {
-                    partition.now = now;
-                    partition.due(before)
-                };
-                partitioned.partitions.values_mut().flat_map(due).collect()
+                partitioned.now = now;
+                let partitions = partitioned.partitions.values_mut();
+                partitions.flat_map(|partition| partition.advance_to(now)).collect()
             }
         }
     }

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::core::{clock, limits::Expiry};
+use crate::core::{
+    clock::{self, Nanos},
+    limits::Expiry,
+    line::ends::End,
+};
 
 /// Whether an operation may wait, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -40,22 +44,26 @@ impl WaitPolicy {
         }
     }
 
-    /// Returns when a wait that began at `since` ends, and the limit that ends it: the one that passes first.
+    /// Returns when a wait that began at `since` ends: when the first of its limits passes.
     #[inline]
-    pub(in crate::core) fn end(
-        &self,
-        since: Instant,
-        wait_limit: Option<Duration>,
-    ) -> Option<(Instant, Expiry)> {
+    pub(in crate::core) fn end(&self, since: Nanos, wait_limit: Option<Duration>) -> End {
         let (own_limit, deadline) = match *self {
             Self::Within(limit) => (Some(limit), None),
-            Self::Before(deadline) => (None, Some((deadline, Expiry::Deadline))),
+            Self::Before(deadline) => (None, Some(Nanos::at(deadline))),
             Self::UpToLimit | Self::NoWait | Self::NoWaitBefore(_) => (None, None),
         };
-        // A limit too far in the future to be an `Instant` never passes.
-        let limits = [own_limit, wait_limit].into_iter().flatten();
-        let limit = limits.min().and_then(|limit| since.checked_add(limit));
-        let limit = limit.map(|at| (at, Expiry::WaitLimit));
-        [limit, deadline].into_iter().flatten().min_by_key(|&(at, _)| at)
+        let limit = [own_limit, wait_limit].into_iter().flatten().min();
+        // A limit too far in the future never passes.
+        let limit = limit.map_or(Nanos::NEVER, |limit| since.plus(limit));
+        match deadline {
+            Some(deadline) if deadline < limit => End { at: deadline, by_deadline: true },
+            _ => End { at: limit, by_deadline: false },
+        }
+    }
+
+    /// Whether it limits a wait by itself.
+    #[inline]
+    pub(in crate::core) fn has_limit(&self) -> bool {
+        matches!(self, Self::Within(_) | Self::Before(_))
     }
 }
