@@ -253,6 +253,20 @@ impl Line {
         Some((waiter, node.overdue()))
     }
 
+    /// Passes the limit of a waiter now.
+    #[cfg(all(test, bulklink_loom))]
+    pub(in crate::core) fn pass_limit(&mut self, ticket: Ticket, by_deadline: bool) {
+        if !self.is_waiting(ticket) {
+            return;
+        }
+        let node = &mut self.nodes[ticket.at()];
+        let (kept, by_end) = (node.kept, node.by_end);
+        (node.kept, node.end, node.by_deadline) = (Kept::Nowhere, node.since, by_deadline);
+        let since = node.since;
+        self.ends.remove(&mut self.nodes, kept, by_end);
+        self.add_end(ticket.at(), ticket.number, since);
+    }
+
     /// Tells a waiter that it was taken out, if it was. Its place is vacant then.
     pub(crate) fn collect_overdue(&mut self, ticket: Ticket) -> Option<Overdue> {
         let node = self.node_of(ticket).filter(|node| node.is_overdue)?;

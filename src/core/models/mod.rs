@@ -14,6 +14,7 @@ mod ending;
 mod entering;
 mod history;
 mod observing;
+mod overdue;
 mod partition;
 mod pausing;
 mod pressure;
@@ -39,8 +40,9 @@ use tokio::{
 
 use crate::{
     core::{
+        clock::Nanos,
         gate::{
-            Gate, GateKind,
+            Gate, GateKind, SOME_OVERDUE,
             arrival::{Arrival, ArrivalOutcome, WaiterState, WhenFull},
             counts::Totals,
             effects::{Change, Effects, EventKind, SharedSink},
@@ -49,18 +51,18 @@ use crate::{
             reconfiguring::{ChangeRefusal, GateChange},
             records::SharedRecords,
             sampling::{HandOverStamps, Stamp},
+            section::Section,
             snapshot::Snapshot,
             times::TimesSnapshot,
             word::Word,
         },
-        limits::{Expiry, wait_limit::WaitLimit},
+        limits::{Expiry, wait_limit::WaitLimit, wait_policy::WaitPolicy},
         line::Ticket,
         operation::{
             arrive::admit_now,
             handle::{GateHandle, IntoOwnedHandle},
             permit::Permit,
             wait::Wait,
-            wait_policy::WaitPolicy,
         },
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
@@ -189,6 +191,12 @@ impl std::ops::Deref for SharedGate {
     }
 }
 
+/// Returns whether a reason is the wait limit. Models do not control the clock, so any `waited` under
+/// 60 s will do.
+fn is_wait_limit(reason: RejectionReason) -> bool {
+    matches!(reason, RejectionReason::WaitLimit { waited, .. } if waited < Duration::from_secs(60))
+}
+
 type Admission = Result<Permit<SharedGate>, RejectionReason>;
 
 impl SharedGate {
@@ -246,7 +254,7 @@ impl SharedGate {
         block_on(self.wait(cost)).map(Permit::start).map_err(reason)
     }
 
-    fn arrive(&self, arrival: Arrival) -> ArrivalOutcome {
+    fn arrive(&self, arrival: Arrival<'_>) -> ArrivalOutcome {
         self.gate().arrive(arrival, self.shared())
     }
 
@@ -261,8 +269,34 @@ impl SharedGate {
         }
     }
 
+    /// Takes a waiter out of the line as if its limit had passed, if it is there. It is told when it is polled.
+    fn pass_limit(&self, ticket: Ticket, expiry: Expiry) {
+        let mut effects = Effects::default();
+        let mut section = Section::enter_shared(self.gate(), self.shared(), &mut effects);
+        if let Some(lazy) = section.state.lazy.as_mut() {
+            lazy.line.pass_limit(ticket, expiry == Expiry::Deadline);
+        }
+        section.look_for_overdue();
+        section.settle();
+        drop(section);
+        effects.carry_out();
+    }
+
+    /// Passes the limit of a waiter, and polls it.
     fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
-        self.gate().expire(ticket, expiry, Duration::ZERO, self.shared()).map_err(reason)
+        self.pass_limit(ticket, expiry);
+        self.poll_outcome(ticket, Waker::noop()).expect("its limit has passed")
+    }
+
+    /// Whether a waiter in the line has a limit.
+    fn has_limit(&self, ticket: Ticket) -> bool {
+        let state = self.gate().state.lock();
+        state.lazy.as_ref().is_some_and(|lazy| lazy.line.end_of(ticket) != Nanos::NEVER)
+    }
+
+    /// What arrives, subject to the gate's own limit.
+    fn arrival(cost: usize, when_full: WhenFull) -> Arrival<'static> {
+        Arrival { cost, policy: &WaitPolicy::UpToLimit, expired: None, when_full }
     }
 
     fn cancel(&self, ticket: Ticket) {
@@ -276,12 +310,12 @@ impl SharedGate {
 
     /// Releases the units of an operation that was timed from now on.
     fn release_timed(&self, cost: u32) {
-        self.gate().release_timed(cost, Stamp::timed(Instant::now()), self.shared());
+        self.gate().release_timed(cost, Stamp::timed(Nanos::at(Instant::now())), self.shared());
     }
 
     /// Ends an operation that was timed from now on as cut short.
     fn cut_short(&self, cost: u32) {
-        self.gate().cut_short(cost, Stamp::timed(Instant::now()), self.shared());
+        self.gate().cut_short(cost, Stamp::timed(Nanos::at(Instant::now())), self.shared());
     }
 
     fn abandon(&self, cost: u32, by_deadline: bool) {
@@ -325,14 +359,14 @@ impl SharedGate {
 
     /// Admits an operation whose units the model returns itself.
     fn admit(&self, cost: usize) {
-        let arrived = self.arrive(Arrival { cost, expired: None, when_full: WhenFull::Reject });
+        let arrived = self.arrive(Self::arrival(cost, WhenFull::Reject));
         assert!(matches!(arrived, ArrivalOutcome::Admitted), "{arrived:?}");
     }
 
     /// Joins the line of a gate that is full.
     fn join(&self, cost: usize, waker: &Waker) -> Ticket {
         let when_full = WhenFull::Join(Some(waker.clone()), None);
-        match self.arrive(Arrival { cost, expired: None, when_full }) {
+        match self.arrive(Self::arrival(cost, when_full)) {
             ArrivalOutcome::Queued { ticket, .. } => ticket,
             other => panic!("a full gate with room did not queue an arrival: {other:?}"),
         }

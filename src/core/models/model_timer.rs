@@ -16,8 +16,8 @@ pub(in crate::core) struct Timer(Arc<Mutex<TimerState>>);
 struct TimerState {
     /// What arming the timer returns.
     arming: Arming,
-    /// The waker to wake, while the timer is armed.
-    waker: Option<Waker>,
+    /// When to wake which waker, while the timer is armed.
+    armed: Option<(Instant, Waker)>,
 }
 
 impl Timer {
@@ -27,25 +27,33 @@ impl Timer {
 
     /// Creates a timer whose `arm` returns `arming`.
     pub(in crate::core) fn returning(arming: Arming) -> Self {
-        Self(Arc::new(Mutex::new(TimerState { arming, waker: None })))
+        Self(Arc::new(Mutex::new(TimerState { arming, armed: None })))
     }
 
-    pub(in crate::core) fn arm(&mut self, _: Instant, waker: &Waker) -> Arming {
+    pub(in crate::core) fn arm(&mut self, at: Instant, waker: &Waker) -> Arming {
         let mut state = self.0.lock();
         if state.arming == Arming::Armed {
-            state.waker = Some(waker.clone());
+            state.armed = Some((at, waker.clone()));
         }
         state.arming
     }
 
     /// Fires if the timer is armed. Returns whether it was.
     pub(in crate::core) fn fire(&self) -> bool {
-        let waker = self.0.lock().waker.take();
-        let was_armed = waker.is_some();
-        if let Some(waker) = waker {
+        let armed = self.0.lock().armed.take();
+        let was_armed = armed.is_some();
+        if let Some((_, waker)) = armed {
             waker.wake();
         }
         was_armed
+    }
+
+    pub(in crate::core) fn is_armed(&self) -> bool {
+        self.armed_for().is_some()
+    }
+
+    pub(in crate::core) fn armed_for(&self) -> Option<Instant> {
+        self.0.lock().armed.as_ref().map(|&(at, _)| at)
     }
 
     /// Fires early and can never be armed again, like a timer whose runtime shuts down.

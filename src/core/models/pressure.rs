@@ -129,7 +129,7 @@ fn a_close_ends_the_pressure() {
             let joining = spawn_with(&gate, |gate| {
                 let (_, waker) = WakeFlag::new();
                 let when_full = WhenFull::Join(Some(waker), None);
-                gate.arrive(Arrival { cost: 1, expired: None, when_full });
+                gate.arrive(SharedGate::arrival(1, when_full));
             });
             gate.close();
             let closed = gate.checked_snapshot();

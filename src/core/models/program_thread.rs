@@ -110,9 +110,9 @@ impl ProgramThread {
                 (Operation::Poll { id, waker: number }, outcome)
             }
             Step::Expire(limit) => {
-                let (id, cost, ticket) = self.waiters.pop_front()?;
-                let outcome = gate.expire(ticket, limit.into());
-                (Operation::Expire { id, limit }, self.collect(cost, outcome))
+                let &(id, _, ticket) = self.waiters.front()?;
+                gate.pass_limit(ticket, limit.into());
+                (Operation::Expire { id, limit }, Outcome::Done)
             }
             Step::Cancel => {
                 let (id, _, ticket) = self.waiters.pop_back()?;
@@ -210,7 +210,8 @@ impl ProgramThread {
             self.permits.push_back(cost);
             return (operation, Outcome::Admitted);
         }
-        let arrive = |when_full| gate.arrive(Arrival { cost, expired, when_full });
+        let arrive =
+            |when_full| gate.arrive(Arrival { expired, ..SharedGate::arrival(cost, when_full) });
         let mut arrived = arrive(if waits { WhenFull::AskForWaker } else { WhenFull::Reject });
         if let ArrivalOutcome::NeedsWaker = arrived {
             arrived = arrive(WhenFull::Join(Some(waker), None));

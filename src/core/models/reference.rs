@@ -21,7 +21,7 @@ struct Waiter {
 struct Settled {
     id: usize,
     cost: usize,
-    admitted: bool,
+    outcome: Result<(), Refusal>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -76,24 +76,26 @@ impl Reference {
                 }
                 None => self.collect(id),
             },
-            Operation::Expire { id, limit } => match self.waiter(id) {
-                Some(at) => {
-                    let cost = self.line.remove(at).map(|waiter| waiter.cost);
+            Operation::Expire { id, limit } => {
+                let waiter = self.waiter(id).and_then(|at| self.line.remove(at));
+                if let Some(Waiter { id, cost, waker }) = waiter {
                     self.totals.expired += 1;
                     self.totals.expired_by_deadline += u64::from(limit == Limit::Deadline);
-                    self.emit(EventKind::Expired, cost, true);
+                    self.emit(EventKind::Expired, Some(cost), true);
+                    self.woken.insert(waker);
+                    let outcome = Err(Refusal::Expired(limit));
+                    self.settled.push(Settled { id, cost, outcome });
                     self.settle();
-                    Outcome::Refused(Refusal::Expired(limit))
                 }
-                None => self.collect(id),
-            },
+                Outcome::Done
+            }
             Operation::Cancel { id } => {
                 if let Some(at) = self.waiter(id) {
                     let cost = self.line.remove(at).map(|waiter| waiter.cost);
                     self.totals.cancelled += 1;
                     self.emit(EventKind::Cancelled, cost, true);
                     self.settle();
-                } else if let Some(cost) = self.take_settled(id) {
+                } else if let Settled { cost, outcome: Ok(()), .. } = self.take_settled(id) {
                     self.abandon(cost, true);
                 }
                 Outcome::Done
@@ -274,7 +276,7 @@ impl Reference {
         self.woken.extend(self.closing_wakers.drain(..));
         while let Some(Waiter { id, cost, waker }) = self.line.pop_front() {
             self.woken.insert(waker);
-            self.settled.push(Settled { id, cost, admitted: false });
+            self.settled.push(Settled { id, cost, outcome: Err(Refusal::Closed) });
             self.totals.closed_while_waiting += 1;
             self.emit(EventKind::ClosedRejection, Some(cost), true);
         }
@@ -291,7 +293,7 @@ impl Reference {
         {
             let Some(Waiter { id, cost, waker }) = self.line.pop_front() else { return };
             self.woken.insert(waker);
-            self.settled.push(Settled { id, cost, admitted: true });
+            self.settled.push(Settled { id, cost, outcome: Ok(()) });
             self.admit(cost, true);
         }
         if self.phase.is_draining() && self.line.is_empty() {
@@ -311,17 +313,16 @@ impl Reference {
 
     /// Polls a waiter that was admitted or rejected.
     fn collect(&mut self, id: usize) -> Outcome {
-        match self.take_settled(id) {
-            Some(_) => Outcome::Admitted,
-            None => Outcome::Refused(Refusal::Closed),
+        match self.take_settled(id).outcome {
+            Ok(()) => Outcome::Admitted,
+            Err(refusal) => Outcome::Refused(refusal),
         }
     }
 
-    /// Removes a settled waiter. Returns its cost if it was admitted, or `None` if it was rejected.
-    fn take_settled(&mut self, id: usize) -> Option<usize> {
-        let at = self.settled.iter().position(|settled| settled.id == id)?;
-        let settled = self.settled.swap_remove(at);
-        settled.admitted.then_some(settled.cost)
+    /// Removes a settled waiter.
+    fn take_settled(&mut self, id: usize) -> Settled {
+        let at = self.settled.iter().position(|settled| settled.id == id);
+        self.settled.swap_remove(at.expect("a waiter is in the line or settled"))
     }
 
     fn waiting_units(&self) -> usize {

@@ -33,7 +33,7 @@ fn no_operation_is_admitted_until_use_falls_below_a_shrunk_capacity() {
         let held = [gate.try_enter(1), gate.try_enter(1)];
         gate.resize(1).expect("open");
         let [first, second] = held.map(|held| thread::spawn(move || drop(held)));
-        let before = gate.snapshot();
+        let before = gate.snapshot(None);
         let admission = gate.try_enter(1);
         let after = gate.checked_snapshot();
         assert!(after.used <= 2 && after.totals.finished >= before.totals.finished);
@@ -202,8 +202,8 @@ fn a_reconfiguration_takes_effect_at_one_instant() {
         let changing = spawn_with(&gate, move |gate| gate.reconfigure(&change));
         let joining = spawn_with(&gate, |gate| {
             let when_full = WhenFull::Join(Some(Waker::noop().clone()), None);
-            match gate.arrive(Arrival { cost: 1, expired: None, when_full }) {
-                ArrivalOutcome::Queued { wait_limit, .. } => Ok(wait_limit),
+            match gate.arrive(SharedGate::arrival(1, when_full)) {
+                ArrivalOutcome::Queued { ticket, .. } => Ok(gate.has_limit(ticket)),
                 ArrivalOutcome::Rejected(rejection) => Err(reason(rejection)),
                 other => panic!("no unit is free: {other:?}"),
             }
@@ -216,7 +216,7 @@ fn a_reconfiguration_takes_effect_at_one_instant() {
         assert!(during.waiting <= during.settings.room);
         assert_eq!(join_thread(changing), Ok(()));
         match join_thread(joining) {
-            Ok(limit) => assert_eq!(limit, Some(2 * SECOND)),
+            Ok(has_limit) => assert!(has_limit),
             Err(reason) => {
                 assert!(matches!(reason, RejectionReason::Saturated { waiting_room: 0, .. }));
             }
@@ -240,7 +240,7 @@ fn a_smaller_room_throws_nobody_out_and_admits_nobody_to_the_line() {
             assert_eq!(gate.reconfigure(&change), Ok(()));
             let arriving = spawn_with(&gate, |gate| {
                 let when_full = WhenFull::Join(Some(Waker::noop().clone()), None);
-                gate.arrive(Arrival { cost: 1, expired: None, when_full })
+                gate.arrive(SharedGate::arrival(1, when_full))
             });
             let arrived = join_thread(arriving);
             assert!(

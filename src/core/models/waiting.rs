@@ -2,12 +2,6 @@
 
 use super::*;
 
-/// Returns whether a reason is the wait limit. Models do not control the clock, so any `waited` under
-/// 60 s will do.
-fn is_wait_limit(reason: RejectionReason) -> bool {
-    matches!(reason, RejectionReason::WaitLimit { waited, .. } if waited < Duration::from_secs(60))
-}
-
 /// Waiters are admitted in order of arrival, however releases race.
 #[test]
 fn two_releases_admit_two_waiters_in_order() {
@@ -68,7 +62,7 @@ fn a_wait_is_admitted_or_expires_but_never_both() {
         let snapshot = gate.checked_snapshot();
         let admitted = outcome.is_ok();
         assert!(outcome.map_or_else(is_wait_limit, |()| true));
-        assert_eq!(flag.was_woken(), admitted);
+        assert!(flag.was_woken());
         assert_eq!(snapshot.in_flight, u32::from(admitted));
         assert_eq!(snapshot.totals.admitted_from_queue + snapshot.totals.expired, 1);
         assert_eq!(snapshot.totals.expired, u64::from(!admitted));
