@@ -73,18 +73,21 @@
 //! 4. SLOW is set exactly if there are waiters, the gate is not open, its key is refused, more is in use than the
 //!    capacity, or events are subscribed to. A slow word's counts are zero.
 //! 5. An operation with a number below `called` has left the line. Every waiter's number is at least
-//!    `called`.
+//!    `called`. The top bit of `called` says whether the line knows of waiters that were taken out and do not know yet.
 //! 6. A draining gate has waiters; without any it is closed. A closed gate has none. Once nothing is in flight it is
 //!    drained, permanently.
 //! 7. A period of pressure goes on exactly if there are waiters and the gate is not paused.
 //!
 //! # Who enforces the limits
 //!
-//! A waiter with a limit either has a timer of its own or relies on the alarm of the line: see
-//! `limits::alarm_state`. Whenever the alarm serves a waiter, it is armed for the first waiter it serves or
-//! earlier, or some thread is about to arm it. If two waiters join concurrently, the one behind may have read
-//! the clock earlier. It is woken late by that difference, but never later than its limit counted from the
-//! moment it joined.
+//! The line does. It knows when the limit of each waiter passes, and every section that changes or shows the state first takes
+//! out the waiters whose limits have passed by then: so none of them is admitted, or counted as waiting. A waiter that was
+//! taken out is woken, and is told when it is polled. Until then it keeps its place in the storage of the line.
+//!
+//! For somebody to come in time there is the alarm of the line: see `limits::alarm_state`. It is armed for the first limit that
+//! passes or earlier, or some thread is about to arm it. In a partition, and in a runtime other than that of the alarm, a waiter
+//! has a timer of its own, which does the same. If neither fires, because its runtime is stuck or has ended, the next section
+//! keeps the limit.
 //!
 //! # Linearizability
 //!
@@ -92,7 +95,8 @@
 //! takes effect where it stores the word. One that only reads or rejects takes effect where it read the word,
 //! because nothing but the word can change while it holds the lock. So a single read of the word under the
 //! lock makes all fields of a snapshot belong to the same instant. A waiter whose number is below `called`
-//! does not take the lock: it was admitted by the section that raised `called`. Whatever it does next that
+//! does not take the lock while the top bit is clear: it was admitted by the section that raised `called`. Had it been taken out
+//! instead, the bit would be set until it knows. Whatever it does next that
 //! others could notice goes through the lock, and so comes after that section.
 
 pub(crate) mod arena;
