@@ -193,7 +193,10 @@ pub mod layer {
         },
         deadline::NoDeadline,
         future::{Never, PendingRequest, PollWait, WaitOutcome},
-        hold::{HeldSlot, Hold, HoldMode, LendSlot, Lending, UntilBodyEnd, UntilResponse},
+        hold::{
+            HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, Lending, OwnSlot, UntilBodyEnd,
+            UntilResponse,
+        },
         reject::{Decorate, IntoBoxError, IntoError, IntoResponse, OnReject, Reject},
         shared::Shared,
         wait_mode::{BypassFilter, InReadiness, NoBypass, PerRequest, WaitMode},

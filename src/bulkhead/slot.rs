@@ -102,7 +102,7 @@ impl LentSlot {
     }
 
     /// Once the last clone is dropped, the operation counts as cut short.
-    pub(crate) fn cut_short(&self) {
+    pub(crate) fn mark_cut_short(&self) {
         self.0.is_cut_short.store(true, Ordering::Relaxed);
     }
 

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    hold::{HeldSlot, Hold, LendSlot, UnusedSlot},
+    hold::{HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, UnusedSlot},
     reject::{Reject, RejectionResponder},
 };
 use crate::{
@@ -40,9 +40,10 @@ pin_project! {
     where
         S: Service<Req>,
         R: Reject<Req, S::Response, S::Error>,
+        H: HoldMode,
     {
         #[pin]
-        state: ResponseState<S::Future, W, Result<S::Response, R::Error>>,
+        state: ResponseState<S::Future, W, Result<S::Response, R::Error>, H::Kept>,
         // Whether the request is a HEAD request, as far as it matters.
         to_head: bool,
         hold: PhantomData<fn() -> H>,
@@ -51,19 +52,19 @@ pin_project! {
 
 pin_project! {
     #[project = ResponseStateProj]
-    enum ResponseState<F, W, T> {
+    enum ResponseState<F, W, T, K: KeptSlot> {
         Waiting { #[pin] wait: W },
         // Declared first: the future is dropped before the slot is given back.
-        Running { #[pin] future: F, held: HeldSlot },
+        Running { #[pin] future: F, held: HeldSlot<K> },
         Answered { answer: Option<T> },
     }
 }
 
 /// How the wait of a request ended.
 #[derive(Debug)]
-pub enum WaitOutcome<F, T> {
+pub enum WaitOutcome<F, T, K: KeptSlot> {
     /// The inner service was called: its future, and the slot it runs in.
-    Run(F, HeldSlot),
+    Run(F, HeldSlot<K>),
     /// The request was rejected, or the inner service failed to become ready.
     Answer(T),
 }
@@ -72,9 +73,10 @@ impl<S, Req, W, R, H> ResponseFuture<S, Req, W, R, H>
 where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
+    H: HoldMode,
 {
     #[inline]
-    pub(super) fn running(future: S::Future, held: HeldSlot, to_head: bool) -> Self {
+    pub(super) fn running(future: S::Future, held: HeldSlot<H::Kept>, to_head: bool) -> Self {
         Self { state: ResponseState::Running { future, held }, to_head, hold: PhantomData }
     }
 
@@ -93,7 +95,7 @@ where
 impl<S, Req, W, R, H> Future for ResponseFuture<S, Req, W, R, H>
 where
     S: Service<Req>,
-    W: PollWait<S, Req, R>,
+    W: PollWait<S, Req, R, H::Kept>,
     R: Reject<Req, S::Response, S::Error>,
     H: Hold<S::Response>,
 {
@@ -140,6 +142,7 @@ impl<S, Req, W, R, H> fmt::Debug for ResponseFuture<S, Req, W, R, H>
 where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
+    H: HoldMode,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
@@ -153,34 +156,37 @@ where
 }
 
 /// The `WaitOutcome` of a request to `S`.
-type WaitOutcomeOf<S, Req, R> = WaitOutcome<
+type WaitOutcomeOf<S, Req, R, K> = WaitOutcome<
     <S as Service<Req>>::Future,
     Result<
         <S as Service<Req>>::Response,
         <R as Reject<Req, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Error,
     >,
+    K,
 >;
 
 /// The wait of a request for admission and for the inner service, polled by [`ResponseFuture`].
-pub trait PollWait<S, Req, R>
+pub trait PollWait<S, Req, R, K>
 where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
+    K: KeptSlot,
 {
     /// Polls until the inner service has been called, or the request has an answer without that.
-    fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcomeOf<S, Req, R>>;
+    fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcomeOf<S, Req, R, K>>;
 }
 
 /// The wait of a service that waits in readiness: it is over before `call`, so this type has no values.
 #[derive(Debug)]
 pub enum Never {}
 
-impl<S, Req, R> PollWait<S, Req, R> for Never
+impl<S, Req, R, K> PollWait<S, Req, R, K> for Never
 where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
+    K: KeptSlot,
 {
-    fn poll_wait(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<WaitOutcomeOf<S, Req, R>> {
+    fn poll_wait(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<WaitOutcomeOf<S, Req, R, K>> {
         match *self {}
     }
 }
@@ -240,13 +246,16 @@ impl<S, Req, R, H> PendingRequest<S, Req, R, H> {
     }
 }
 
-impl<S, Req, R, H> PollWait<S, Req, R> for PendingRequest<S, Req, R, H>
+impl<S, Req, R, H> PollWait<S, Req, R, H::Kept> for PendingRequest<S, Req, R, H>
 where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
     H: LendSlot<Req>,
 {
-    fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcomeOf<S, Req, R>> {
+    fn poll_wait(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<WaitOutcomeOf<S, Req, R, H::Kept>> {
         const TAKEN: &str = "`ResponseFuture` polled after completion";
         let this = self.project();
         if let Some(queued) = this.queued {

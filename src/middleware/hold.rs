@@ -22,36 +22,60 @@ use crate::{
 /// The slot of a running request; empty if the request bypassed the bulkhead or was not admitted.
 ///
 /// Dropping it counts the request as cut short: its future was dropped, or has panicked, before there was a response.
-#[derive(Debug, Default)]
-pub struct HeldSlot(Option<HeldPermit>);
-
-/// A slot, possibly lent to the handler of the request.
 #[derive(Debug)]
-pub(super) enum HeldPermit {
-    Own(Permit<OwnedHandle>),
-    Lent(LentSlot),
+pub struct HeldSlot<K: KeptSlot = OwnSlot>(Option<K>);
+
+/// A slot as a response future keeps it: its own, or one that the handler has clones of.
+pub trait KeptSlot: Sized {
+    /// Gives it back as that of a request that was cut short.
+    fn cut_short(self);
+
+    /// Counts a response body that has held it and was dropped before its end.
+    fn count_body_ended_early(&self);
 }
 
-impl HeldPermit {
-    fn permit(&self) -> &Permit<OwnedHandle> {
-        match self {
-            Self::Own(permit) => permit,
-            Self::Lent(slot) => slot.permit(),
-        }
+/// A slot that nobody else has.
+#[derive(Debug)]
+pub struct OwnSlot(Permit<OwnedHandle>);
+
+impl KeptSlot for OwnSlot {
+    #[inline]
+    fn cut_short(self) {
+        self.0.cut_short();
     }
+
+    fn count_body_ended_early(&self) {
+        count_body_ended_early(&self.0);
+    }
+}
+
+impl KeptSlot for LentSlot {
+    fn cut_short(self) {
+        self.mark_cut_short();
+    }
+
+    fn count_body_ended_early(&self) {
+        count_body_ended_early(self.permit());
+    }
+}
+
+fn count_body_ended_early(permit: &Permit<OwnedHandle>) {
+    permit.handle().compartment().count_body_ended_early();
 }
 
 impl HeldSlot {
-    pub(super) const EMPTY: Self = Self(None);
-
     #[inline]
     pub(super) fn new(permit: Option<Permit<OwnedHandle>>) -> Self {
-        Self(permit.map(HeldPermit::Own))
+        Self(permit.map(OwnSlot))
     }
+}
+
+impl<K: KeptSlot> HeldSlot<K> {
+    pub(super) const EMPTY: Self = Self(None);
 
     /// The request has completed: takes the slot out, to be held further or dropped.
     #[inline]
-    pub(super) fn complete(&mut self) -> Option<HeldPermit> {
+    pub(super) fn complete(&mut self) -> Option<K> {
         self.0.take()
     }
 
@@ -62,13 +86,11 @@ impl HeldSlot {
     }
 }
 
-impl Drop for HeldSlot {
+impl<K: KeptSlot> Drop for HeldSlot<K> {
     #[inline]
     fn drop(&mut self) {
-        match self.0.take() {
-            None => {}
-            Some(HeldPermit::Own(permit)) => permit.cut_short(),
-            Some(HeldPermit::Lent(slot)) => slot.cut_short(),
+        if let Some(slot) = self.0.take() {
+            slot.cut_short();
         }
     }
 }
@@ -111,7 +133,7 @@ impl Drop for UnusedSlot {
     message = "a slot cannot be held by a `{Response}`",
     note = "`.hold_body()` is for services whose response is an `http::Response`"
 )]
-pub trait Hold<Response> {
+pub trait Hold<Response>: HoldMode {
     /// The response type of the layer's service.
     type Response;
 
@@ -120,11 +142,13 @@ pub trait Hold<Response> {
 
     /// Converts a response of the inner service, and stores the slot in it or gives the slot back. `to_head` says that it
     /// is the response to a HEAD request.
-    fn hold(response: Response, held: HeldSlot, to_head: bool) -> Self::Response;
+    fn hold(response: Response, held: HeldSlot<Self::Kept>, to_head: bool) -> Self::Response;
 }
 
 /// The options of how a slot is held: [`UntilResponse`] or [`UntilBodyEnd`], and [`Lending`] either.
 pub trait HoldMode {
+    /// What a response future keeps.
+    type Kept: KeptSlot;
     /// The same, until the body ends.
     type ToBodyEnd;
     /// The same, and lent to the handler.
@@ -132,16 +156,19 @@ pub trait HoldMode {
 }
 
 impl HoldMode for UntilResponse {
+    type Kept = OwnSlot;
     type ToBodyEnd = UntilBodyEnd;
     type Lending = Lending<Self>;
 }
 
 impl HoldMode for UntilBodyEnd {
+    type Kept = OwnSlot;
     type ToBodyEnd = Self;
     type Lending = Lending<Self>;
 }
 
 impl<H: HoldMode> HoldMode for Lending<H> {
+    type Kept = LentSlot;
     type ToBodyEnd = Lending<H::ToBodyEnd>;
     type Lending = Self;
 }
@@ -151,9 +178,9 @@ impl<H: HoldMode> HoldMode for Lending<H> {
     message = "a slot cannot be lent to the handler of a `{Request}`",
     note = "`.lend_slot()` is for services whose request is an `http::Request`"
 )]
-pub trait LendSlot<Request> {
+pub trait LendSlot<Request>: HoldMode {
     /// Puts the slot into the request, if it is lent, and returns it.
-    fn lend(request: &mut Request, held: HeldSlot) -> HeldSlot;
+    fn lend(request: &mut Request, held: HeldSlot) -> HeldSlot<Self::Kept>;
 }
 
 impl<Request> LendSlot<Request> for UntilResponse {
@@ -174,23 +201,38 @@ impl<Request> LendSlot<Request> for UntilBodyEnd {
 #[derive(Clone, Copy, Debug)]
 pub struct Lending<H>(PhantomData<H>);
 
-impl<Response, H: Hold<Response>> Hold<Response> for Lending<H> {
-    type Response = H::Response;
+impl<Response> Hold<Response> for Lending<UntilResponse> {
+    type Response = Response;
 
-    const HOLDS_BODY: bool = H::HOLDS_BODY;
+    const HOLDS_BODY: bool = false;
 
-    fn hold(response: Response, held: HeldSlot, to_head: bool) -> Self::Response {
-        H::hold(response, held, to_head)
+    fn hold(response: Response, mut held: HeldSlot<LentSlot>, _: bool) -> Response {
+        drop(held.complete());
+        response
     }
 }
 
-impl<B, H> LendSlot<http::Request<B>> for Lending<H> {
-    fn lend(request: &mut http::Request<B>, mut held: HeldSlot) -> HeldSlot {
-        let Some(HeldPermit::Own(permit)) = held.complete() else { return held };
+impl<B: Body> Hold<http::Response<B>> for Lending<UntilBodyEnd> {
+    type Response = http::Response<HeldBody<B, LentSlot>>;
+
+    const HOLDS_BODY: bool = true;
+
+    fn hold(
+        response: http::Response<B>,
+        held: HeldSlot<LentSlot>,
+        to_head: bool,
+    ) -> Self::Response {
+        hold_in_body(response, held, to_head)
+    }
+}
+
+impl<B, H: HoldMode> LendSlot<http::Request<B>> for Lending<H> {
+    fn lend(request: &mut http::Request<B>, mut held: HeldSlot) -> HeldSlot<LentSlot> {
+        let Some(OwnSlot(permit)) = held.complete() else { return HeldSlot::EMPTY };
         let outer = request.extensions_mut().remove();
         let slot = LentSlot::new(permit, outer);
         request.extensions_mut().insert(slot.clone());
-        HeldSlot(Some(HeldPermit::Lent(slot)))
+        HeldSlot(Some(slot))
     }
 }
 
@@ -219,51 +261,65 @@ impl<B: Body> Hold<http::Response<B>> for UntilBodyEnd {
 
     const HOLDS_BODY: bool = true;
 
-    fn hold(response: http::Response<B>, mut held: HeldSlot, to_head: bool) -> Self::Response {
-        let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        let length = length.and_then(|length| length.parse().ok());
-        response.map(|body| {
-            let held = held.complete().filter(|_| !body.is_end_stream());
-            // A client that asks for no body reads none.
-            let remaining = if to_head { Some(0) } else { length.or(body.size_hint().exact()) };
-            HeldBody { body, held, remaining }
-        })
+    fn hold(response: http::Response<B>, held: HeldSlot, to_head: bool) -> Self::Response {
+        hold_in_body(response, held, to_head)
     }
+}
+
+fn hold_in_body<B: Body, K: KeptSlot>(
+    response: http::Response<B>,
+    mut held: HeldSlot<K>,
+    to_head: bool,
+) -> http::Response<HeldBody<B, K>> {
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse().ok());
+    response.map(|body| {
+        let held = held.complete().filter(|_| !body.is_end_stream());
+        // A client that asks for no body reads none.
+        let remaining = if to_head { Some(0) } else { length.or(body.size_hint().exact()) };
+        HeldBody { body, held, remaining }
+    })
 }
 
 pin_project! {
     /// A response body that holds the slot of its request.
     ///
     /// The slot is given back after the last frame, after an error, or when the body is dropped.
-    #[derive(Debug, Default)]
-    pub struct HeldBody<B> {
+    #[derive(Debug)]
+    pub struct HeldBody<B, K: KeptSlot = OwnSlot> {
         // Declared first: the body is dropped before the slot is given back.
         #[pin]
         body: B,
-        held: Option<HeldPermit>,
+        held: Option<K>,
         // Bytes that are still to be delivered, if the length of the body is known.
         remaining: Option<u64>,
     }
 
-    impl<B> PinnedDrop for HeldBody<B> {
+    impl<B, K: KeptSlot> PinnedDrop for HeldBody<B, K> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             // Whoever knows the length need not ask for the end.
             if let (Some(held), None | Some(1..)) = (this.held.as_ref(), *this.remaining) {
-                held.permit().handle().compartment().count_body_ended_early();
+                held.count_body_ended_early();
             }
         }
     }
 }
 
-impl<B> HeldBody<B> {
+impl<B: Default, K: KeptSlot> Default for HeldBody<B, K> {
+    fn default() -> Self {
+        Self { body: B::default(), held: None, remaining: None }
+    }
+}
+
+impl<B, K: KeptSlot> HeldBody<B, K> {
     /// Returns a reference to the inner body.
     pub fn get_ref(&self) -> &B {
         &self.body
     }
 }
 
-impl<B: Body> Body for HeldBody<B> {
+impl<B: Body, K: KeptSlot> Body for HeldBody<B, K> {
     type Data = B::Data;
     type Error = B::Error;
 

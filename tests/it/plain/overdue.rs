@@ -134,8 +134,11 @@ fn each_of_two_runtimes_keeps_the_limits_of_its_waiters() {
     let payments = limited(9, ms(5));
     let slot = payments.slot_now().unwrap();
     // The alarm of the line belongs to the runtime that is stuck.
-    let first = stuck.block_on(async { waiting(payments.slot()) });
-    let second = driven.block_on(async { waiting(payments.slot()) });
+    let join = |runtime: &Runtime| {
+        let _entered = runtime.enter();
+        waiting(payments.slot())
+    };
+    let (first, second) = (join(&stuck), join(&driven));
     let (gone, is_gone) = tokio::sync::oneshot::channel();
     let gone = std::sync::Mutex::new(Some(gone));
     let _events = payments.subscribe(move |event| {
@@ -164,7 +167,9 @@ fn after_the_end_of_its_runtime_whoever_comes_next_keeps_the_limit() {
         let payments = limited(9, Duration::from_millis(2));
         let _slot = payments.slot_now().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let mut waiter = runtime.block_on(async { waiting(payments.slot()) });
+        let entered = runtime.enter();
+        let mut waiter = waiting(payments.slot());
+        drop(entered);
         drop(runtime);
         let log = Log::default();
         let _events = payments.subscribe(log.handler());
