@@ -18,7 +18,12 @@ use super::{
 };
 use crate::{
     bulkhead::handle::OwnedHandle,
-    core::operation::{arrive::Entered, permit::Permit, queued::Queued},
+    core::operation::{
+        arrive::Entered,
+        budget::{poll_spend, poll_spending},
+        permit::Permit,
+        queued::Queued,
+    },
 };
 
 pin_project! {
@@ -129,6 +134,7 @@ where
                     });
                 }
                 ResponseStateProj::Answered { answer } => {
+                    ready!(poll_spend(cx));
                     answer.take().expect("`ResponseFuture` polled after completion")
                 }
             };
@@ -201,6 +207,8 @@ pin_project! {
         request: Option<Req>,
         // Declared after `inner` and `request`: both are dropped before the slot is given back.
         slot: PendingSlot,
+        // Whether the admission has cost the task budget.
+        has_spent: bool,
         reject: RejectionResponder<R>,
         hold: PhantomData<fn() -> H>,
     }
@@ -217,6 +225,10 @@ enum PendingSlot {
 }
 
 impl PendingSlot {
+    fn is_direct(&self) -> bool {
+        matches!(self, Self::Direct(_))
+    }
+
     fn take(&mut self) -> Option<Permit<OwnedHandle>> {
         match mem::replace(self, Self::None) {
             Self::None => None,
@@ -242,7 +254,7 @@ impl<S, Req, R, H> PendingRequest<S, Req, R, H> {
             None => (None, PendingSlot::None),
         };
         let request = Some(request);
-        Self { queued, slot, inner, request, reject, hold: PhantomData }
+        Self { queued, slot, has_spent: false, inner, request, reject, hold: PhantomData }
     }
 }
 
@@ -260,7 +272,7 @@ where
         let this = self.project();
         if let Some(queued) = this.queued {
             let since = queued.since();
-            let outcome = ready!(queued.poll(cx));
+            let outcome = ready!(poll_spending(cx, |cx| queued.poll(cx)));
             *this.queued = None;
             match outcome {
                 Ok(permit) => *this.slot = PendingSlot::Waited(UnusedSlot::new(permit, since)),
@@ -271,6 +283,10 @@ where
                     ));
                 }
             }
+        }
+        if this.slot.is_direct() && !*this.has_spent {
+            *this.has_spent = true;
+            ready!(poll_spend(cx));
         }
         if let Err(error) = ready!(this.inner.poll_ready(cx)) {
             return Poll::Ready(WaitOutcome::Answer(Err(R::map_inner_error(error))));

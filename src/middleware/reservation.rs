@@ -26,6 +26,7 @@ use crate::{
         limits::wait_policy::WaitPolicy,
         operation::{
             arrive::{Entered, Undecided, admit_fast, admit_now},
+            budget::{poll_spend, poll_spending},
             permit::Permit,
             queued::Queued,
         },
@@ -42,6 +43,8 @@ pub(super) enum Reservation {
     Admitted(Permit<OwnedHandle>),
     /// Rejected on arrival; the next `call` responds with this.
     Rejected(Rejection),
+    /// Rejected on arrival, by a task that had no budget left to say so.
+    Unreported(Rejection),
     /// A wait, or its outcome.
     Waiting(Box<ReservedWait>),
 }
@@ -70,7 +73,8 @@ impl ReservedWait {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if let Self::Queued { queued } = self {
             let since = queued.since();
-            let outcome = ready!(queued.poll(cx)).map(|permit| UnusedSlot::new(permit, since));
+            let outcome = ready!(poll_spending(cx, |cx| queued.poll(cx)));
+            let outcome = outcome.map(|permit| UnusedSlot::new(permit, since));
             *self = Self::Ended { outcome: Some(outcome), wait: EndedWait::ends_now(since) };
         }
         Poll::Ready(self.has_slot())
@@ -97,7 +101,7 @@ impl Reservation {
     /// Returns the units that it holds or waits for.
     pub(super) fn units(&self) -> u32 {
         match self {
-            Self::Empty | Self::Rejected(_) => 0,
+            Self::Empty | Self::Rejected(_) | Self::Unreported(_) => 0,
             Self::Admitted(permit) => permit.cost(),
             Self::Waiting(waiting) => waiting.units(),
         }
@@ -116,6 +120,12 @@ impl Reservation {
         match self {
             Self::Empty | Self::Rejected(_) => {}
             Self::Admitted(_) => return Poll::Ready(true),
+            Self::Unreported(_) => {
+                if let Self::Unreported(rejection) = mem::take(self) {
+                    *self = Self::Rejected(rejection);
+                }
+                return Poll::Ready(false);
+            }
             Self::Waiting(waiting) => {
                 if waiting.is_queued() || waiting.has_slot() {
                     return waiting.poll_end(cx);
@@ -126,16 +136,25 @@ impl Reservation {
             .target(WaitPolicy::UpToLimit)
             .map(|Target { handle, cost }| admit_fast(handle, cost, WaitPolicy::UpToLimit));
         match admitted {
-            Ok(Ok(permit)) => {
-                *self = Self::Admitted(permit);
-                Poll::Ready(true)
-            }
+            Ok(Ok(permit)) => self.admitted(permit, cx),
             Ok(Err(undecided)) => self.poll_arrival(undecided, cx),
-            Err(rejection) => {
-                *self = Self::Rejected(rejection);
-                Poll::Ready(false)
-            }
+            Err(rejection) => self.rejected(rejection, cx),
         }
+    }
+
+    #[inline]
+    fn admitted(&mut self, permit: Permit<OwnedHandle>, cx: &mut Context<'_>) -> Poll<bool> {
+        *self = Self::Admitted(permit);
+        poll_spend(cx).map(|()| true)
+    }
+
+    fn rejected(&mut self, rejection: Rejection, cx: &mut Context<'_>) -> Poll<bool> {
+        let spent = poll_spend(cx);
+        *self = match spent {
+            Poll::Ready(()) => Self::Rejected(rejection),
+            Poll::Pending => Self::Unreported(rejection),
+        };
+        spent.map(|()| false)
     }
 
     #[cold]
@@ -145,19 +164,13 @@ impl Reservation {
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         match undecided.arrive(cx.waker()) {
-            Ok(Entered::Admitted(permit)) => {
-                *self = Self::Admitted(permit);
-                Poll::Ready(true)
-            }
+            Ok(Entered::Admitted(permit)) => self.admitted(permit, cx),
             Ok(Entered::Queued(newly_queued)) => {
                 let queued = Queued::start(newly_queued);
                 *self = Self::Waiting(Box::new(ReservedWait::Queued { queued }));
                 Poll::Pending
             }
-            Err(rejection) => {
-                *self = Self::Rejected(rejection);
-                Poll::Ready(false)
-            }
+            Err(rejection) => self.rejected(rejection, cx),
         }
     }
 
@@ -183,7 +196,7 @@ impl Reservation {
     ) -> Result<Permit<OwnedHandle>, Rejection> {
         match self {
             Self::Admitted(_) | Self::Empty => {}
-            Self::Rejected(rejection) => return Err(rejection),
+            Self::Rejected(rejection) | Self::Unreported(rejection) => return Err(rejection),
             Self::Waiting(mut waiting) => {
                 let end = match &mut *waiting {
                     // Called without being ready: only an outcome that is already decided counts.

@@ -330,8 +330,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     }
 
     async fn wait(&self, key: &K, policy: WaitPolicy) -> Result<Slot, Rejection> {
-        let handle = self.enter(key, policy)?;
-        Wait::new(handle, 1, policy).await.map(Slot::new)
+        match self.enter(key, policy) {
+            Ok(handle) => Wait::new(handle, 1, policy).await.map(Slot::new),
+            Err(rejection) => spent(rejection).await,
+        }
     }
 
     async fn run<F: Future>(
@@ -340,9 +342,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
         policy: WaitPolicy,
         work: F,
     ) -> Result<F::Output, Rejection> {
-        let handle = self.enter(key, policy)?;
-        Run::new(handle, 1, policy, work).await
+        match self.enter(key, policy) {
+            Ok(handle) => Run::new(handle, 1, policy, work).await,
+            Err(rejection) => spent(rejection).await,
+        }
     }
+}
+
+/// Lets other tasks run, if this one has no budget left. The rejection has been counted already.
+async fn spent<T>(rejection: Rejection) -> Result<T, Rejection> {
+    tokio::task::coop::consume_budget().await;
+    Err(rejection)
 }
 
 impl<K> PartitionedBulkhead<K> {

@@ -16,6 +16,7 @@ mod history;
 mod observing;
 mod overdue;
 mod partition;
+mod paused_clock;
 mod pausing;
 mod pressure;
 mod program_thread;
@@ -33,10 +34,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::{self, Runtime},
-    time::Instant,
-};
+use tokio::{runtime, time::Instant};
 
 use crate::{
     core::{
@@ -72,7 +70,10 @@ use crate::{
     },
 };
 
-use self::witnesses::{Recorder, WakeFlag, block_on};
+use self::{
+    paused_clock::PausedClock,
+    witnesses::{Recorder, WakeFlag, block_on},
+};
 
 /// Runs `model` under every schedule with at most `preemptions` switches away from a thread that could
 /// have continued. Prints the number of schedules.
@@ -106,26 +107,6 @@ fn explore_some(
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A clock that stands still until a model advances it.
-struct PausedClock(Arc<Runtime>);
-
-impl PausedClock {
-    /// Explores `model` like [`explore`], with this clock in place of the system's.
-    fn explore(preemptions: usize, model: impl Fn(&Self) + Send + Sync + 'static) {
-        let mut builder = runtime::Builder::new_current_thread();
-        let runtime = builder.enable_time().start_paused(true).build();
-        let clock = Self(Arc::new(runtime.expect("a runtime")));
-        let runtime = clock.0.clone();
-        // All threads of a model run on this one.
-        let _entered = runtime.enter();
-        explore(preemptions, move || model(&clock));
-    }
-
-    fn advance(&self, by: Duration) {
-        self.0.block_on(tokio::time::advance(by));
-    }
-}
 
 /// A gate with several owners.
 ///

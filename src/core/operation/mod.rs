@@ -4,6 +4,7 @@
 //! and dropping any of them gives back exactly what it held.
 
 pub(crate) mod arrive;
+pub(crate) mod budget;
 pub(crate) mod handle;
 pub(crate) mod milestone;
 pub(crate) mod permit;

@@ -14,6 +14,7 @@ use crate::core::{
     limits::{Expiry, wait_policy::WaitPolicy},
     operation::{
         arrive::{Entered, Undecided, take_fast},
+        budget::{poll_spend, poll_spending},
         handle::{GateHandle, IntoOwnedHandle},
         permit::Permit,
         queued::Queued,
@@ -30,6 +31,8 @@ pin_project! {
     pub(crate) enum Wait<H: GateHandle> {
         Before { handle: Option<H>, cost: usize, policy: WaitPolicy },
         Queued { queued: Queued<H> },
+        // It has arrived, and the task had no budget left to go on.
+        Decided { outcome: Option<Result<Permit<H>, Rejection>> },
     }
 }
 
@@ -50,8 +53,8 @@ impl<H: IntoOwnedHandle<Owned = H>> Wait<H> {
         };
         let (handle, cost) = (handle.take().expect(FINISHED), *cost);
         match (Undecided { handle, cost, policy, expired }).arrive(cx.waker()) {
-            Ok(Entered::Admitted(permit)) => Poll::Ready(Ok(permit)),
-            Err(rejection) => Poll::Ready(Err(rejection)),
+            Ok(Entered::Admitted(permit)) => self.decide(Ok(permit), cx),
+            Err(rejection) => self.decide(Err(rejection), cx),
             Ok(Entered::Queued(newly_queued)) => {
                 self.set(Self::Queued { queued: Queued::start(newly_queued) });
                 Poll::Pending
@@ -61,6 +64,20 @@ impl<H: IntoOwnedHandle<Owned = H>> Wait<H> {
 }
 
 impl<H: GateHandle> Wait<H> {
+    /// Returns the outcome of the arrival, now or, without any budget left, in the next poll.
+    #[inline]
+    fn decide(
+        mut self: Pin<&mut Self>,
+        outcome: Result<Permit<H>, Rejection>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Permit<H>, Rejection>> {
+        if poll_spend(cx).is_pending() {
+            self.set(Self::Decided { outcome: Some(outcome) });
+            return Poll::Pending;
+        }
+        Poll::Ready(outcome)
+    }
+
     /// Returns the stage of the wait, for `Debug`.
     pub(crate) fn stage(&self) -> &'static str {
         match self {
@@ -68,6 +85,9 @@ impl<H: GateHandle> Wait<H> {
             Self::Before { handle: None, .. } => "done",
             Self::Queued { queued } if queued.is_waiting() => "queued",
             Self::Queued { .. } => "done",
+            Self::Decided { outcome: Some(Ok(_)) } => "admitted",
+            Self::Decided { outcome: Some(Err(_)) } => "rejected",
+            Self::Decided { outcome: None } => "done",
         }
     }
 }
@@ -78,11 +98,15 @@ impl<H: IntoOwnedHandle<Owned = H>> Future for Wait<H> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (handle, cost, policy) = match self.as_mut().project() {
-            WaitStage::Queued { queued } => return queued.poll(cx),
+            WaitStage::Queued { queued } => return poll_spending(cx, |cx| queued.poll(cx)),
+            WaitStage::Decided { outcome } => return Poll::Ready(outcome.take().expect(FINISHED)),
             WaitStage::Before { handle, cost, policy } => (handle, *cost, policy),
         };
         match take_fast(handle.as_ref().expect(FINISHED), cost, policy) {
-            Ok(units) => Poll::Ready(Ok(Permit::new(handle.take().expect(FINISHED), units))),
+            Ok(units) => {
+                let permit = Permit::new(handle.take().expect(FINISHED), units);
+                self.decide(Ok(permit), cx)
+            }
             Err(expired) => self.arrive(expired, cx),
         }
     }

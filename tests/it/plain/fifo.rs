@@ -4,19 +4,17 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
 use bulklink::Bulkhead;
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::coop,
-};
+use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
 use crate::support::{
     Wakes, assert_nothing_left, bulkhead, checked_status, limited, must_come, poll_with,
+    spend_budget,
 };
 
 const WAITERS: usize = 10_000;
@@ -31,19 +29,6 @@ enum Budget {
     Spent,
     /// Every other waiter has none left, so that the others could overtake it.
     SpentByEveryOther,
-}
-
-/// Uses up the cooperative budget of the task that is being polled.
-fn spend_budget(cx: &mut Context<'_>) {
-    let (sender, mut receiver) = mpsc::unbounded_channel();
-    for _ in 0..100_000 {
-        sender.send(()).unwrap();
-        if receiver.poll_recv(cx).is_pending() {
-            assert!(!coop::has_budget_remaining());
-            return;
-        }
-    }
-    panic!("the budget never runs out");
 }
 
 /// Queues `WAITERS` tasks one after the other, and checks that they run in the order in which they
@@ -131,17 +116,6 @@ async fn a_spent_budget_does_not_cost_a_place_in_line_on_one_thread() {
 async fn a_spent_budget_does_not_cost_a_place_in_line_on_many_threads() {
     assert_admitted_in_order_of_arrival(unlimited(), Budget::SpentByEveryOther).await;
     assert_admitted_in_order_of_arrival(limited(WAITERS, WAIT_LIMIT), Budget::Spent).await;
-}
-
-#[tokio::test]
-async fn a_free_slot_is_taken_at_once_even_if_the_budget_is_spent() {
-    let payments = limited(WAITERS, WAIT_LIMIT);
-    let mut wait = pin!(payments.slot());
-    let polled = poll_fn(|cx| {
-        spend_budget(cx);
-        Poll::Ready(wait.as_mut().poll(cx).is_ready())
-    });
-    assert!(polled.await);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod admission;
 mod alarm;
+mod budget;
 mod builder;
 mod close;
 mod cut_short;

@@ -8,7 +8,7 @@ pub(crate) use self::{
         assert_all_consistent, assert_identities, assert_nothing_left, assert_plain, checked_status,
     },
     panics::{assert_panics, panics},
-    polling::{never_polled, poll_with, rejection_of, slot_of, waiting},
+    polling::{never_polled, poll_with, rejection_of, slot_of, spend_budget, waiting},
     properties::cases,
     random::Random,
     time::{in_paused_time, ms, must_come, must_end},
