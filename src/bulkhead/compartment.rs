@@ -260,6 +260,10 @@ impl Compartment {
         self.gate.count_bypass();
     }
 
+    pub(crate) fn count_nested(&self) {
+        self.gate.count_nested();
+    }
+
     pub(super) fn close(&self) {
         self.gate.close(self.shared());
     }

@@ -68,7 +68,13 @@ impl Nanos {
     /// Returns the time since `earlier`: zero if that is later.
     #[inline]
     pub(crate) fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0).max(0) as u64)
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// The same, in nanoseconds.
+    #[inline]
+    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0).max(0) as u64
     }
 
     /// Returns the same point on a scale on which `origin` is zero.

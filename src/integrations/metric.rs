@@ -232,7 +232,7 @@ pub(super) const METRICS: &[Metric] = &[
 ];
 
 /// Every result of an admission, with how many operations had it. An operation has one result, once it is decided.
-fn results(totals: &Totals) -> [(&'static str, u64); 14] {
+fn results(totals: &Totals) -> [(&'static str, u64); 15] {
     let late = |all: u64, by_deadline: u64| all.saturating_sub(by_deadline);
     let by_deadline =
         totals.expired_by_deadline.saturating_add(totals.expired_before_queue_by_deadline);
@@ -253,6 +253,7 @@ fn results(totals: &Totals) -> [(&'static str, u64); 14] {
         ("missing_key", totals.missing_key),
         ("invalid_limits", totals.invalid_limits),
         ("bypassed", totals.bypassed),
+        ("nested", totals.nested),
     ]
 }
 

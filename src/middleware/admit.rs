@@ -7,12 +7,16 @@ use std::{fmt, hash::Hash};
 
 use super::{
     extract::{CostExtractor, KeyExtractor, MissingKey},
+    nested::is_within,
     shared::Shared,
 };
 use crate::{
     bulkhead::{
-        compartment::Compartment, handle::LazyHandle, partitioned::PartitionedBulkhead,
-        plain::Bulkhead, weighted::WeightedBulkhead,
+        compartment::Compartment,
+        handle::{CompartmentHandle, LazyHandle},
+        partitioned::PartitionedBulkhead,
+        plain::Bulkhead,
+        weighted::WeightedBulkhead,
     },
     core::{
         limits::wait_policy::WaitPolicy,
@@ -34,6 +38,16 @@ impl<'a> Target<'a> {
     #[inline]
     fn of(compartment: &'a Arc<Compartment>, cost: usize) -> Self {
         Self { handle: LazyHandle::Borrowed(compartment), cost }
+    }
+
+    /// Whether the request is within a slot of this bulkhead or partition already.
+    #[inline]
+    pub(super) fn is_within(&self) -> bool {
+        is_within(self.handle.compartment())
+    }
+
+    pub(super) fn count_nested(&self) {
+        self.handle.compartment().count_nested();
     }
 }
 

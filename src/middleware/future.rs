@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    hold::{HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, UnusedSlot},
+    hold::{HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, UnusedSlot, within},
     reject::{Reject, RejectionResponder},
 };
 use crate::{
@@ -120,7 +120,8 @@ where
                     }
                 },
                 ResponseStateProj::Running { future, held } => {
-                    let answer = ready!(future.poll(cx)).map_err(R::map_inner_error);
+                    let answer = ready!(held.within(|| future.poll(cx)));
+                    let answer = answer.map_err(R::map_inner_error);
                     let mut held = held.pass_on();
                     // Drop the inner future before its slot is given back.
                     state.set(ResponseState::Answered { answer: None });
@@ -216,7 +217,7 @@ pin_project! {
 
 /// What a pending request holds while the inner service becomes ready.
 enum PendingSlot {
-    /// Nothing: it waits in line, bypasses the bulkhead, or has been called.
+    /// Nothing: it waits in line, needs no slot, or has been called.
     None,
     /// The slot that was free on arrival.
     Direct(Permit<OwnedHandle>),
@@ -229,6 +230,19 @@ impl PendingSlot {
         matches!(self, Self::Direct(_))
     }
 
+    /// Runs code that is within the slot, if there is one.
+    fn within<T>(&self, code: impl FnOnce() -> T) -> T {
+        let permit = match self {
+            Self::None => None,
+            Self::Direct(permit) => Some(permit),
+            Self::Waited(slot) => slot.permit(),
+        };
+        match permit {
+            Some(permit) => within(permit, code),
+            None => code(),
+        }
+    }
+
     fn take(&mut self) -> Option<Permit<OwnedHandle>> {
         match mem::replace(self, Self::None) {
             Self::None => None,
@@ -239,7 +253,7 @@ impl PendingSlot {
 }
 
 impl<S, Req, R, H> PendingRequest<S, Req, R, H> {
-    /// Creates a pending request that was admitted or queued. `None` is a request that bypasses the bulkhead.
+    /// Creates a pending request that was admitted or queued. `None` is one that needs no slot.
     pub(super) fn new(
         inner: S,
         request: Req,
@@ -288,12 +302,13 @@ where
             *this.has_spent = true;
             ready!(poll_spend(cx));
         }
-        if let Err(error) = ready!(this.inner.poll_ready(cx)) {
+        if let Err(error) = ready!(this.slot.within(|| this.inner.poll_ready(cx))) {
             return Poll::Ready(WaitOutcome::Answer(Err(R::map_inner_error(error))));
         }
         let mut request = this.request.take().expect(TAKEN);
         let held = HeldSlot::new(this.slot.take().map(|permit| permit.start()));
         let held = H::lend(&mut request, held);
-        Poll::Ready(WaitOutcome::Run(this.inner.call(request), held))
+        let future = held.within(|| this.inner.call(request));
+        Poll::Ready(WaitOutcome::Run(future, held))
     }
 }

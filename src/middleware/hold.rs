@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use super::nested::Within;
 use crate::{
     bulkhead::{handle::OwnedHandle, slot::LentSlot},
     core::{clock, gate::ending::Abandonment, operation::permit::Permit},
@@ -32,6 +33,9 @@ pub trait KeptSlot: Sized {
 
     /// Counts a response body that has held it and was dropped before its end.
     fn count_body_ended_early(&self);
+
+    /// Runs code that is within this slot, as far as this thread is concerned.
+    fn within<T>(&self, code: impl FnOnce() -> T) -> T;
 }
 
 /// A slot that nobody else has.
@@ -47,6 +51,11 @@ impl KeptSlot for OwnSlot {
     fn count_body_ended_early(&self) {
         count_body_ended_early(&self.0);
     }
+
+    #[inline]
+    fn within<T>(&self, code: impl FnOnce() -> T) -> T {
+        within(&self.0, code)
+    }
 }
 
 impl KeptSlot for LentSlot {
@@ -57,6 +66,16 @@ impl KeptSlot for LentSlot {
     fn count_body_ended_early(&self) {
         count_body_ended_early(self.permit());
     }
+
+    fn within<T>(&self, code: impl FnOnce() -> T) -> T {
+        within(self.permit(), code)
+    }
+}
+
+#[inline]
+pub(super) fn within<T>(permit: &Permit<OwnedHandle>, code: impl FnOnce() -> T) -> T {
+    let _within = Within::enter(permit.handle().compartment());
+    code()
 }
 
 fn count_body_ended_early(permit: &Permit<OwnedHandle>) {
@@ -77,6 +96,15 @@ impl<K: KeptSlot> HeldSlot<K> {
     #[inline]
     pub(super) fn complete(&mut self) -> Option<K> {
         self.0.take()
+    }
+
+    /// Runs code that is within the slot, if there is one.
+    #[inline]
+    pub(super) fn within<T>(&self, code: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(slot) => slot.within(code),
+            None => code(),
+        }
     }
 
     /// Takes the slot out of this one, which is no longer the one that ends with the request.
@@ -112,6 +140,10 @@ impl UnusedSlot {
 
     pub(super) fn cost(&self) -> u32 {
         self.permit.as_ref().map_or(0, Permit::cost)
+    }
+
+    pub(super) fn permit(&self) -> Option<&Permit<OwnedHandle>> {
+        self.permit.as_ref()
     }
 
     pub(super) fn take(mut self) -> Option<Permit<OwnedHandle>> {

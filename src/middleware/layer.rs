@@ -49,6 +49,14 @@ use crate::{
 /// concerns waiting and rejected requests: a timeout of the whole, traces, CORS, compression, authentication. In axum,
 /// `Router::layer` also puts the fallback for unknown paths behind the bulkhead; `Router::route_layer` does not.
 ///
+/// **Twice in one request.** A layer on a router and another one of the same bulkhead on a router nested in it take one slot: a
+/// request that is within a slot of the bulkhead, or of the same key, passes the inner layer and is counted in
+/// [`Totals::nested`](crate::Totals::nested). That is found out while the outer layer polls what it contains, so it does not reach
+/// through a task of its own, such as that of `tokio::spawn` or a `Buffer`: there the request takes a second slot, and with one slot
+/// in all it waits for itself. Nor does it apply to two layers that both wait in readiness directly on one another. Of different
+/// bulkheads one within the other, the outer one needs at least the parallelism and the waiting room of the inner one together, or
+/// requests wait outside for a place that is free inside.
+///
 /// # Examples
 ///
 /// ```

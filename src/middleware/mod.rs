@@ -17,6 +17,7 @@ pub(crate) mod extract;
 pub(crate) mod future;
 pub(crate) mod hold;
 pub(crate) mod layer;
+mod nested;
 pub(crate) mod registry_layers;
 pub(crate) mod reject;
 pub(crate) mod request_keys;

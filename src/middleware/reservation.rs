@@ -11,10 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    admit::{AdmitWithoutRequest, Target},
-    hold::UnusedSlot,
-};
+use super::{admit::AdmitWithoutRequest, hold::UnusedSlot};
 use crate::{
     bulkhead::{
         deadline::Deadline,
@@ -41,6 +38,8 @@ pub(super) enum Reservation {
     Empty,
     /// A slot that was free on arrival.
     Admitted(Permit<OwnedHandle>),
+    /// Nothing, since what polls the handle is within a slot of the same bulkhead. The next `call` asks again.
+    Nested,
     /// Rejected on arrival; the next `call` responds with this.
     Rejected(Rejection),
     /// Rejected on arrival, by a task that had no budget left to say so.
@@ -101,7 +100,7 @@ impl Reservation {
     /// Returns the units that it holds or waits for.
     pub(super) fn units(&self) -> u32 {
         match self {
-            Self::Empty | Self::Rejected(_) | Self::Unreported(_) => 0,
+            Self::Empty | Self::Nested | Self::Rejected(_) | Self::Unreported(_) => 0,
             Self::Admitted(permit) => permit.cost(),
             Self::Waiting(waiting) => waiting.units(),
         }
@@ -118,7 +117,7 @@ impl Reservation {
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         match self {
-            Self::Empty | Self::Rejected(_) => {}
+            Self::Empty | Self::Nested | Self::Rejected(_) => {}
             Self::Admitted(_) => return Poll::Ready(true),
             Self::Unreported(_) => {
                 if let Self::Unreported(rejection) = mem::take(self) {
@@ -132,13 +131,17 @@ impl Reservation {
                 }
             }
         }
-        let admitted = admit
-            .target(WaitPolicy::UpToLimit)
-            .map(|Target { handle, cost }| admit_fast(handle, cost, WaitPolicy::UpToLimit));
-        match admitted {
-            Ok(Ok(permit)) => self.admitted(permit, cx),
-            Ok(Err(undecided)) => self.poll_arrival(undecided, cx),
-            Err(rejection) => self.rejected(rejection, cx),
+        let target = match admit.target(WaitPolicy::UpToLimit) {
+            Ok(target) => target,
+            Err(rejection) => return self.rejected(rejection, cx),
+        };
+        if target.is_within() {
+            *self = Self::Nested;
+            return Poll::Ready(true);
+        }
+        match admit_fast(target.handle, target.cost, WaitPolicy::UpToLimit) {
+            Ok(permit) => self.admitted(permit, cx),
+            Err(undecided) => self.poll_arrival(undecided, cx),
         }
     }
 
@@ -175,15 +178,15 @@ impl Reservation {
     }
 
     /// Takes the slot or the rejection for a request with this deadline. If there is neither, admits now or
-    /// rejects.
+    /// rejects. `None` is a request that is within a slot of the same bulkhead, and needs no other.
     #[inline]
     pub(super) fn take<A: AdmitWithoutRequest>(
         &mut self,
         admit: &A,
         deadline: Option<Deadline>,
-    ) -> Result<Permit<OwnedHandle>, Rejection> {
+    ) -> Result<Option<Permit<OwnedHandle>>, Rejection> {
         match mem::take(self) {
-            Self::Admitted(permit) => check_deadline(permit, None, deadline),
+            Self::Admitted(permit) => check_deadline(permit, None, deadline).map(Some),
             other => other.take_slow(admit, deadline),
         }
     }
@@ -193,9 +196,9 @@ impl Reservation {
         self,
         admit: &A,
         deadline: Option<Deadline>,
-    ) -> Result<Permit<OwnedHandle>, Rejection> {
+    ) -> Result<Option<Permit<OwnedHandle>>, Rejection> {
         match self {
-            Self::Admitted(_) | Self::Empty => {}
+            Self::Admitted(_) | Self::Empty | Self::Nested => {}
             Self::Rejected(rejection) | Self::Unreported(rejection) => return Err(rejection),
             Self::Waiting(mut waiting) => {
                 let end = match &mut *waiting {
@@ -211,7 +214,7 @@ impl Reservation {
                     }
                 };
                 if let Some((Ok(Some(permit)), wait)) = end {
-                    return check_deadline(permit, Some(wait), deadline);
+                    return check_deadline(permit, Some(wait), deadline).map(Some);
                 }
                 if let Some((Err(rejection), _)) = end {
                     return Err(rejection);
@@ -249,8 +252,13 @@ fn abandon_late(permit: Permit<OwnedHandle>, wait: Option<EndedWait>) -> Rejecti
 fn enter_now<A: AdmitWithoutRequest>(
     admit: &A,
     deadline: Option<Deadline>,
-) -> Result<Permit<OwnedHandle>, Rejection> {
+) -> Result<Option<Permit<OwnedHandle>>, Rejection> {
     let policy = deadline
         .map_or(WaitPolicy::NoWait, |deadline| WaitPolicy::NoWaitBefore(deadline.instant()));
-    admit.target(policy).and_then(|Target { handle, cost }| admit_now(handle, cost, policy))
+    let target = admit.target(policy)?;
+    if target.is_within() {
+        target.count_nested();
+        return Ok(None);
+    }
+    admit_now(target.handle, target.cost, policy).map(Some)
 }

@@ -169,7 +169,8 @@ where
         let deadline = self.layer.admit_by(self.layer.reject.deadline(&request));
         match self.reservation.take(&self.layer.admit, deadline) {
             Ok(permit) => {
-                let held = H::lend(&mut request, HeldSlot::new(Some(permit.start())));
+                let held = HeldSlot::new(permit.map(|permit| permit.start()));
+                let held = H::lend(&mut request, held);
                 let to_head = H::HOLDS_BODY && self.layer.reject.is_head(&request);
                 ResponseFuture::running(self.inner.call(request), held, to_head)
             }
@@ -213,6 +214,10 @@ where
         let entry = route.and_then(|route| match route {
             Route::Bypass => {
                 admit.count_bypass();
+                Ok(None)
+            }
+            Route::Through(target) if target.is_within() => {
+                target.count_nested();
                 Ok(None)
             }
             Route::Through(Target { handle, cost }) => match admit_fast(handle, cost, policy) {

@@ -29,7 +29,7 @@ impl Totals {
     }
 
     /// Returns the number of operations that arrived: those that were admitted at once, joined the waiting line, or were
-    /// rejected on arrival. Operations that bypassed the bulkhead are not among them.
+    /// rejected on arrival. Operations that bypassed the bulkhead, or were let pass within it, are not among them.
     #[must_use]
     pub fn arrived(&self) -> u64 {
         self.direct_admitted()

@@ -10,7 +10,7 @@ use crate::{
         gate::{Gate, records::SharedRecords, trace},
         limits::wait_limit::WaitLimit,
         operation::milestone::Reached,
-        rejection::{Rejection, reason::RejectionReason},
+        rejection::{Rejection, cache::ONE_SECOND, reason::RejectionReason},
     },
     sync::Arc,
 };
@@ -63,7 +63,7 @@ impl PartitionParent {
 
     /// Makes a rejection that is counted already.
     pub(crate) fn reject(&self, reason: RejectionReason) -> Rejection {
-        let rejection = self.records.rejections.lock().reject(reason);
+        let rejection = self.records.rejections.lock().reject(reason, ONE_SECOND);
         trace::rejected(rejection)
     }
 

@@ -186,13 +186,14 @@ fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> Rejecti
 
 #[inline]
 fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
-    let cost = waiter.cost;
+    let (cost, since) = (waiter.cost, waiter.since);
     let (now, is_paused) = (section.now(), section.state.phase.is_paused());
     let lazy = section.lazy();
     let ticket = lazy.line.join(waiter);
     let (waiting, waiting_units) = (lazy.line.len(), lazy.line.units());
     if waiting == 1 && !is_paused {
         lazy.pressed_since = Some(now);
+        lazy.pace.begin(since);
     }
     let state = &mut *section.state;
     state.counts.peak_waiting = state.counts.peak_waiting.max(waiting);

@@ -68,6 +68,9 @@ pub struct Totals {
     pub missing_key: u64,
     /// Requests that bypassed the bulkhead. No other counter includes them.
     pub bypassed: u64,
+    /// Requests that a layer let pass because they were within a slot of the same bulkhead already. No other counter includes
+    /// them.
+    pub nested: u64,
     /// Operations that ran and ended.
     pub finished: u64,
     /// Units of the operations that ran and ended.
@@ -109,7 +112,7 @@ macro_rules! each_total {
             abandoned_units abandoned_by_deadline queued queued_units saturated expired
             expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
             closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
-            invalid_limits key_refused missing_key bypassed finished finished_units cut_short cut_short_units
+            invalid_limits key_refused missing_key bypassed nested finished finished_units cut_short cut_short_units
             bodies_ended_early handler_panics;
             wait_time cancelled_wait_time expired_wait_time pressure_time
         }
@@ -215,6 +218,7 @@ pub(in crate::core) struct ColdCounts {
     pub(in crate::core) abandoned_by_deadline: u64,
     pub(in crate::core) bodies_ended_early: u64,
     pub(in crate::core) bypassed: u64,
+    pub(in crate::core) nested: u64,
     pub(in crate::core) handler_panics: u64,
     /// These are counted by the root gate of a partitioned bulkhead.
     pub(in crate::core) partition_limited: u64,

@@ -237,8 +237,9 @@ impl Section<'_> {
     /// Begins the pressure that a pause has suspended.
     fn end_pause(&mut self) {
         if self.state.phase.is_paused() && self.state.waiting() > 0 {
-            let now = self.now();
+            let (now, nanos) = (self.now(), self.nanos());
             self.lazy().pressed_since = Some(now);
+            self.lazy().pace.begin(nanos);
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod ending;
 pub(crate) mod histogram;
 pub(crate) mod lifecycle;
 mod overdue;
+pub(in crate::core) mod pace;
 pub(crate) mod reconfiguring;
 pub(crate) mod records;
 pub(crate) mod sampling;
@@ -280,6 +281,11 @@ impl Gate {
     /// Counts an operation that bypassed the gate. Under the lock, like everything that a snapshot contains.
     pub(crate) fn count_bypass(&self) {
         self.state.lock().cold().bypassed += 1;
+    }
+
+    /// Counts a request that was let pass because it is within a slot of this gate already.
+    pub(crate) fn count_nested(&self) {
+        self.state.lock().cold().nested += 1;
     }
 
     /// Counts an operation that was rejected for this reason before it reached a gate of its own.

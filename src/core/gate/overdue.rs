@@ -95,7 +95,8 @@ impl Section<'_> {
         let closed_from = lazy.closed_from;
         if let Some(Overdue { waited, limit, by_deadline }) = lazy.line.collect_overdue(ticket) {
             self.mark_overdue();
-            self.tidy();
+            // The end of the section frees a line that is not in use any more.
+            self.freeze();
             return Some(Err(match by_deadline {
                 false => RejectionReason::WaitLimit { waited, limit },
                 true => RejectionReason::Deadline { waited },

@@ -280,9 +280,10 @@ impl<'a> Section<'a> {
 
     /// Makes a rejection for this reason.
     pub(in crate::core) fn reject(&mut self, reason: RejectionReason) -> Rejection {
+        let retry_after = self.retry_after(&reason);
         match (&mut self.state.records, self.shared) {
-            (Some(own), _) => own.rejections.reject(reason),
-            (None, Some(shared)) => shared.rejections.lock().reject(reason),
+            (Some(own), _) => own.rejections.reject(reason, retry_after),
+            (None, Some(shared)) => shared.rejections.lock().reject(reason, retry_after),
             (None, None) => unreachable!("the gate has no rejection cache and was given none"),
         }
     }
@@ -432,6 +433,7 @@ impl<'a> Section<'a> {
         let marker = if self.has_overdue() { SOME_OVERDUE } else { 0 };
         self.gate.called.store(marker | (number + 1), Ordering::Release);
         self.effects.wake(waiter.waker);
+        self.lazy().pace.hand_over(now);
         self.admit(waiter.cost, Some(now.since(waiter.since)));
     }
 

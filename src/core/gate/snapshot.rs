@@ -111,6 +111,7 @@ impl Section<'_> {
                 key_refused: cold.key_refused,
                 missing_key: cold.missing_key,
                 bypassed: cold.bypassed,
+                nested: cold.nested,
                 finished,
                 finished_units: units.admitted - u64::from(used) - units.abandoned,
                 cut_short: counts.cut_short,

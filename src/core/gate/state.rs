@@ -14,6 +14,7 @@ use crate::{
             counts::{ColdCounts, Counts, UnitCounts},
             effects::SharedSink,
             lifecycle::{MilestoneLines, Phase},
+            pace::Pace,
             records::OwnRecords,
             sampling::{HandOverStamps, seconds},
             times::Times,
@@ -71,6 +72,7 @@ pub(in crate::core) struct LazyState {
     /// When the current period of pressure began: when an operation joined the line while it was empty, or when a pause
     /// ended. `None` while the gate is paused.
     pub(in crate::core) pressed_since: Option<Instant>,
+    pub(in crate::core) pace: Pace,
 }
 
 impl GateState {
@@ -168,12 +170,22 @@ impl LazyState {
             sink: None,
             alarm: None,
             pressed_since: None,
+            pace: Pace::default(),
         })
     }
 
     /// Whether it can be dropped without losing anything.
     pub(in crate::core) fn is_droppable(&self) -> bool {
-        let Self { units, line, closed_from, milestones, sink, alarm: _, pressed_since: _ } = self;
+        let Self {
+            units,
+            line,
+            closed_from,
+            milestones,
+            sink,
+            alarm: _,
+            pressed_since: _,
+            pace: _,
+        } = self;
         units.is_none()
             && line.is_unused()
             && closed_from.is_none()

@@ -12,8 +12,8 @@ use crate::{
     sync::{Arc, Mutex},
 };
 
-/// How long to wait before trying again, unless a layer specifies otherwise.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When to try again where nothing is known.
+pub(crate) const ONE_SECOND: Duration = Duration::from_secs(1);
 
 /// What operations rejected for the same reason share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +34,10 @@ impl RejectionInner {
         reason: RejectionReason,
         retry_after: Duration,
     ) -> Rejection {
-        if last.reason != reason {
+        let retry_after = is_transient(&reason).then_some(retry_after);
+        if last.reason != reason || last.retry_after != retry_after {
             let inner = Arc::make_mut(last);
-            inner.reason = reason;
-            inner.retry_after = is_transient(&reason).then_some(retry_after);
+            (inner.reason, inner.retry_after) = (reason, retry_after);
         }
         Rejection(last.clone())
     }
@@ -64,8 +64,8 @@ impl RejectionCache {
     }
 
     #[inline]
-    pub(crate) fn reject(&mut self, reason: RejectionReason) -> Rejection {
-        RejectionInner::reuse_or_replace(&mut self.last, reason, RETRY_AFTER)
+    pub(crate) fn reject(&mut self, reason: RejectionReason, retry_after: Duration) -> Rejection {
+        RejectionInner::reuse_or_replace(&mut self.last, reason, retry_after)
     }
 }
 
@@ -119,6 +119,8 @@ fn is_transient(reason: &RejectionReason) -> bool {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn equal_rejections_share_an_allocation_and_a_held_one_is_never_rewritten() {
         let mut rejections = RejectionCache::new("payments".into(), 7, false);
@@ -126,15 +128,18 @@ mod tests {
             waited: Duration::from_secs(seconds),
             limit: Duration::from_secs(1),
         };
-        let first = rejections.reject(waited(1));
-        let again = rejections.reject(waited(1));
+        let first = rejections.reject(waited(1), SECOND);
+        let again = rejections.reject(waited(1), SECOND);
         assert!(Arc::ptr_eq(&first.0, &again.0));
-        let other = rejections.reject(waited(2));
+        let other = rejections.reject(waited(2), SECOND);
         assert_eq!((first.reason(), other.reason()), (&waited(1), &waited(2)), "never rewritten");
 
-        let address = Arc::as_ptr(&other.0);
-        drop(other);
-        assert_eq!(Arc::as_ptr(&rejections.reject(RejectionReason::Closed).0), address);
+        let later = rejections.reject(waited(2), 2 * SECOND);
+        assert_eq!((other.retry_after(), later.retry_after()), (Some(SECOND), Some(2 * SECOND)));
+
+        let address = Arc::as_ptr(&later.0);
+        drop(later);
+        assert_eq!(Arc::as_ptr(&rejections.reject(RejectionReason::Closed, SECOND).0), address);
     }
 
     #[test]
@@ -144,19 +149,22 @@ mod tests {
             RetryHint::new(Duration::from_secs(7)),
         );
         let limit = RejectionReason::PartitionLimit { max_partitions: 1, active_partitions: 1 };
-        let plain = rejections.reject(limit);
+        let plain = rejections.reject(limit, SECOND);
         let (one, other) = (hint.on(plain.clone()), hint.on(plain.clone()));
         assert!(Arc::ptr_eq(&one.0, &other.0));
         assert_eq!((one.label(), one.reason()), ("payments", &limit));
         assert_eq!(one.retry_after(), Some(Duration::from_secs(7)));
-        assert_eq!(plain.retry_after(), Some(RETRY_AFTER), "another layer may hold it");
+        assert_eq!(plain.retry_after(), Some(SECOND), "another layer may hold it");
 
         let waited = RejectionReason::WaitLimit { waited: Duration::ZERO, limit: Duration::ZERO };
-        assert_eq!(hint.on(rejections.reject(waited)).reason(), &waited);
+        assert_eq!(hint.on(rejections.reject(waited, SECOND)).reason(), &waited);
         assert_eq!(one.reason(), &limit, "never rewritten");
-        assert_eq!(hint.on(rejections.reject(RejectionReason::Closed)).retry_after(), None);
+        assert_eq!(hint.on(rejections.reject(RejectionReason::Closed, SECOND)).retry_after(), None);
         let unused = RetryHint::new(Duration::from_secs(7));
-        assert_eq!(unused.on(rejections.reject(RejectionReason::Closed)).retry_after(), None);
+        assert_eq!(
+            unused.on(rejections.reject(RejectionReason::Closed, SECOND)).retry_after(),
+            None
+        );
     }
 
     #[test]

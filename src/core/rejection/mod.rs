@@ -80,7 +80,12 @@ impl Rejection {
         &self.0.reason
     }
 
-    /// Returns how long to wait before trying again: one second, unless a layer specifies otherwise.
+    /// Returns how long to wait before trying again, in whole seconds: an estimate, unless a layer
+    /// [specifies](crate::AdmissionLayer::retry_after) it.
+    ///
+    /// If the bulkhead was full or the wait limit has passed, it is the time in which all who waited get their slots, and one
+    /// more, at the pace at which the line has moved lately, between 1 and 60 seconds. Otherwise, or if nobody has come out of the
+    /// line yet, it is one second.
     ///
     /// `None` if trying the same operation again cannot help: the bulkhead is closed, the operation can
     /// never be admitted, or its own deadline has passed.

@@ -13,6 +13,7 @@ mod fifo;
 mod overdue;
 mod panics;
 mod resize;
+mod retry_hints;
 mod shared_slots;
 mod wait_limits;
 mod wakers;

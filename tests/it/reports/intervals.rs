@@ -243,7 +243,7 @@ macro_rules! with_counters {
             abandoned_units abandoned_by_deadline queued queued_units saturated expired
             expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
             closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
-            invalid_limits key_refused missing_key bypassed finished finished_units cut_short cut_short_units
+            invalid_limits key_refused missing_key bypassed nested finished finished_units cut_short cut_short_units
             bodies_ended_early handler_panics;
             wait_time cancelled_wait_time expired_wait_time pressure_time
         )

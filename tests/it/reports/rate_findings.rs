@@ -272,7 +272,7 @@ async fn every_counter_of_an_outcome_changes_some_finding() {
         abandoned_units abandoned_by_deadline queued queued_units saturated expired
         expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
         closed_before_queue closed_while_waiting oversized invalid_cost partition_limited
-        invalid_limits missing_key bypassed finished finished_units cut_short cut_short_units
+        invalid_limits missing_key bypassed nested finished finished_units cut_short cut_short_units
         bodies_ended_early handler_panics;
         wait_time cancelled_wait_time expired_wait_time pressure_time
     };
@@ -283,6 +283,7 @@ async fn every_counter_of_an_outcome_changes_some_finding() {
         "abandoned_units",
         "queued_units",
         "bypassed",
+        "nested",
         "finished_units",
         "cut_short_units",
         "bodies_ended_early",

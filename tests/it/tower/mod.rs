@@ -15,6 +15,7 @@ mod layer_placement;
 mod lent_slots;
 mod load;
 mod malformed_input;
+mod nested;
 mod rejection_responses;
 mod request_keys;
 mod tonic_on_sockets;

@@ -338,6 +338,13 @@ async fn requests_around_the_bulkhead_and_bodies() {
     let Ok(_) = bypass.layer(shop()).oneshot(Request::new(())).await;
     assert_moved("bypassed", [before, payments.status().totals], "bypassed 1", 1);
 
+    let twice = bulkhead(1, 0);
+    let layer = || BulkheadLayer::new(&twice).per_request();
+    let before = twice.status().totals;
+    let Ok(_) = layer().layer(layer().layer(shop())).oneshot(Request::new(())).await;
+    let expected = "admitted 1, admitted_units 1, nested 1, finished 1, finished_units 1";
+    assert_moved("nested", [before, twice.status().totals], expected, 1);
+
     let downloads = bulkhead(1, 0);
     let inner = tower::service_fn(|_: Request<()>| {
         ready(Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::from("body"))))
@@ -354,7 +361,7 @@ async fn requests_around_the_bulkhead_and_bodies() {
 const MOVED: &str = "admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned \
     abandoned_units abandoned_by_deadline queued queued_units saturated expired expired_by_deadline \
     expired_before_queue expired_before_queue_by_deadline cancelled closed_before_queue \
-    closed_while_waiting paused oversized invalid_cost partition_limited invalid_limits key_refused missing_key bypassed \
+    closed_while_waiting paused oversized invalid_cost partition_limited invalid_limits key_refused missing_key bypassed nested \
     finished finished_units cut_short cut_short_units bodies_ended_early handler_panics wait_time \
     cancelled_wait_time expired_wait_time pressure_time";
 
