@@ -245,6 +245,7 @@ impl Compartment {
             policy: &WaitPolicy::NoWait,
             expired: Some(expiry),
             when_full: WhenFull::Reject,
+            stands: false,
         };
         match self.gate.arrive(arrival, self.shared()) {
             ArrivalOutcome::Rejected(rejection) => trace::rejected(rejection),

@@ -71,12 +71,13 @@
 //! 2. `ceiling <= peak used`, and `ceiling <= capacity` unless a shrink has left more in use.
 //! 3. If there are waiters and the gate is not paused, the cost of the head exceeds `capacity - used`.
 //! 4. SLOW is set exactly if there are waiters, the gate is not open, its key is refused, more is in use than the
-//!    capacity, or events are subscribed to. A slow word's counts are zero.
+//!    capacity, events are subscribed to, or somebody stands in front of the gate. A slow word's counts are zero.
 //! 5. An operation with a number below `called` has left the line. Every waiter's number is at least
 //!    `called`. The top bit of `called` says whether the line knows of waiters that were taken out and do not know yet.
 //! 6. A draining gate has waiters; without any it is closed. A closed gate has none. Once nothing is in flight it is
 //!    drained, permanently.
-//! 7. A period of pressure goes on exactly if there are waiters and the gate is not paused.
+//! 7. Nobody stands in front of a gate that is not full.
+//! 8. A period of pressure goes on exactly if there are waiters and the gate is not paused.
 //!
 //! # Who enforces the limits
 //!

@@ -265,6 +265,7 @@ impl<S, Req, R, H> PendingRequest<S, Req, R, H> {
                 (Some(Queued::start_if_possible(newly_queued)), PendingSlot::None)
             }
             Some(Entered::Admitted(permit)) => (None, PendingSlot::Direct(permit)),
+            Some(Entered::Standing(_)) => unreachable!("it was not told to stand"),
             None => (None, PendingSlot::None),
         };
         let request = Some(request);

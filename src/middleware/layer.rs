@@ -145,8 +145,8 @@ pub struct AdmissionLayer<A, M = InReadiness, R = IntoResponse, H = UntilRespons
     pub(super) wait_mode: M,
     pub(super) reject: RejectionResponder<R>,
     /// How much of its deadline a request must have left when it is admitted.
-    reserve: Duration,
-    hold: PhantomData<fn() -> H>,
+    pub(super) reserve: Duration,
+    pub(super) hold: PhantomData<fn() -> H>,
 }
 
 impl<A, M> AdmissionLayer<A, M> {
@@ -159,7 +159,7 @@ impl<A, M> AdmissionLayer<A, M> {
 impl AdmissionLayer<Plain> {
     /// Creates a layer for this bulkhead.
     pub fn new(bulkhead: &Bulkhead) -> Self {
-        Self::with(Plain { bulkhead: bulkhead.clone() }, InReadiness)
+        Self::with(Plain { bulkhead: bulkhead.clone() }, InReadiness::DEFAULT)
     }
 }
 
@@ -169,7 +169,10 @@ impl AdmissionLayer<Weighted<FixedCost>> {
     /// A cost of 0 or above the capacity is not an error here, because the capacity may change. It is rejected
     /// with each request.
     pub fn fixed(bulkhead: &WeightedBulkhead, cost: usize) -> Self {
-        Self::with(Weighted { bulkhead: bulkhead.clone(), cost: FixedCost(cost) }, InReadiness)
+        Self::with(
+            Weighted { bulkhead: bulkhead.clone(), cost: FixedCost(cost) },
+            InReadiness::DEFAULT,
+        )
     }
 }
 
@@ -180,14 +183,20 @@ impl<X> AdmissionLayer<Weighted<Shared<X>>, PerRequest> {
     /// another [`CostExtractor`](crate::CostExtractor).
     pub fn new(bulkhead: &WeightedBulkhead, cost: X) -> Self {
         let cost = Shared::new(cost);
-        Self::with(Weighted { bulkhead: bulkhead.clone(), cost }, InReadiness.per_request())
+        Self::with(
+            Weighted { bulkhead: bulkhead.clone(), cost },
+            InReadiness::DEFAULT.per_request(),
+        )
     }
 }
 
 impl<K> AdmissionLayer<Partitioned<K, FixedKey<K>>> {
     /// Creates a layer for the partition of `key`, for a stack that serves one key.
     pub fn fixed(bulkhead: &PartitionedBulkhead<K>, key: K) -> Self {
-        Self::with(Partitioned { bulkhead: bulkhead.clone(), key: FixedKey(key) }, InReadiness)
+        Self::with(
+            Partitioned { bulkhead: bulkhead.clone(), key: FixedKey(key) },
+            InReadiness::DEFAULT,
+        )
     }
 }
 
@@ -198,7 +207,10 @@ impl<K, X> AdmissionLayer<Partitioned<K, ExtractedKey<K, X>>, PerRequest> {
     /// [`ExtensionKey`](crate::ExtensionKey) or another [`KeyExtractor`](crate::KeyExtractor).
     pub fn new(bulkhead: &PartitionedBulkhead<K>, key: X) -> Self {
         let key = ExtractedKey { extractor: Shared::new(key), missing: MissingKey::Reject };
-        Self::with(Partitioned { bulkhead: bulkhead.clone(), key }, InReadiness.per_request())
+        Self::with(
+            Partitioned { bulkhead: bulkhead.clone(), key },
+            InReadiness::DEFAULT.per_request(),
+        )
     }
 }
 
@@ -207,52 +219,6 @@ impl<K, X, M, R, H> AdmissionLayer<Partitioned<K, ExtractedKey<K, X>>, M, R, H> 
     pub fn missing_key(mut self, missing: MissingKey<K>) -> Self {
         self.admit.key.missing = missing;
         self
-    }
-}
-
-impl<A, M: WaitMode, R, H> AdmissionLayer<A, M, R, H> {
-    /// Makes requests wait in the response future instead of `poll_ready`.
-    ///
-    /// A request joins the waiting line when the service is called, so the order of the calls decides. The
-    /// request's [`Deadline`](crate::Deadline) extension bounds the wait. The inner service must be [`Clone`].
-    pub fn per_request(self) -> AdmissionLayer<A, PerRequest<M::Deadline, M::Bypass>, R, H> {
-        self.map_wait_mode(WaitMode::per_request)
-    }
-
-    /// Bounds the wait by the deadline that `source` reads from the request.
-    ///
-    /// This implies [`per_request`](Self::per_request). If the request also has a
-    /// [`Deadline`](crate::Deadline) extension, the earlier of the two counts.
-    pub fn deadline<D>(
-        self,
-        source: D,
-    ) -> AdmissionLayer<A, PerRequest<Shared<D>, M::Bypass>, R, H> {
-        self.map_wait_mode(|wait_mode| PerRequest {
-            deadline: Shared::new(source),
-            bypass: wait_mode.per_request().bypass,
-        })
-    }
-
-    /// Lets requests bypass the bulkhead if `bypass` returns `true` for them, such as health probes.
-    ///
-    /// They do not count against the capacity, but are counted in
-    /// [`Totals::bypassed`](crate::Totals::bypassed). This implies [`per_request`](Self::per_request).
-    pub fn bypass<Request, F>(
-        self,
-        bypass: F,
-    ) -> AdmissionLayer<A, PerRequest<M::Deadline, Shared<F>>, R, H>
-    where
-        F: Fn(&Request) -> bool,
-    {
-        self.map_wait_mode(|wait_mode| PerRequest {
-            deadline: wait_mode.per_request().deadline,
-            bypass: Shared::new(bypass),
-        })
-    }
-
-    fn map_wait_mode<N>(self, map: impl FnOnce(M) -> N) -> AdmissionLayer<A, N, R, H> {
-        let Self { admit, wait_mode, reject, reserve, hold } = self;
-        AdmissionLayer { admit, wait_mode: map(wait_mode), reject, reserve, hold }
     }
 }
 
@@ -350,32 +316,6 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
     /// seconds.
     pub fn retry_after(mut self, hint: Duration) -> Self {
         self.reject.hint = Some(Arc::new(RetryHint::new(hint)));
-        self
-    }
-
-    /// Admits a request with a deadline only if at least `reserve` of its time is left then. Default zero.
-    ///
-    /// For the time that the work itself takes: a request that is admitted with less can only be answered too late. It is
-    /// rejected as [`Deadline`](crate::RejectionReason::Deadline) instead: on arrival, or as soon as less than `reserve` is
-    /// left while it waits. Requests without a deadline are not affected.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use axum::Router;
-    /// use bulklink::{BulkheadLayer, GrpcTimeout};
-    ///
-    /// # let payments = bulklink::Bulkhead::builder("payments").parallelism(10).build()?;
-    /// // A payment takes 40 ms.
-    /// let layer = BulkheadLayer::new(&payments)
-    ///     .deadline(GrpcTimeout)
-    ///     .deadline_reserve(Duration::from_millis(40));
-    /// let app: Router = Router::new().layer(layer);
-    /// # Ok::<(), bulklink::ConfigError>(())
-    /// ```
-    pub fn deadline_reserve(mut self, reserve: Duration) -> Self {
-        self.reserve = reserve;
         self
     }
 

@@ -25,3 +25,4 @@ mod reservation;
 pub(crate) mod service;
 pub(crate) mod shared;
 pub(crate) mod wait_mode;
+mod waiting_options;

@@ -22,7 +22,7 @@ use crate::{
         gate::ending::Abandonment,
         limits::wait_policy::WaitPolicy,
         operation::{
-            arrive::{Entered, Undecided, admit_fast, admit_now},
+            arrive::{Entered, Standing, Undecided, admit_fast, admit_now},
             budget::{poll_spend, poll_spending},
             permit::Permit,
             queued::Queued,
@@ -46,6 +46,8 @@ pub(super) enum Reservation {
     Unreported(Rejection),
     /// A wait, or its outcome.
     Waiting(Box<ReservedWait>),
+    /// Nothing: it stands in front of the full bulkhead.
+    Standing(#[expect(dead_code, reason = "held for its drop")] Standing<OwnedHandle>),
 }
 
 #[derive(Debug)]
@@ -100,7 +102,11 @@ impl Reservation {
     /// Returns the units that it holds or waits for.
     pub(super) fn units(&self) -> u32 {
         match self {
-            Self::Empty | Self::Nested | Self::Rejected(_) | Self::Unreported(_) => 0,
+            Self::Empty
+            | Self::Nested
+            | Self::Rejected(_)
+            | Self::Unreported(_)
+            | Self::Standing(_) => 0,
             Self::Admitted(permit) => permit.cost(),
             Self::Waiting(waiting) => waiting.units(),
         }
@@ -114,10 +120,13 @@ impl Reservation {
     pub(super) fn poll_admission<A: AdmitWithoutRequest>(
         &mut self,
         admit: &A,
+        backpressure: bool,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         match self {
             Self::Empty | Self::Nested | Self::Rejected(_) => {}
+            // With the waker of this poll, it may stand there again.
+            Self::Standing(_) => *self = Self::Empty,
             Self::Admitted(_) => return Poll::Ready(true),
             Self::Unreported(_) => {
                 if let Self::Unreported(rejection) = mem::take(self) {
@@ -141,7 +150,7 @@ impl Reservation {
         }
         match admit_fast(target.handle, target.cost, WaitPolicy::UpToLimit) {
             Ok(permit) => self.admitted(permit, cx),
-            Err(undecided) => self.poll_arrival(undecided, cx),
+            Err(undecided) => self.poll_arrival(undecided, backpressure, cx),
         }
     }
 
@@ -164,13 +173,18 @@ impl Reservation {
     fn poll_arrival(
         &mut self,
         undecided: Undecided<LazyHandle<'_>>,
+        backpressure: bool,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
-        match undecided.arrive(cx.waker()) {
+        match undecided.arrive_or_stand(cx.waker(), backpressure) {
             Ok(Entered::Admitted(permit)) => self.admitted(permit, cx),
             Ok(Entered::Queued(newly_queued)) => {
                 let queued = Queued::start(newly_queued);
                 *self = Self::Waiting(Box::new(ReservedWait::Queued { queued }));
+                Poll::Pending
+            }
+            Ok(Entered::Standing(standing)) => {
+                *self = Self::Standing(standing);
                 Poll::Pending
             }
             Err(rejection) => self.rejected(rejection, cx),
@@ -198,7 +212,7 @@ impl Reservation {
         deadline: Option<Deadline>,
     ) -> Result<Option<Permit<OwnedHandle>>, Rejection> {
         match self {
-            Self::Admitted(_) | Self::Empty | Self::Nested => {}
+            Self::Admitted(_) | Self::Empty | Self::Nested | Self::Standing(_) => {}
             Self::Rejected(rejection) | Self::Unreported(rejection) => return Err(rejection),
             Self::Waiting(mut waiting) => {
                 let end = match &mut *waiting {

@@ -154,7 +154,8 @@ where
     type Future = ResponseFuture<S, Req, Never, R, H>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if !ready!(self.reservation.poll_admission(&self.layer.admit, cx)) {
+        let backpressure = self.layer.wait_mode.backpressure;
+        if !ready!(self.reservation.poll_admission(&self.layer.admit, backpressure, cx)) {
             // Readiness does not fail because of the bulkhead: the next call responds with the rejection.
             return Poll::Ready(Ok(()));
         }

@@ -10,7 +10,14 @@ use crate::bulkhead::deadline::Deadline;
 
 /// Waits in `poll_ready`, before the request exists.
 #[derive(Clone, Copy, Debug)]
-pub struct InReadiness;
+pub struct InReadiness {
+    /// Whether it stays pending while the bulkhead is full.
+    pub(super) backpressure: bool,
+}
+
+impl InReadiness {
+    pub(super) const DEFAULT: Self = Self { backpressure: false };
+}
 
 /// Waits in the response future, where the request is known.
 ///

@@ -9,8 +9,9 @@
 //! | 5 | the wait limit or deadline has passed | rejected: expired |
 //! | 6 | the gate is not paused, the line is empty and the cost fits | admitted |
 //! | 7 | the operation may wait and the waiting room is not full | queued |
-//! | 8 | the gate is paused | rejected: paused |
-//! | 9 | otherwise | rejected: saturated |
+//! | 8 | the operation stands in front of a full gate | not arrived yet |
+//! | 9 | the gate is paused | rejected: paused |
+//! | 10 | otherwise | rejected: saturated |
 //!
 //! It owns the order of the rows, and so the reason that a rejection gives if more than one applies. It does
 //! not own the fast path, which is in `word`.
@@ -68,7 +69,7 @@ impl Gate {
         outcome
     }
 
-    /// Rows 6 to 9, for a cost between 1 and the capacity: admit, join the line, or reject as paused or saturated.
+    /// Rows 6 to 10, for a cost between 1 and the capacity: admit, join the line, or reject as paused or saturated.
     /// Leaves the alarm in `to_arm` if it must be armed.
     fn admit_or_join(
         &self,
@@ -80,7 +81,8 @@ impl Gate {
         let has_room = section.state.waiting() < self.room();
         // A single read of the word, if the cost does not fit, is enough to reject or to ask for a waker. To
         // admit or to join, the word must be frozen.
-        let joins = has_room && matches!(arrival.when_full, WhenFull::Join(..));
+        let waits = has_room || arrival.stands;
+        let joins = waits && matches!(arrival.when_full, WhenFull::Join(..));
         if section.fits(cost) || (joins && !section.is_frozen()) {
             section.freeze();
         }
@@ -99,7 +101,11 @@ impl Gate {
                 };
                 ArrivalOutcome::Queued { ticket, since: at, enforcer }
             }
-            WhenFull::AskForWaker if has_room => ArrivalOutcome::NeedsWaker,
+            WhenFull::AskForWaker if waits => ArrivalOutcome::NeedsWaker,
+            WhenFull::Join(waker, _) if arrival.stands => {
+                let waker = waker.take().expect("whoever joins has a waker");
+                ArrivalOutcome::Standing(section.stand(waker))
+            }
             _ if section.state.phase.is_paused() => {
                 section.state.cold().paused += 1;
                 section.record(EventKind::PausedRejection, |change| change.cost = Some(cost));

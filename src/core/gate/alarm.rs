@@ -145,7 +145,7 @@ mod tests {
     };
 
     fn arrival(when_full: WhenFull) -> Arrival<'static> {
-        Arrival { cost: 1, policy: &WaitPolicy::UpToLimit, expired: None, when_full }
+        Arrival { cost: 1, policy: &WaitPolicy::UpToLimit, expired: None, when_full, stands: false }
     }
 
     /// Joins the line of a full gate, in this runtime.

@@ -20,6 +20,8 @@ pub(crate) struct Arrival<'a> {
     /// The limit that has passed already, if any.
     pub(crate) expired: Option<Expiry>,
     pub(crate) when_full: WhenFull,
+    /// Whether it stands in front of the gate instead of being rejected, as long as that is full. For that it needs a waker.
+    pub(crate) stands: bool,
 }
 
 /// What to do with an operation that cannot be admitted at once.
@@ -27,7 +29,7 @@ pub(crate) struct Arrival<'a> {
 pub(crate) enum WhenFull {
     /// Reject it.
     Reject,
-    /// Ask for its waker if there is room to wait: it has not been cloned yet.
+    /// Ask for its waker if there is room to wait, or it is to stand there: it has not been cloned yet.
     AskForWaker,
     /// Queue it with this waker if there is room to wait. The runtime is given if its wait may have a limit.
     Join(Option<Waker>, Option<Id>),
@@ -42,6 +44,8 @@ pub(crate) enum ArrivalOutcome {
         since: Instant,
         enforcer: LimitEnforcer,
     },
+    /// It has not arrived: it stands in front of the full gate, and will be woken.
+    Standing(Ticket),
     /// Nothing has changed: the operation must wait, and arrive again with a waker.
     NeedsWaker,
     Rejected(Rejection),

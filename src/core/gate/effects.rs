@@ -19,7 +19,7 @@ use crate::{
             waking::wake,
         },
         limits::alarm_state::AlarmState,
-        line::SpareLine,
+        line::{Line, SpareLine},
     },
     sync::{Arc, did_panic},
 };
@@ -141,6 +141,7 @@ struct MoreEffects {
     notices: Vec<Notice>,
     _spare_line: Option<SpareLine>,
     _spare_milestones: Option<Box<MilestoneLines>>,
+    _spare_standing: Option<Box<Line>>,
     _spare_alarm: Option<AlarmState>,
 }
 
@@ -173,6 +174,11 @@ impl Effects {
     /// After unlocking, frees lines that nobody waits in.
     pub(in crate::core) fn free_milestones(&mut self, unused: Box<MilestoneLines>) {
         self.more()._spare_milestones = Some(unused);
+    }
+
+    /// After unlocking, frees the list of those who stood in front of the gate.
+    pub(in crate::core) fn free_standing(&mut self, unused: Box<Line>) {
+        self.more()._spare_standing = Some(unused);
     }
 
     /// After unlocking, drops an alarm, which tells its runtime.
@@ -233,6 +239,7 @@ impl MoreEffects {
             notices,
             _spare_line,
             _spare_milestones,
+            _spare_standing,
             _spare_alarm,
         } = self;
         // Posted before any waker is woken, because a waker may run its task on the spot, and the changes

@@ -20,6 +20,7 @@ pub(crate) mod records;
 pub(crate) mod sampling;
 pub(in crate::core) mod section;
 pub(crate) mod snapshot;
+mod standing;
 pub(in crate::core) mod state;
 pub(crate) mod times;
 pub(crate) mod trace;

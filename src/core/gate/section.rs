@@ -160,6 +160,9 @@ impl<'a> Section<'a> {
         if self.state.phase.turns_away() {
             self.advance_phase();
         }
+        if self.state.has_standing() {
+            self.wake_standing();
+        }
         let word = self.next_word();
         self.gate.word.store(word.bits(), Ordering::Release);
         if self.state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() == 0) {
@@ -221,6 +224,7 @@ impl<'a> Section<'a> {
         let slow = state.phase != Phase::Open
             || state.is_refused
             || self.used > state.capacity
+            || state.has_standing()
             || state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() > 0 || lazy.sink.is_some());
         Word::new(units, operations, slow)
     }
@@ -232,6 +236,9 @@ impl<'a> Section<'a> {
         let Some(lazy) = &mut state.lazy else { return };
         if let Some(spare) = lazy.line.trim() {
             self.effects.free(spare);
+        }
+        if let Some(unused) = lazy.standing.take_if(|standing| standing.len() == 0) {
+            self.effects.free_standing(unused);
         }
         self.tidy_milestones();
         let state = &mut *self.state;

@@ -66,6 +66,8 @@ pub(in crate::core) struct LazyState {
     pub(in crate::core) units: Option<UnitCounts>,
     /// The number of the first waiter that a close rejected.
     pub(in crate::core) closed_from: Option<u64>,
+    /// Allocated while somebody stands in front of the full gate.
+    pub(in crate::core) standing: Option<Box<Line>>,
     /// Allocated while somebody waits for a milestone.
     pub(in crate::core) milestones: Option<Box<MilestoneLines>>,
     pub(in crate::core) alarm: Option<AlarmState>,
@@ -129,6 +131,13 @@ impl GateState {
         self.lazy.as_ref().map_or(0, |lazy| lazy.line.len())
     }
 
+    /// Whether somebody stands in front of the gate.
+    #[inline]
+    pub(in crate::core) fn has_standing(&self) -> bool {
+        let lazy = self.lazy.as_ref();
+        lazy.is_some_and(|lazy| lazy.standing.as_ref().is_some_and(|line| line.len() > 0))
+    }
+
     #[inline]
     pub(in crate::core) fn head_cost(&self) -> Option<u32> {
         self.lazy.as_ref().and_then(|lazy| lazy.line.head_cost())
@@ -167,6 +176,7 @@ impl LazyState {
             line: Line::new(next),
             closed_from: None,
             milestones: None,
+            standing: None,
             sink: None,
             alarm: None,
             pressed_since: None,
@@ -181,6 +191,7 @@ impl LazyState {
             line,
             closed_from,
             milestones,
+            standing,
             sink,
             alarm: _,
             pressed_since: _,
@@ -190,6 +201,7 @@ impl LazyState {
             && line.is_unused()
             && closed_from.is_none()
             && milestones.is_none()
+            && standing.is_none()
             && sink.is_none()
     }
 }

@@ -23,6 +23,7 @@ mod program_thread;
 mod programs;
 mod reference;
 mod resizing;
+mod standing;
 mod waiting;
 mod weighted;
 mod witnesses;
@@ -250,34 +251,9 @@ impl SharedGate {
         }
     }
 
-    /// Takes a waiter out of the line as if its limit had passed, if it is there. It is told when it is polled.
-    fn pass_limit(&self, ticket: Ticket, expiry: Expiry) {
-        let mut effects = Effects::default();
-        let mut section = Section::enter_shared(self.gate(), self.shared(), &mut effects);
-        if let Some(lazy) = section.state.lazy.as_mut() {
-            lazy.line.pass_limit(ticket, expiry == Expiry::Deadline);
-        }
-        section.look_for_overdue();
-        section.settle();
-        drop(section);
-        effects.carry_out();
-    }
-
-    /// Passes the limit of a waiter, and polls it.
-    fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
-        self.pass_limit(ticket, expiry);
-        self.poll_outcome(ticket, Waker::noop()).expect("its limit has passed")
-    }
-
-    /// Whether a waiter in the line has a limit.
-    fn has_limit(&self, ticket: Ticket) -> bool {
-        let state = self.gate().state.lock();
-        state.lazy.as_ref().is_some_and(|lazy| lazy.line.end_of(ticket) != Nanos::NEVER)
-    }
-
     /// What arrives, subject to the gate's own limit.
     fn arrival(cost: usize, when_full: WhenFull) -> Arrival<'static> {
-        Arrival { cost, policy: &WaitPolicy::UpToLimit, expired: None, when_full }
+        Arrival { cost, policy: &WaitPolicy::UpToLimit, expired: None, when_full, stands: false }
     }
 
     fn cancel(&self, ticket: Ticket) {
@@ -386,7 +362,11 @@ impl SharedGate {
         }
         let sink = lazy.is_some_and(|lazy| lazy.sink.is_some());
         let turns_away = state.phase != Phase::Open || state.is_refused;
-        let slow = waiting > 0 || turns_away || used > state.capacity;
+        let slow = waiting > 0 || turns_away || used > state.capacity || state.has_standing();
+        if state.has_standing() {
+            let (free, room) = (state.capacity.saturating_sub(used), self.room());
+            assert!(waiting >= room && (waiting > 0 || free == 0 || is_paused), "it is not full");
+        }
         assert_eq!(word.is_slow(), slow || sink, "the word is slow exactly when it must be");
         assert!(!word.is_slow() || word.admissions() == 0, "a slow word counts admissions");
         assert!(!state.phase.is_closed() || waiting == 0, "a closed gate has waiters");

@@ -3,6 +3,33 @@
 
 use super::*;
 
+impl SharedGate {
+    /// Takes a waiter out of the line as if its limit had passed, if it is there. It is told when it is polled.
+    pub(super) fn pass_limit(&self, ticket: Ticket, expiry: Expiry) {
+        let mut effects = Effects::default();
+        let mut section = Section::enter_shared(self.gate(), self.shared(), &mut effects);
+        if let Some(lazy) = section.state.lazy.as_mut() {
+            lazy.line.pass_limit(ticket, expiry == Expiry::Deadline);
+        }
+        section.look_for_overdue();
+        section.settle();
+        drop(section);
+        effects.carry_out();
+    }
+
+    /// Passes the limit of a waiter, and polls it.
+    pub(super) fn expire(&self, ticket: Ticket, expiry: Expiry) -> Result<(), RejectionReason> {
+        self.pass_limit(ticket, expiry);
+        self.poll_outcome(ticket, Waker::noop()).expect("its limit has passed")
+    }
+
+    /// Whether a waiter in the line has a limit.
+    pub(super) fn has_limit(&self, ticket: Ticket) -> bool {
+        let state = self.gate().state.lock();
+        state.lazy.as_ref().is_some_and(|lazy| lazy.line.end_of(ticket) != Nanos::NEVER)
+    }
+}
+
 /// A unit in use, and three waiters.
 fn full_gate(kind: GateKind) -> (SharedGate, Admission, [Ticket; 3]) {
     let gate = SharedGate::new(1, 3, kind);

@@ -226,6 +226,7 @@ impl ProgramThread {
                 Outcome::Waits
             }
             ArrivalOutcome::Rejected(rejection) => Outcome::Refused((*rejection.reason()).into()),
+            ArrivalOutcome::Standing(_) => panic!("it was not told to stand"),
             ArrivalOutcome::NeedsWaker => panic!("a waker was provided, or none was needed"),
         };
         (operation, outcome)

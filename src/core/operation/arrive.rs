@@ -10,6 +10,7 @@ use crate::core::{
         trace,
     },
     limits::{Expiry, current_runtime, wait_policy::WaitPolicy},
+    line::Ticket,
     operation::{
         handle::{GateHandle, IntoOwnedHandle},
         permit::Permit,
@@ -23,6 +24,8 @@ use crate::core::{
 pub(crate) enum Entered<H: GateHandle> {
     Admitted(Permit<H>),
     Queued(NewlyQueued<H>),
+    /// It has not arrived, and stands in front of the full gate.
+    Standing(Standing<H>),
 }
 
 /// Admits an operation at once or rejects it.
@@ -74,18 +77,41 @@ pub(crate) struct Undecided<V, A = WaitPolicy> {
     pub(in crate::core) expired: Option<Expiry>,
 }
 
+/// An operation that has not arrived. It is woken once the gate is full no more, and arrives then. Dropping it leaves.
+#[derive(Debug)]
+pub(crate) struct Standing<H: GateHandle> {
+    handle: H,
+    ticket: Ticket,
+}
+
+impl<H: GateHandle> Drop for Standing<H> {
+    fn drop(&mut self) {
+        self.handle.gate().leave_standing(self.ticket, self.handle.shared());
+    }
+}
+
 impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
     /// Arrives at the gate. If it has to wait, it is woken through `waker`.
     // Inlined into its caller, which is cold: see `Gate::arrive`.
     #[inline(always)]
     pub(crate) fn arrive(self, waker: &Waker) -> Result<Entered<V::Owned>, Rejection> {
+        self.arrive_or_stand(waker, false)
+    }
+
+    /// The same. If `stands`, it does not arrive at a full gate, and is woken through `waker` when there may be a place.
+    #[inline(always)]
+    pub(crate) fn arrive_or_stand(
+        self,
+        waker: &Waker,
+        stands: bool,
+    ) -> Result<Entered<V::Owned>, Rejection> {
         let Self { handle, cost, policy, expired } = self;
         if !policy.borrow().waits() {
             return Self { handle, cost, policy, expired }.admit_now().map(Entered::Admitted);
         }
         let gate = handle.gate();
         // Clones the waker ahead of time if the operation seems to have to wait and there is a waiting room.
-        let mut prepare = gate.room() > 0 && !gate.seems_free(cost);
+        let mut prepare = (gate.room() > 0 || stands) && !gate.seems_free(cost);
         loop {
             let when_full = if prepare {
                 let has_limit = policy.borrow().has_limit() || handle.wait_limit().is_set();
@@ -94,13 +120,16 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
             } else {
                 WhenFull::AskForWaker
             };
-            let arrival = Arrival { cost, policy: policy.borrow(), expired, when_full };
+            let arrival = Arrival { cost, policy: policy.borrow(), expired, when_full, stands };
             match handle.gate().arrive(arrival, handle.shared()) {
                 ArrivalOutcome::Admitted => {
                     return Ok(Entered::Admitted(Permit::new(handle.into_owned(), cost as u32)));
                 }
                 ArrivalOutcome::Rejected(rejection) => return Err(trace::rejected(rejection)),
                 ArrivalOutcome::NeedsWaker => prepare = true,
+                ArrivalOutcome::Standing(ticket) => {
+                    return Ok(Entered::Standing(Standing { handle: handle.into_owned(), ticket }));
+                }
                 ArrivalOutcome::Queued { ticket, since, enforcer } => {
                     let entry = QueueEntry::new(handle.into_owned(), ticket, since);
                     return Ok(Entered::Queued(NewlyQueued { entry, enforcer }));
@@ -113,11 +142,13 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
     fn admit_now(self) -> Result<Permit<V::Owned>, Rejection> {
         let Self { handle, cost, policy, expired } = self;
         let when_full = WhenFull::Reject;
-        let arrival = Arrival { cost, policy: policy.borrow(), expired, when_full };
+        let arrival = Arrival { cost, policy: policy.borrow(), expired, when_full, stands: false };
         match handle.gate().arrive(arrival, handle.shared()) {
             ArrivalOutcome::Admitted => Ok(Permit::new(handle.into_owned(), cost as u32)),
             ArrivalOutcome::Rejected(rejection) => Err(trace::rejected(rejection)),
-            ArrivalOutcome::NeedsWaker | ArrivalOutcome::Queued { .. } => {
+            ArrivalOutcome::NeedsWaker
+            | ArrivalOutcome::Standing(_)
+            | ArrivalOutcome::Queued { .. } => {
                 unreachable!("an operation that does not wait was queued")
             }
         }

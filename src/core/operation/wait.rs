@@ -59,6 +59,7 @@ impl<H: IntoOwnedHandle<Owned = H>> Wait<H> {
                 self.set(Self::Queued { queued: Queued::start(newly_queued) });
                 Poll::Pending
             }
+            Ok(Entered::Standing(_)) => unreachable!("it was not told to stand"),
         }
     }
 }

@@ -140,6 +140,32 @@ async fn a_balancer_serves_every_request_beside_an_endpoint_that_is_full_or_clos
     }
 }
 
+/// All endpoints seem equally loaded, so readiness alone decides.
+#[cfg(feature = "tower")]
+#[tokio::test]
+async fn a_balancer_that_goes_by_readiness_serves_every_request_with_backpressure() {
+    use tower::{ServiceExt, balance::p2c::Balance, discover::ServiceList, load::Constant};
+
+    for parallelism in [1, 3] {
+        for room in [0, 2] {
+            let (full, idle) = (bulkhead(parallelism, room), bulkhead(parallelism, room));
+            let held: Vec<_> = (0..parallelism).map(|_| full.slot_now().unwrap()).collect();
+            let mut waiting: Vec<_> = (0..room).map(|_| task::spawn(full.slot())).collect();
+            waiting.iter_mut().for_each(|waiting| assert_pending!(waiting.poll()));
+            let layer = |bulkhead| BulkheadLayer::new(bulkhead).backpressure();
+            let endpoints = [&full, &idle].map(|end| Constant::new(layer(end).layer(Idle), 1));
+            let mut balance = Balance::new(ServiceList::new(endpoints));
+            for _ in 0..40 {
+                let request = http::Request::new(());
+                let response = balance.ready().await.unwrap().call(request).await.unwrap();
+                assert_eq!(response.status(), 200, "parallelism {parallelism}, room {room}");
+            }
+            assert_eq!((full.status().totals.saturated, idle.status().totals.finished), (0, 40));
+            drop(held);
+        }
+    }
+}
+
 #[test]
 fn options_behind_a_flag_have_one_type() {
     let payments = bulkhead(1, 0);

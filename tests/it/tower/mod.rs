@@ -1,6 +1,7 @@
 //! The tower middleware: layers, their services and response futures, by themselves and on real sockets.
 
 mod axum_on_sockets;
+mod backpressure;
 mod bodies_ended_early;
 mod bypass;
 mod contracts;
