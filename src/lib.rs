@@ -136,6 +136,7 @@ pub use middleware::{
     future::ResponseFuture,
     hold::HeldBody,
     layer::{AdmissionLayer, BulkheadLayer, PartitionedBulkheadLayer, WeightedBulkheadLayer},
+    own_body::OwnBody,
     request_keys::{BearerTokenKey, ForwardedIpKey, PathSegmentKey, TokenDigest},
     service::{
         AdmissionService, BulkheadService, PartitionedBulkheadService, WeightedBulkheadService,
@@ -197,6 +198,7 @@ pub mod layer {
             HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, Lending, OwnSlot, UntilBodyEnd,
             UntilResponse,
         },
+        own_body::{AnswerMode, Described, InOwnBody},
         reject::{Decorate, IntoBoxError, IntoError, IntoResponse, OnReject, Reject},
         shared::Shared,
         wait_mode::{BypassFilter, InReadiness, NoBypass, PerRequest, WaitMode},

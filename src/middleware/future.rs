@@ -13,7 +13,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    hold::{HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, UnusedSlot, within},
+    hold::{HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, UnusedSlot},
+    nested::Within,
     reject::{Reject, RejectionResponder},
 };
 use crate::{
@@ -48,7 +49,7 @@ pin_project! {
         H: HoldMode,
     {
         #[pin]
-        state: ResponseState<S::Future, W, Result<S::Response, R::Error>, H::Kept>,
+        state: ResponseState<S::Future, W, Result<R::Response, R::Error>, H::Kept>,
         // Whether the request is a HEAD request, as far as it matters.
         to_head: bool,
         hold: PhantomData<fn() -> H>,
@@ -61,8 +62,13 @@ pin_project! {
         Waiting { #[pin] wait: W },
         // Declared first: the future is dropped before the slot is given back.
         Running { #[pin] future: F, held: HeldSlot<K> },
-        Answered { answer: Option<T> },
+        // `owes_budget`: nothing has cost the task budget yet.
+        Answered { answer: Option<T>, owes_budget: bool },
     }
+}
+
+impl<F, W, T, K: KeptSlot> ResponseState<F, W, T, K> {
+    const ANSWERED: Self = Self::Answered { answer: None, owes_budget: false };
 }
 
 /// How the wait of a request ended.
@@ -86,8 +92,8 @@ where
     }
 
     #[inline]
-    pub(super) fn answered(answer: Result<S::Response, R::Error>) -> Self {
-        let state = ResponseState::Answered { answer: Some(answer) };
+    pub(super) fn answered(answer: Result<R::Response, R::Error>, owes_budget: bool) -> Self {
+        let state = ResponseState::Answered { answer: Some(answer), owes_budget };
         Self { state, to_head: false, hold: PhantomData }
     }
 
@@ -102,7 +108,7 @@ where
     S: Service<Req>,
     W: PollWait<S, Req, R, H::Kept>,
     R: Reject<Req, S::Response, S::Error>,
-    H: Hold<S::Response>,
+    H: Hold<R::Response>,
 {
     type Output = Result<H::Response, R::Error>;
 
@@ -124,9 +130,9 @@ where
                     let answer = answer.map_err(R::map_inner_error);
                     let mut held = held.pass_on();
                     // Drop the inner future before its slot is given back.
-                    state.set(ResponseState::Answered { answer: None });
+                    state.set(ResponseState::ANSWERED);
                     return Poll::Ready(match answer {
-                        Ok(response) => Ok(H::hold(response, held, to_head)),
+                        Ok(response) => Ok(H::hold(R::map_response(response), held, to_head)),
                         // An error is an answer too.
                         Err(error) => {
                             drop(held.complete());
@@ -134,12 +140,14 @@ where
                         }
                     });
                 }
-                ResponseStateProj::Answered { answer } => {
-                    ready!(poll_spend(cx));
+                ResponseStateProj::Answered { answer, owes_budget } => {
+                    if *owes_budget {
+                        ready!(poll_spend(cx));
+                    }
                     answer.take().expect("`ResponseFuture` polled after completion")
                 }
             };
-            state.set(ResponseState::Answered { answer: None });
+            state.set(ResponseState::ANSWERED);
             return Poll::Ready(answer.map(|response| H::hold(response, HeldSlot::EMPTY, to_head)));
         }
     }
@@ -155,8 +163,8 @@ where
         let state = match &self.state {
             ResponseState::Waiting { .. } => "waiting",
             ResponseState::Running { .. } => "running",
-            ResponseState::Answered { answer: Some(_) } => "rejected",
-            ResponseState::Answered { answer: None } => "done",
+            ResponseState::Answered { answer: Some(_), .. } => "rejected",
+            ResponseState::Answered { answer: None, .. } => "done",
         };
         f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
     }
@@ -166,7 +174,7 @@ where
 type WaitOutcomeOf<S, Req, R, K> = WaitOutcome<
     <S as Service<Req>>::Future,
     Result<
-        <S as Service<Req>>::Response,
+        <R as Reject<Req, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Response,
         <R as Reject<Req, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Error,
     >,
     K,
@@ -230,16 +238,11 @@ impl PendingSlot {
         matches!(self, Self::Direct(_))
     }
 
-    /// Runs code that is within the slot, if there is one.
-    fn within<T>(&self, code: impl FnOnce() -> T) -> T {
-        let permit = match self {
+    fn permit(&self) -> Option<&Permit<OwnedHandle>> {
+        match self {
             Self::None => None,
             Self::Direct(permit) => Some(permit),
             Self::Waited(slot) => slot.permit(),
-        };
-        match permit {
-            Some(permit) => within(permit, code),
-            None => code(),
         }
     }
 
@@ -303,13 +306,13 @@ where
             *this.has_spent = true;
             ready!(poll_spend(cx));
         }
-        if let Err(error) = ready!(this.slot.within(|| this.inner.poll_ready(cx))) {
+        let _within = this.slot.permit().map(Within::of);
+        if let Err(error) = ready!(this.inner.poll_ready(cx)) {
             return Poll::Ready(WaitOutcome::Answer(Err(R::map_inner_error(error))));
         }
         let mut request = this.request.take().expect(TAKEN);
         let held = HeldSlot::new(this.slot.take().map(|permit| permit.start()));
         let held = H::lend(&mut request, held);
-        let future = held.within(|| this.inner.call(request));
-        Poll::Ready(WaitOutcome::Run(future, held))
+        Poll::Ready(WaitOutcome::Run(this.inner.call(request), held))
     }
 }

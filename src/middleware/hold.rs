@@ -54,7 +54,8 @@ impl KeptSlot for OwnSlot {
 
     #[inline]
     fn within<T>(&self, code: impl FnOnce() -> T) -> T {
-        within(&self.0, code)
+        let _within = Within::of(&self.0);
+        code()
     }
 }
 
@@ -68,14 +69,9 @@ impl KeptSlot for LentSlot {
     }
 
     fn within<T>(&self, code: impl FnOnce() -> T) -> T {
-        within(self.permit(), code)
+        let _within = Within::of(self.permit());
+        code()
     }
-}
-
-#[inline]
-pub(super) fn within<T>(permit: &Permit<OwnedHandle>, code: impl FnOnce() -> T) -> T {
-    let _within = Within::enter(permit.handle().compartment());
-    code()
 }
 
 fn count_body_ended_early(permit: &Permit<OwnedHandle>) {

@@ -10,7 +10,7 @@ use super::{
     admit::{ExtractedKey, FixedCost, FixedKey, Partitioned, Plain, Weighted},
     extract::MissingKey,
     hold::{HoldMode, UntilResponse},
-    reject::{Decorate, IntoBoxError, IntoError, IntoResponse, OnReject, RejectionResponder},
+    reject::{IntoBoxError, IntoError, IntoResponse, OnReject, RejectionResponder},
     service::AdmissionService,
     shared::Shared,
     wait_mode::{InReadiness, PerRequest, WaitMode},
@@ -285,32 +285,8 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
         self.with_reject(IntoBoxError)
     }
 
-    /// Answers rejections as usual, and lets `decorate` change the answer: add a header, or take another status.
-    ///
-    /// It is called with the rejection, the rejected request without its body, and the answer without its body, which is
-    /// that of [`Rejection::into_response`], or of [`Rejection::into_grpc_response`] for gRPC.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use axum::Router;
-    /// # use bulklink::{Bulkhead, BulkheadLayer};
-    /// # let payments = Bulkhead::builder("payments").parallelism(10).build()?;
-    /// let layer = BulkheadLayer::new(&payments).decorate(|rejection, _request, answer| {
-    ///     let reason = http::HeaderValue::from_static(rejection.reason().name());
-    ///     answer.headers_mut().insert("x-rejection", reason);
-    /// });
-    /// let app: Router = Router::new().layer(layer);
-    /// # Ok::<(), bulklink::ConfigError>(())
-    /// ```
-    pub fn decorate<F>(self, decorate: F) -> AdmissionLayer<A, M, Decorate<F>, H>
-    where
-        F: Fn(&Rejection, &http::Request<()>, &mut http::Response<()>),
-    {
-        self.with_reject(Decorate(Shared::new(decorate)))
-    }
-
-    /// Sets when a rejected caller should retry, for rejections where a retry can help. Default one second.
+    /// Sets when a rejected caller should retry, for rejections where a retry can help. Default an
+    /// [estimate](Rejection::retry_after).
     ///
     /// [`Rejection::retry_after`] returns it, and the default HTTP response has it in `Retry-After`, in whole
     /// seconds.
@@ -383,8 +359,12 @@ impl<A, M, R, H> AdmissionLayer<A, M, R, H> {
     }
 
     fn with_reject<S>(self, mapping: S) -> AdmissionLayer<A, M, S, H> {
+        self.map_reject(|_| mapping)
+    }
+
+    pub(super) fn map_reject<S>(self, map: impl FnOnce(R) -> S) -> AdmissionLayer<A, M, S, H> {
         let Self { admit, wait_mode, reject, reserve, hold } = self;
-        let reject = RejectionResponder { mapping, hint: reject.hint };
+        let reject = RejectionResponder { mapping: map(reject.mapping), hint: reject.hint };
         AdmissionLayer { admit, wait_mode, reject, reserve, hold }
     }
 }

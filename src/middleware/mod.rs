@@ -11,6 +11,7 @@
 //! It does not own the rules of admission, which are in `core`.
 
 pub(crate) mod admit;
+mod answer_options;
 pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod extract;
@@ -18,6 +19,7 @@ pub(crate) mod future;
 pub(crate) mod hold;
 pub(crate) mod layer;
 mod nested;
+pub(crate) mod own_body;
 pub(crate) mod registry_layers;
 pub(crate) mod reject;
 pub(crate) mod request_keys;

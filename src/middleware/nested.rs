@@ -6,7 +6,10 @@
 
 use std::{cell::Cell, ptr};
 
-use crate::bulkhead::compartment::Compartment;
+use crate::{
+    bulkhead::{compartment::Compartment, handle::OwnedHandle},
+    core::operation::permit::Permit,
+};
 
 /// How many compartments a thread knows, one within the other. Requests deeper than that take slots, as if they were not within.
 const DEEPEST: usize = 8;
@@ -24,7 +27,8 @@ pub(super) struct Within {
 
 impl Within {
     #[inline]
-    pub(super) fn enter(compartment: &Compartment) -> Self {
+    pub(super) fn of(permit: &Permit<OwnedHandle>) -> Self {
+        let compartment = permit.handle().compartment();
         let former_depth = DEPTH.get();
         if former_depth < DEEPEST {
             COMPARTMENTS.with(|compartments| compartments[former_depth].set(identity(compartment)));

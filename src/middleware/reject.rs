@@ -25,9 +25,11 @@ use crate::{
     message = "this bulkhead layer cannot answer a rejected `{Req}` with a `{Res}`",
     label = "rejections are answered with HTTP responses here",
     note = "for a service that is not HTTP, add `.into_error()` to the layer, or `.into_box_error()` where errors are boxed: it turns rejections into errors",
-    note = "for an HTTP service whose response body has no `Default`, use `.on_reject(..)` or `.into_error()`"
+    note = "for an HTTP service whose response body has no `Default`, add `.own_body()` to the layer, or answer with `.on_reject(..)`"
 )]
 pub trait Reject<Req, Res, E> {
+    /// What the layer's service responds with, before the slot is put into it.
+    type Response;
     /// The error type of the layer's service.
     type Error;
 
@@ -43,7 +45,10 @@ pub trait Reject<Req, Res, E> {
     /// # Errors
     ///
     /// [`IntoError`] returns every rejection as an error; the other implementations return none.
-    fn reject(&self, rejection: Rejection, request: Req) -> Result<Res, Self::Error>;
+    fn reject(&self, rejection: Rejection, request: Req) -> Result<Self::Response, Self::Error>;
+
+    /// Converts a response of the inner service into one of the layer's service.
+    fn map_response(response: Res) -> Self::Response;
 
     /// Converts an error of the inner service into one of the layer's service.
     fn map_inner_error(error: E) -> Self::Error;
@@ -81,7 +86,7 @@ impl<R> RejectionResponder<R> {
         &self,
         rejection: Rejection,
         request: Req,
-    ) -> Result<Res, R::Error>
+    ) -> Result<R::Response, R::Error>
     where
         R: Reject<Req, Res, E>,
     {
@@ -101,7 +106,9 @@ impl<R> RejectionResponder<R> {
 #[derive(Clone, Copy, Debug)]
 pub struct IntoResponse;
 
+#[diagnostic::do_not_recommend]
 impl<B, T: Default, E> Reject<Request<B>, Response<T>, E> for IntoResponse {
+    type Response = Response<T>;
     type Error = E;
 
     #[inline]
@@ -115,6 +122,11 @@ impl<B, T: Default, E> Reject<Request<B>, Response<T>, E> for IntoResponse {
 
     fn reject(&self, rejection: Rejection, request: Request<B>) -> Result<Response<T>, E> {
         Ok(answer_to(rejection, &request))
+    }
+
+    #[inline]
+    fn map_response(response: Response<T>) -> Response<T> {
+        response
     }
 
     fn map_inner_error(error: E) -> E {
@@ -132,6 +144,7 @@ impl<B, Res, E, F> Reject<Request<B>, Res, E> for OnReject<F>
 where
     F: Fn(Rejection, Request<()>) -> Res,
 {
+    type Response = Res;
     type Error = E;
 
     #[inline]
@@ -147,6 +160,11 @@ where
         Ok((self.0)(rejection, request.map(drop)))
     }
 
+    #[inline]
+    fn map_response(response: Res) -> Res {
+        response
+    }
+
     fn map_inner_error(error: E) -> E {
         error
     }
@@ -159,6 +177,7 @@ where
 pub struct IntoError;
 
 impl<Req, Res, E> Reject<Req, Res, E> for IntoError {
+    type Response = Res;
     type Error = BulkheadError<E>;
 
     #[inline]
@@ -175,6 +194,11 @@ impl<Req, Res, E> Reject<Req, Res, E> for IntoError {
         Err(BulkheadError::Rejected(rejection))
     }
 
+    #[inline]
+    fn map_response(response: Res) -> Res {
+        response
+    }
+
     fn map_inner_error(error: E) -> BulkheadError<E> {
         BulkheadError::Inner(error)
     }
@@ -187,6 +211,7 @@ impl<Req, Res, E> Reject<Req, Res, E> for IntoError {
 pub struct IntoBoxError;
 
 impl<Req, Res, E: Into<BoxError>> Reject<Req, Res, E> for IntoBoxError {
+    type Response = Res;
     type Error = BoxError;
 
     #[inline]
@@ -203,6 +228,11 @@ impl<Req, Res, E: Into<BoxError>> Reject<Req, Res, E> for IntoBoxError {
         Err(rejection.into())
     }
 
+    #[inline]
+    fn map_response(response: Res) -> Res {
+        response
+    }
+
     fn map_inner_error(error: E) -> BoxError {
         error.into()
     }
@@ -216,6 +246,7 @@ impl<B, T: Default, E, F> Reject<Request<B>, Response<T>, E> for Decorate<F>
 where
     F: Fn(&Rejection, &Request<()>, &mut Response<()>),
 {
+    type Response = Response<T>;
     type Error = E;
 
     #[inline]
@@ -232,6 +263,11 @@ where
         let mut answer = answer_to(rejection.clone(), &request);
         (self.0)(&rejection, &request, &mut answer);
         Ok(answer.map(|()| T::default()))
+    }
+
+    #[inline]
+    fn map_response(response: Response<T>) -> Response<T> {
+        response
     }
 
     fn map_inner_error(error: E) -> E {
@@ -384,7 +420,7 @@ mod grpc {
 }
 
 /// The protocol of a request, by its content type.
-enum Protocol {
+pub(super) enum Protocol {
     Http,
     Grpc,
     /// gRPC for browsers, which is answered in its own content type.
@@ -392,7 +428,7 @@ enum Protocol {
 }
 
 impl Protocol {
-    fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
         let Some(content_type) = request.headers().get(CONTENT_TYPE) else { return Self::Http };
         let text = content_type.as_bytes();
         let media_type = text.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();

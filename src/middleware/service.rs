@@ -147,7 +147,7 @@ where
     S: Service<Req>,
     A: AdmitWithoutRequest,
     R: Reject<Req, S::Response, S::Error>,
-    H: Hold<S::Response> + LendSlot<Req>,
+    H: Hold<R::Response> + LendSlot<Req>,
 {
     type Response = H::Response;
     type Error = R::Error;
@@ -176,7 +176,7 @@ where
                 ResponseFuture::running(self.inner.call(request), held, to_head)
             }
             Err(rejection) => {
-                ResponseFuture::answered(self.layer.reject.answer(rejection, request))
+                ResponseFuture::answered(self.layer.reject.answer(rejection, request), false)
             }
         }
     }
@@ -191,7 +191,7 @@ where
     D: DeadlineSource<Req>,
     B: BypassFilter<Req>,
     R: Reject<Req, S::Response, S::Error> + Clone,
-    H: Hold<S::Response> + LendSlot<Req>,
+    H: Hold<R::Response> + LendSlot<Req>,
 {
     type Response = H::Response;
     type Error = R::Error;
@@ -233,7 +233,7 @@ where
                     PendingRequest::new(self.inner.clone(), request, reject.clone(), entry);
                 ResponseFuture::waiting(pending, to_head)
             }
-            Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request)),
+            Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request), true),
         }
     }
 }

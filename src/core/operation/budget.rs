@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::task::coop;
 
 /// Spends budget on a step that is complete. If none is left, it is pending once, and the task is woken at once.
-#[inline]
+#[inline(always)]
 pub(crate) fn poll_spend(cx: &mut Context<'_>) -> Poll<()> {
     coop::poll_proceed(cx).map(|budget| budget.made_progress())
 }

@@ -66,17 +66,23 @@ impl<H: IntoOwnedHandle<Owned = H>> Wait<H> {
 
 impl<H: GateHandle> Wait<H> {
     /// Returns the outcome of the arrival, now or, without any budget left, in the next poll.
-    #[inline]
+    #[inline(always)]
     fn decide(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         outcome: Result<Permit<H>, Rejection>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<H>, Rejection>> {
-        if poll_spend(cx).is_pending() {
-            self.set(Self::Decided { outcome: Some(outcome) });
-            return Poll::Pending;
-        }
-        Poll::Ready(outcome)
+        if poll_spend(cx).is_ready() { Poll::Ready(outcome) } else { self.keep(outcome) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep(
+        mut self: Pin<&mut Self>,
+        outcome: Result<Permit<H>, Rejection>,
+    ) -> Poll<Result<Permit<H>, Rejection>> {
+        self.set(Self::Decided { outcome: Some(outcome) });
+        Poll::Pending
     }
 
     /// Returns the stage of the wait, for `Debug`.

@@ -34,10 +34,11 @@ impl RejectionInner {
         reason: RejectionReason,
         retry_after: Duration,
     ) -> Rejection {
-        let retry_after = is_transient(&reason).then_some(retry_after);
-        if last.reason != reason || last.retry_after != retry_after {
+        let is_same = last.retry_after.is_none_or(|last| last == retry_after);
+        if last.reason != reason || !is_same {
             let inner = Arc::make_mut(last);
-            (inner.reason, inner.retry_after) = (reason, retry_after);
+            inner.reason = reason;
+            inner.retry_after = is_transient(&reason).then_some(retry_after);
         }
         Rejection(last.clone())
     }

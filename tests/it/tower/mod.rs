@@ -8,6 +8,7 @@ mod contracts;
 mod custom_rejections;
 mod cut_short;
 mod deadlines;
+mod described_rejections;
 mod fair_shares;
 mod held_bodies;
 mod held_bodies_on_sockets;
