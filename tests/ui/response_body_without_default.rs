@@ -1,5 +1,6 @@
 //! A response body that does not implement `Default`, so a rejection cannot be answered with it.
-//~ `Page: Default` is not satisfied
+//~ this bulkhead layer cannot answer a rejected `http::Request<()>` with a `Response<Page>`
+//~ for an HTTP service whose response body has no `Default`, add `.own_body()` to the layer
 
 use bulklink::{Bulkhead, BulkheadLayer};
 use http::{Request, Response};

@@ -6,7 +6,7 @@
 pub(crate) mod cache;
 pub(crate) mod reason;
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
 use crate::{
     core::rejection::{cache::RejectionInner, reason::RejectionReason},
@@ -32,7 +32,8 @@ use crate::{
 pub struct Rejection(Arc<RejectionInner>);
 
 impl Rejection {
-    /// Returns the first rejection in a chain of errors: `error` itself, or one of its [sources](Error::source).
+    /// Returns the first rejection in a chain of errors: `error` itself, one of its [sources](Error::source), or what an
+    /// [`io::Error`] contains.
     ///
     /// For callers behind middleware that boxes or wraps errors.
     ///
@@ -51,7 +52,12 @@ impl Rejection {
     /// ```
     #[must_use]
     pub fn find_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        let mut chain = std::iter::successors(Some(error), |&error| error.source());
+        let next = |&error: &&'a (dyn Error + 'static)| match error.downcast_ref::<io::Error>() {
+            // Its source is that of the error inside, and leaves that one out.
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+        let mut chain = std::iter::successors(Some(error), next);
         chain.find_map(|error| error.downcast_ref())
     }
 

@@ -233,6 +233,11 @@ fn a_rejection_is_found_however_deep_it_is_wrapped() {
     assert_eq!(Rejection::find_in(&error), Some(&rejection));
     assert_eq!(Rejection::find_in(&rejection), Some(&rejection));
     assert_eq!(Rejection::find_in(&io::Error::other("something else")), None);
+    assert_eq!(Rejection::find_in(&io::Error::from(io::ErrorKind::NotFound)), None);
+    let inside = io::Error::other(rejection.clone());
+    assert_eq!(Rejection::find_in(&inside), Some(&rejection));
+    let deep = io::Error::other(BulkheadError::Inner(io::Error::other(rejection.clone())));
+    assert_eq!(Rejection::find_in(&deep), Some(&rejection));
 }
 
 #[tokio::test]

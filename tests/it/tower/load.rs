@@ -175,6 +175,21 @@ fn options_behind_a_flag_have_one_type() {
         assert_ready!(poll_ready(&mut service)).unwrap();
         assert_eq!(payments.status().in_flight, usize::from(is_limited));
     }
+    let (jobs, keys) = (weighted(5, 0), customers(1, 0, 9));
+    for is_limited in [true, false] {
+        let layer = is_limited.then(|| WeightedBulkheadLayer::fixed(&jobs, 5));
+        let mut service = tower::util::option_layer(layer).layer(Idle);
+        assert_ready!(poll_ready(&mut service)).unwrap();
+        assert_eq!(jobs.status().used, if is_limited { 5 } else { 0 });
+        let layer = is_limited.then(|| PartitionedBulkheadLayer::fixed(&keys, 1));
+        let mut service = tower::util::option_layer(layer).layer(Idle);
+        assert_ready!(poll_ready(&mut service)).unwrap();
+        assert_eq!(keys.status().in_flight, usize::from(is_limited));
+        // Whoever reads the request has the same errors, too.
+        let layer = is_limited.then(|| BulkheadLayer::new(&payments).per_request());
+        let mut service = tower::util::option_layer(layer).layer(Idle);
+        assert_ready!(poll_ready(&mut service)).unwrap();
+    }
 }
 
 #[cfg(feature = "tonic")]
