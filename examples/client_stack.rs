@@ -1,15 +1,24 @@
-//! A bulkhead that protects callers from a slow remote server: an HTTP client in tower's `ServiceBuilder`.
-//! When the server is busy, callers are rejected immediately, and the error tells them why.
+//! A client of an HTTP API in tower's `ServiceBuilder`, as one would have it: it retries when that helps, gives up in time, and
+//! never has more than a few calls at the server, which is slow.
 //!
 //! ```text
 //! cargo run --example client_stack
 //! ```
 
-use std::{error::Error, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     BoxError, Router,
-    http::{Request, Response},
+    extract::State,
+    http::{Request, Response, StatusCode},
     routing::get,
 };
 use bulklink::{Bulkhead, BulkheadLayer, Rejection};
@@ -17,99 +26,128 @@ use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
-use tower::{ServiceBuilder, ServiceExt, load_shed::error::Overloaded, util::BoxCloneService};
+use tower::{
+    ServiceBuilder, ServiceExt, retry::Policy, timeout::error::Elapsed, util::BoxCloneSyncService,
+};
 
-type Stack = BoxCloneService<Request<Empty<Bytes>>, Response<Incoming>, BoxError>;
+type Call = Request<Empty<Bytes>>;
+type Answer = Response<Incoming>;
+type ApiClient = BoxCloneSyncService<Call, Answer, BoxError>;
+
+/// How long a caller waits for an answer, retries included.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let server = slow_server().await?;
+    let server = SlowServer::start().await?;
+    // Two calls at the server at once, and two more that wait for up to a second.
+    let search = Bulkhead::builder("search").parallelism(2).waiting_room(2);
+    let search = search.wait_limit(Duration::from_secs(1)).build()?;
+    let client = client(&search);
 
-    println!("two calls may run, and none may wait:");
-    let without_waiting = Bulkhead::builder("search").parallelism(2).build()?;
-    let outcomes = ten_calls(stack(&without_waiting), &server).await?;
-    assert_eq!(outcomes, Outcomes { served: 2, rejected: 8, overloaded: 0 });
-
-    println!("two calls may run, and one more may wait for up to 100 ms:");
-    let with_waiting = Bulkhead::builder("search").parallelism(2).waiting_room(1);
-    let with_waiting = with_waiting.wait_limit(Duration::from_millis(100)).build()?;
-    let outcomes = ten_calls(stack(&with_waiting), &server).await?;
-    assert!(outcomes.served >= 2 && outcomes.rejected >= 1 && outcomes.overloaded >= 1);
-    assert_eq!(outcomes.served + outcomes.rejected + outcomes.overloaded, 10);
-    assert_eq!(with_waiting.status().peaks.in_flight, 2);
-    Ok(())
-}
-
-/// The bulkhead is the innermost layer, next to the client. It is not ready while a call waits, so further
-/// calls collect in the buffer. Once the buffer is full, `load_shed` rejects them. A call joins the waiting
-/// line when it leaves the buffer, which is when its wait limit starts.
-fn stack(bulkhead: &Bulkhead) -> Stack {
-    ServiceBuilder::new()
-        .boxed_clone()
-        .load_shed()
-        .buffer(2)
-        .layer(BulkheadLayer::new(bulkhead).into_error())
-        .service(Client::builder(TokioExecutor::new()).build_http())
-}
-
-#[derive(Debug, Default, PartialEq)]
-struct Outcomes {
-    served: u32,
-    rejected: u32,
-    overloaded: u32,
-}
-
-async fn ten_calls(stack: Stack, server: &str) -> Result<Outcomes, BoxError> {
     let mut calls = JoinSet::new();
     for number in 1..=10 {
-        let call = stack.clone().oneshot(Request::get(server).body(Empty::new())?);
-        let started = Instant::now();
-        calls.spawn(async move { (number, call.await, started.elapsed()) });
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        let call = Request::get(&server.url).body(Empty::new())?;
+        let (answer, started) = (client.clone().oneshot(call), Instant::now());
+        calls.spawn(async move { (number, answer.await, started.elapsed()) });
     }
-
-    let mut outcomes = Outcomes::default();
+    let (mut served, mut given_up) = (0, 0);
     while let Some(call) = calls.join_next().await {
         let (number, result, elapsed) = call?;
         let outcome = match result {
-            Ok(_) => {
-                outcomes.served += 1;
+            Ok(answer) => {
+                assert_eq!(answer.status(), StatusCode::OK);
+                served += 1;
                 "served".to_owned()
             }
-            Err(error) => match find::<Rejection>(&*error) {
-                Some(rejection) => {
-                    outcomes.rejected += 1;
-                    rejection.to_string()
-                }
-                None if error.is::<Overloaded>() => {
-                    outcomes.overloaded += 1;
-                    error.to_string()
-                }
-                None => return Err(error),
-            },
+            // Whatever wraps it, a rejection says who rejected, why, and when to come again.
+            Err(error) if Rejection::find_in(&*error).is_some() => {
+                given_up += 1;
+                error.to_string()
+            }
+            Err(error) if error.is::<Elapsed>() => {
+                given_up += 1;
+                "no answer in time".to_owned()
+            }
+            Err(error) => return Err(error),
         };
-        println!("  call {number:2} after {:3} ms: {outcome}", elapsed.as_millis());
+        println!("call {number:2} after {:4} ms: {outcome}", elapsed.as_millis());
     }
-    Ok(outcomes)
+    let status = search.status();
+    println!(
+        "{served} served, {given_up} given up, {} rejections on the way",
+        status.totals.rejected()
+    );
+    assert_eq!((served + given_up, status.in_flight), (10, 0));
+    assert!(served > 4, "retries served nobody");
+    assert!(status.totals.rejected() > given_up, "nobody tried again");
+    assert!(
+        server.most.load(Ordering::Relaxed) <= 2,
+        "more calls at the server than the bulkhead lets through"
+    );
+    Ok(())
 }
 
-/// Returns the first error of type `T` in the chain of sources.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+/// From the outside in: the caller's patience, the retries, the bulkhead, and the time that one call may take at the server.
+///
+/// A retry waits outside of the bulkhead, so it holds no slot meanwhile. The timeout of a single call is inside, so it does not
+/// contain the wait for a slot. All errors are boxed, as tower's own layers have them.
+fn client(search: &Bulkhead) -> ApiClient {
+    let client = ServiceBuilder::new()
+        .timeout(PATIENCE)
+        .retry(RetryWhenTold { left: 5 })
+        .layer(BulkheadLayer::new(search).per_request().into_box_error())
+        .timeout(Duration::from_secs(1))
+        .service(Client::builder(TokioExecutor::new()).build_http());
+    BoxCloneSyncService::new(client)
 }
 
-async fn slow_server() -> Result<String, BoxError> {
-    let respond = || async { tokio::time::sleep(Duration::from_millis(700)).await };
-    let app = Router::new().route("/", get(respond));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/", listener.local_addr()?);
-    tokio::spawn(async { axum::serve(listener, app).await });
-    Ok(url)
+/// Retries rejected calls after the time that the rejection names, if it does.
+#[derive(Clone)]
+struct RetryWhenTold {
+    left: u32,
+}
+
+impl Policy<Call, Answer, BoxError> for RetryWhenTold {
+    type Future = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+    fn retry(
+        &mut self,
+        _: &mut Call,
+        result: &mut Result<Answer, BoxError>,
+    ) -> Option<Self::Future> {
+        let rejection = Rejection::find_in(&**result.as_ref().err()?)?;
+        let hint = rejection.retry_after()?;
+        self.left = self.left.checked_sub(1)?;
+        // With many clients, add some jitter: all who are rejected now hear the same hint.
+        Some(Box::pin(tokio::time::sleep(hint)))
+    }
+
+    fn clone_request(&mut self, call: &Call) -> Option<Call> {
+        Some(call.clone())
+    }
+}
+
+/// A server that takes its time, and counts how many calls it has at once.
+struct SlowServer {
+    url: String,
+    most: Arc<AtomicUsize>,
+}
+
+impl SlowServer {
+    async fn start() -> Result<Self, BoxError> {
+        let most = Arc::new(AtomicUsize::new(0));
+        let counts = (Arc::new(AtomicUsize::new(0)), most.clone());
+        let app = Router::new().route("/", get(Self::answer)).with_state(counts);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        tokio::spawn(async { axum::serve(listener, app).await });
+        Ok(Self { url, most })
+    }
+
+    async fn answer(State((now, most)): State<(Arc<AtomicUsize>, Arc<AtomicUsize>)>) {
+        most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
