@@ -37,6 +37,10 @@ impl Server {
         Self { address, task: tokio::spawn(async { axum::serve(listener, app).await.unwrap() }) }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) async fn connect(&self, protocol: Protocol) -> Client {
         Client::connect(self.address, protocol).await
     }

@@ -12,6 +12,7 @@ mod described_rejections;
 mod fair_shares;
 mod held_bodies;
 mod held_bodies_on_sockets;
+mod hostile_clients;
 mod key_extraction;
 mod layer_placement;
 mod lent_slots;
