@@ -193,6 +193,7 @@ pub mod layer {
             MeasureLoad, Partitioned, Plain, Route, Target, Weighted,
         },
         deadline::NoDeadline,
+        error::InnerError,
         future::{Never, PendingRequest, PollWait, WaitOutcome},
         hold::{
             HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, Lending, OwnSlot, UntilBodyEnd,

@@ -80,7 +80,19 @@ impl<E> fmt::Display for BulkheadError<E> {
     }
 }
 
-impl<E: Error + 'static> Error for BulkheadError<E> {
+/// The error of an inner service that makes a [`BulkheadError`] an error too: any [`Error`].
+///
+/// A boxed error is none. It has a name of its own for the compiler to say what to do then.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` is no error that makes a `BulkheadError` an error",
+    note = "in a stack of boxed errors, add `.into_box_error()` to the layer instead of `.into_error()`"
+)]
+pub trait InnerError: Error + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Error + 'static> InnerError for E {}
+
+impl<E: InnerError> Error for BulkheadError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Rejected(rejection) => Some(rejection),

@@ -19,15 +19,21 @@ use crate::{
 
 impl Section<'_> {
     /// Takes out the waiters whose limits have passed. Afterwards the section is as if it had begun without them.
-    #[inline]
+    #[inline(always)]
     pub(in crate::core) fn look_for_overdue(&mut self) {
         if self.may_have_overdue() {
-            self.freeze();
+            self.freeze_without_overdue();
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn freeze_without_overdue(&mut self) {
+        self.freeze();
+    }
+
     /// Whether the limit of a waiter may have passed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn may_have_overdue(&mut self) -> bool {
         let Some(lazy) = &self.state.lazy else { return false };
         let not_before = lazy.line.no_end_before();
