@@ -46,17 +46,7 @@ fn observe(meter: &Meter, registry: &BulkheadRegistry) {
     gauge(meter, registry, "bulkhead.queued_requests", "{request}", |status| status.waiting);
     gauge(meter, registry, "bulkhead.queue.limit", "{request}", |status| status.waiting_room);
     counter(meter, registry, "bulkhead.requests", "bulkhead.result", |totals| {
-        let deadline = totals.expired_by_deadline + totals.expired_before_queue_by_deadline;
-        let late = totals.expired + totals.expired_before_queue;
-        vec![
-            ("admitted", totals.admitted),
-            ("saturated", totals.saturated),
-            ("wait_limit", late - deadline),
-            ("deadline", deadline),
-            ("closed", totals.closed()),
-            ("cancelled", totals.cancelled),
-            ("partition_limit", totals.partition_limited),
-        ]
+        totals.by_result().collect()
     });
     counter(meter, registry, "bulkhead.finished", "bulkhead.end", |totals| {
         vec![

@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    core::gate::{counts::Totals, histogram::Histogram, times::HoldTimes},
+    core::gate::{histogram::Histogram, times::HoldTimes},
     observe::registry::{RegistrySnapshot, RegistryStatus},
 };
 
@@ -156,7 +156,7 @@ pub(super) const METRICS: &[Metric] = &[
         kind: Kind::Counter,
         label: Some("result"),
         read: Read::Each(|status, f| {
-            results(status.totals()).into_iter().for_each(|(name, count)| {
+            status.totals().by_result().for_each(|(name, count)| {
                 f(name, Value::Number(count));
             })
         }),
@@ -230,32 +230,6 @@ pub(super) const METRICS: &[Metric] = &[
         }),
     },
 ];
-
-/// Every result of an admission, with how many operations had it. An operation has one result, once it is decided.
-fn results(totals: &Totals) -> [(&'static str, u64); 15] {
-    let late = |all: u64, by_deadline: u64| all.saturating_sub(by_deadline);
-    let by_deadline =
-        totals.expired_by_deadline.saturating_add(totals.expired_before_queue_by_deadline);
-    let by_limit = late(totals.expired, totals.expired_by_deadline)
-        .saturating_add(late(totals.expired_before_queue, totals.expired_before_queue_by_deadline));
-    [
-        ("admitted", totals.admitted),
-        ("saturated", totals.saturated),
-        ("wait_limit", by_limit),
-        ("deadline", by_deadline),
-        ("closed", totals.closed()),
-        ("paused", totals.paused),
-        ("cancelled", totals.cancelled),
-        ("oversized", totals.oversized),
-        ("invalid_cost", totals.invalid_cost),
-        ("partition_limit", totals.partition_limited),
-        ("key_refused", totals.key_refused),
-        ("missing_key", totals.missing_key),
-        ("invalid_limits", totals.invalid_limits),
-        ("bypassed", totals.bypassed),
-        ("nested", totals.nested),
-    ]
-}
 
 /// The waits of those admitted and of those who gave up, and the holds.
 fn times(status: &RegistryStatus) -> (&Histogram, &Histogram, &HoldTimes) {

@@ -28,6 +28,49 @@ impl Totals {
         self.finished.saturating_sub(self.cut_short)
     }
 
+    /// Returns every result of an admission by the name that metrics use, with how many operations had it. An operation has one
+    /// result, once it is decided; those that bypassed the bulkhead or were let pass within it are among them.
+    ///
+    /// For exporters other than those of this crate. More results may come, so that the length is not fixed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let payments = bulklink::Bulkhead::builder("payments").parallelism(1).build()?;
+    /// let slot = payments.slot_now()?;
+    /// assert!(payments.slot_now().is_err());
+    /// let totals = payments.status().totals;
+    /// let saturated = totals.by_result().find(|(name, _)| *name == "saturated");
+    /// assert_eq!(saturated, Some(("saturated", 1)));
+    /// # drop(slot);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn by_result(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let late = |all: u64, by_deadline: u64| all.saturating_sub(by_deadline);
+        let by_deadline =
+            self.expired_by_deadline.saturating_add(self.expired_before_queue_by_deadline);
+        let by_limit = late(self.expired, self.expired_by_deadline)
+            .saturating_add(late(self.expired_before_queue, self.expired_before_queue_by_deadline));
+        [
+            ("admitted", self.admitted),
+            ("saturated", self.saturated),
+            ("wait_limit", by_limit),
+            ("deadline", by_deadline),
+            ("closed", self.closed()),
+            ("paused", self.paused),
+            ("cancelled", self.cancelled),
+            ("oversized", self.oversized),
+            ("invalid_cost", self.invalid_cost),
+            ("partition_limit", self.partition_limited),
+            ("key_refused", self.key_refused),
+            ("missing_key", self.missing_key),
+            ("invalid_limits", self.invalid_limits),
+            ("bypassed", self.bypassed),
+            ("nested", self.nested),
+        ]
+        .into_iter()
+    }
+
     /// Returns the number of operations that arrived: those that were admitted at once, joined the waiting line, or were
     /// rejected on arrival. Operations that bypassed the bulkhead, or were let pass within it, are not among them.
     #[must_use]
