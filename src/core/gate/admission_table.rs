@@ -104,7 +104,7 @@ impl Gate {
             WhenFull::AskForWaker if waits => ArrivalOutcome::NeedsWaker,
             WhenFull::Join(waker, _) if arrival.stands => {
                 let waker = waker.take().expect("whoever joins has a waker");
-                ArrivalOutcome::Standing(section.stand(waker))
+                ArrivalOutcome::Standing(section.stand(cost, waker))
             }
             _ if section.state.phase.is_paused() => {
                 section.state.cold().paused += 1;

@@ -34,19 +34,26 @@ impl Gate {
 
 impl Section<'_> {
     /// Lets somebody stand in front of the gate, to be woken by this waker. The word must be frozen.
-    pub(super) fn stand(&mut self, waker: Waker) -> Ticket {
+    pub(super) fn stand(&mut self, cost: u32, waker: Waker) -> Ticket {
         debug_assert!(self.is_frozen(), "the word is not frozen");
-        let waiter = Waiter { cost: 0, since: Nanos::ZERO, end: End::NONE, waker: Some(waker) };
+        let waiter = Waiter { cost, since: Nanos::ZERO, end: End::NONE, waker: Some(waker) };
         // A list that was freed has had other numbers, so a ticket is never taken for a later one.
         let new = || Box::new(Line::new(unique_number() << 32));
         self.lazy().standing.get_or_insert_with(new).join(waiter)
     }
 
-    /// Wakes all who stand in front of the gate, unless it is full for all of them.
+    /// Wakes all who stand in front of the gate, unless it is full for every one of them. Whoever is woken in vain stands there
+    /// again, and is not woken for the same place again: it is too large for that.
     #[cold]
     pub(super) fn wake_standing(&mut self) {
-        let is_full = self.state.waiting() >= self.gate().room() && !self.fits(1);
-        if is_full && !self.state.phase.turns_away() && !self.state.is_refused {
+        let standing = self.state.lazy.as_ref().and_then(|lazy| lazy.standing.as_ref());
+        let smallest = match self.state.units() {
+            Some(_) => standing.and_then(|standing| standing.smallest_cost()),
+            None => Some(1),
+        };
+        let has_place = self.state.waiting() < self.gate().room()
+            || smallest.is_some_and(|smallest| self.fits(smallest));
+        if !has_place && !self.state.phase.turns_away() && !self.state.is_refused {
             return;
         }
         let Some(standing) = self.state.lazy.as_mut().and_then(|lazy| lazy.standing.as_mut())

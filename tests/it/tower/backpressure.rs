@@ -145,9 +145,22 @@ async fn costs_and_keys_have_their_own_idea_of_full() {
     let mut large = WeightedBulkheadLayer::fixed(&jobs, 3).backpressure().layer(shop());
     let mut poll = task::spawn(large.ready());
     assert_pending!(poll.poll());
-    // Not yet enough for it: it asks in vain, and goes on standing there.
+    // Not yet enough for it: it stands there in peace.
     drop(more);
+    assert!(!poll.is_woken());
+    let mut small = WeightedBulkheadLayer::fixed(&jobs, 2).backpressure().layer(shop());
+    assert_ready_ok!(task::spawn(small.ready()).poll());
+    let mut second = WeightedBulkheadLayer::fixed(&jobs, 2).backpressure().layer(shop());
+    let mut second_poll = task::spawn(second.ready());
+    assert_pending!(second_poll.poll());
+    drop(small);
+    // Enough for the other one. Both are woken, and the large one asks in vain once.
+    assert!(second_poll.is_woken() && poll.is_woken());
     assert_pending!(poll.poll());
+    assert!(!poll.is_woken());
+    assert_ready_ok!(second_poll.poll());
+    drop(second_poll);
+    drop(second);
     drop(most);
     assert!(poll.is_woken());
     assert_ready_ok!(poll.poll());
