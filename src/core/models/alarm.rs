@@ -90,7 +90,9 @@ impl Waiter {
 
     /// Asserts that one of these timers is armed for the waiter, or that it was woken to see to its limit itself.
     fn assert_watched(&self, gate: &SharedGate, timers: &[&Timer]) {
-        let found = gate.poll_waiter(self.ticket, Waker::noop());
+        // Who was woken already may not be woken again, as far as its flag is concerned.
+        let waker = if self.flag.was_woken() { Waker::noop() } else { &self.waker };
+        let found = gate.poll_waiter(self.ticket, waker);
         match found {
             WaiterState::Waiting(LimitEnforcer::Line) => {
                 assert!(timers.iter().any(|timer| timer.is_armed()), "forgotten");
