@@ -6,6 +6,7 @@ mod caught_panics;
 mod eviction_time;
 mod layer_allocations;
 mod partition_memory;
+mod sizes;
 mod waiter_memory;
 
 use std::task::{Context, Poll, Waker};
