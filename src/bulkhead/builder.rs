@@ -51,6 +51,10 @@ impl BulkheadBuilder {
     }
 
     /// Sets the longest time one operation may wait, which must not be zero. Defaults to no limit.
+    ///
+    /// The line keeps it, as it keeps every deadline: an operation whose time is over has left the line, even if its task does
+    /// not poll it, and gets no slot. It learns of it at its next poll. For that its runtime must run; if it is stuck or has
+    /// ended, the next operation, release or status keeps the limit instead.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.settings.wait_limit = Some(limit);
         self
@@ -93,6 +97,10 @@ impl WeightedBulkheadBuilder {
     }
 
     /// Sets the longest time one operation may wait, which must not be zero. Defaults to no limit.
+    ///
+    /// The line keeps it, as it keeps every deadline: an operation whose time is over has left the line, even if its task does
+    /// not poll it, and gets no slot. It learns of it at its next poll. For that its runtime must run; if it is stuck or has
+    /// ended, the next operation, release or status keeps the limit instead.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.settings.wait_limit = Some(limit);
         self
