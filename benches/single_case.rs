@@ -14,7 +14,7 @@ use self::cases::{Case, handover, handover::RuntimeKind, layer, partitions, unco
 
 type MakeCase = fn() -> Case;
 
-const CASES: [(&str, MakeCase); 15] = [
+const CASES: [(&str, MakeCase); 16] = [
     ("slot_now", uncontended::slot_now),
     ("execute", uncontended::execute),
     ("layer", layer::plain),
@@ -23,6 +23,7 @@ const CASES: [(&str, MakeCase); 15] = [
     ("weighted_slot_now_4", uncontended::weighted_slot_now),
     ("rejected_slot_now", uncontended::rejected_slot_now),
     ("rejected_layer", layer::plain_rejection),
+    ("handover_before", || handover::execute_before(RuntimeKind::CurrentThread)),
     ("handover", || handover::execute(RuntimeKind::CurrentThread, None)),
     ("tokio_try_acquire_owned", uncontended::tokio_try_acquire_owned),
     ("tokio_acquire", uncontended::tokio_acquire),

@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bulklink::Deadline;
 use tokio::{
     runtime::Runtime,
     sync::Semaphore,
     task::{JoinSet, yield_now},
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 
 use super::{Case, WAIT_LIMIT, bulkhead, current_thread, two_workers};
@@ -78,6 +79,21 @@ pub(crate) fn execute(kind: RuntimeKind, limit: Option<Duration>) -> Case {
     })
 }
 
+/// Every operation has a deadline of its own.
+pub(crate) fn execute_before(kind: RuntimeKind) -> Case {
+    let bulkhead = bulkhead(SLOTS, TASKS as usize, None);
+    saturated("execute_before(deadline, yield)", kind, move |times| {
+        let bulkhead = bulkhead.clone();
+        async move {
+            for _ in 0..times {
+                let deadline = Deadline::after(WAIT_LIMIT);
+                let done = bulkhead.execute_before(deadline, yield_now()).await;
+                done.expect("room for all tasks");
+            }
+        }
+    })
+}
+
 pub(crate) fn slot(kind: RuntimeKind, limit: Option<Duration>) -> Case {
     let bulkhead = bulkhead(SLOTS, TASKS as usize, limit);
     saturated("slot().await", kind, move |times| {
@@ -121,6 +137,22 @@ pub(crate) fn tokio_acquire_timed(kind: RuntimeKind) -> Case {
                 drop(permit);
             }
             black_box(longest);
+        }
+    })
+}
+
+pub(crate) fn tokio_timeout_at_acquire(kind: RuntimeKind) -> Case {
+    let semaphore = Arc::new(Semaphore::new(SLOTS));
+    saturated("tokio timeout_at(acquire())", kind, move |times| {
+        let semaphore = semaphore.clone();
+        async move {
+            for _ in 0..times {
+                let deadline = tokio::time::Instant::now() + WAIT_LIMIT;
+                let permit = timeout_at(deadline, semaphore.acquire()).await.expect("in time");
+                let permit = permit.expect("an open semaphore");
+                yield_now().await;
+                drop(permit);
+            }
         }
     })
 }
