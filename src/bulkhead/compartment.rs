@@ -212,7 +212,7 @@ impl Compartment {
     }
 
     pub(crate) fn status(&self) -> BulkheadStatus {
-        let (snapshot, times) = self.gate.snapshot_with_times();
+        let (snapshot, times) = self.gate.snapshot_with_times(self.shared());
         let (age, wait_limit) = match &self.owner {
             Owner::Standalone(standalone) => (
                 snapshot.taken_at.saturating_duration_since(standalone.created_at),

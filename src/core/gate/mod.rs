@@ -336,9 +336,12 @@ impl Gate {
     }
 
     /// Returns a snapshot with the times that belong to it.
-    pub(crate) fn snapshot_with_times(&self) -> (Snapshot, TimesSnapshot) {
+    pub(crate) fn snapshot_with_times(
+        &self,
+        shared: Option<&SharedRecords>,
+    ) -> (Snapshot, TimesSnapshot) {
         let mut effects = Effects::default();
-        let mut section = Section::enter(self, &mut effects);
+        let mut section = Section::enter_shared(self, shared, &mut effects);
         section.look_for_overdue();
         let snapshot = section.settled_snapshot();
         let times =

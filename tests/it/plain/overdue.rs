@@ -218,3 +218,28 @@ async fn a_waiter_that_is_dropped_after_its_limit_has_expired_and_was_not_cancel
     let _next = waiting(payments.slot());
     resume();
 }
+
+/// The runtime has ended, so the status of the partition keeps the limit: for the whole bulkhead.
+#[test]
+fn the_status_of_a_partition_keeps_its_limits() {
+    let customers: PartitionedBulkhead<u64> = customers(1, 5, 10);
+    let slot = customers.slot_now(&1).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let entered = runtime.enter();
+    let mut waiter = task::spawn(customers.slot_within(Duration::from_millis(2), &1));
+    assert_pending!(waiter.poll());
+    drop(entered);
+    drop(runtime);
+    customers.drain();
+    let joined = std::time::Instant::now();
+    while joined.elapsed() < Duration::from_millis(3) {
+        std::hint::spin_loop();
+    }
+    assert!(!customers.is_closed(), "nobody has looked yet");
+    assert_eq!(customers.partition_status(&1).unwrap().waiting, 0);
+    assert!(customers.is_closed(), "the line is empty");
+    let totals = customers.status().totals;
+    assert!(totals.expired_wait_time >= Duration::from_millis(2), "{:?}", totals.expired_wait_time);
+    assert!(waiter.poll().is_ready());
+    drop(slot);
+}
