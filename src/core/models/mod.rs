@@ -391,7 +391,7 @@ impl SharedGate {
 
     /// Takes a snapshot and asserts its identities, and that no counter has decreased since an earlier one.
     fn checked_snapshot(&self) -> Snapshot {
-        let (snapshot, times) = self.snapshot_with_times();
+        let (snapshot, times) = self.snapshot_with_times(self.shared());
         assert_identities(&snapshot);
         let Snapshot { sequence, ref totals, .. } = snapshot;
         if self.0.records.is_none() {
@@ -417,7 +417,7 @@ impl SharedGate {
     fn times(&self) -> TimesSnapshot {
         match self.shared() {
             Some(records) => records.times.lock().snapshot(),
-            None => self.snapshot_with_times().1,
+            None => self.snapshot_with_times(None).1,
         }
     }
 }
