@@ -2,10 +2,13 @@
 
 use axum::{
     Router,
+    body::{Body, Bytes},
     routing::{get, post},
 };
-use bulklink::{Bulkhead, BulkheadLayer};
-use http::{Method, StatusCode, header::RETRY_AFTER};
+use bulklink::{
+    Bulkhead, BulkheadLayer, ContentLengthCost, WeightedBulkhead, WeightedBulkheadLayer,
+};
+use http::{Method, Request, StatusCode, header::RETRY_AFTER};
 use tokio::task::JoinSet;
 
 use crate::support::{
@@ -21,6 +24,7 @@ on_both_protocols! {
     a_client_that_disconnects_in_line_leaves_the_line_at_once
     a_client_that_disconnects_while_its_handler_runs_gives_the_slot_back
     closing_rejects_queued_requests_and_lets_running_ones_finish
+    an_upload_that_does_not_say_its_length_costs_what_was_set_for_it
 }
 
 fn bulkhead(parallelism: usize, room: usize) -> Bulkhead {
@@ -190,4 +194,27 @@ async fn closing_rejects_queued_requests_and_lets_running_ones_finish(protocol: 
     let late = clients[0].get("/pay").await;
     assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(!late.headers().contains_key(RETRY_AFTER), "a retry would not help");
+}
+
+/// A body of many pieces, which HTTP/1.1 sends in chunks, takes the whole capacity. One with a length takes what it needs.
+async fn an_upload_that_does_not_say_its_length_costs_what_was_set_for_it(protocol: Protocol) {
+    let (uploads, work) = (WeightedBulkhead::builder("uploads").capacity(16), Work::new());
+    let uploads = uploads.build().unwrap();
+    let cost = ContentLengthCost::per(1_000).without_length(16);
+    let running = work.clone();
+    let app = Router::new().route("/", post(move || running.run()));
+    let server = Server::start(app.layer(WeightedBulkheadLayer::new(&uploads, cost))).await;
+    let pieces = || (0..20).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![0; 1_000])));
+    let bodies =
+        [(Body::from_stream(tokio_stream::iter(pieces())), 16), (Body::from(vec![0; 2_500]), 3)];
+    for (body, units) in bodies {
+        let mut client = server.connect(protocol).await;
+        let request = Request::post("/").header("host", "localhost").body(body).unwrap();
+        let answer = tokio::spawn(async move { client.request(request).await.status() });
+        work.begun(1).await;
+        assert_eq!(uploads.status().used, units);
+        work.end(1);
+        assert_eq!(must_come(answer).await.unwrap(), StatusCode::OK);
+        assert_eq!(uploads.status().used, 0);
+    }
 }
