@@ -173,7 +173,8 @@ where
                 let held = HeldSlot::new(permit.map(|permit| permit.start()));
                 let held = H::lend(&mut request, held);
                 let to_head = H::HOLDS_BODY && self.layer.reject.is_head(&request);
-                ResponseFuture::running(self.inner.call(request), held, to_head)
+                let future = held.within(|| self.inner.call(request));
+                ResponseFuture::running(future, held, to_head)
             }
             Err(rejection) => {
                 ResponseFuture::answered(self.layer.reject.answer(rejection, request), false)

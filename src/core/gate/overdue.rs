@@ -53,6 +53,11 @@ impl Section<'_> {
             self.count_expired(waiter, overdue);
         }
         self.mark_overdue();
+        // As if the alarm had come a moment before: whoever fits now is admitted, and an empty line presses nobody.
+        self.serve_line();
+        if self.state.waiting() == 0 {
+            self.end_pressure();
+        }
     }
 
     fn count_expired(&mut self, waiter: Waiter, overdue: Overdue) {

@@ -150,13 +150,7 @@ impl<'a> Section<'a> {
     }
 
     fn settle_changes(&mut self) {
-        if self.state.phase.is_paused() {
-            // Nobody is admitted.
-        } else {
-            while self.state.head_cost().is_some_and(|cost| cost <= self.free()) {
-                self.admit_head();
-            }
-        }
+        self.serve_line();
         if self.state.phase.turns_away() {
             self.advance_phase();
         }
@@ -168,6 +162,17 @@ impl<'a> Section<'a> {
         if self.state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() == 0) {
             self.end_pressure();
             self.tidy();
+        }
+    }
+
+    /// Admits from the head of the line while it fits.
+    #[inline]
+    pub(super) fn serve_line(&mut self) {
+        if self.state.phase.is_paused() {
+            return;
+        }
+        while self.state.head_cost().is_some_and(|cost| cost <= self.free()) {
+            self.admit_head();
         }
     }
 

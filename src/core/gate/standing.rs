@@ -51,7 +51,13 @@ impl Section<'_> {
             Some(_) => standing.and_then(|standing| standing.smallest_cost()),
             None => Some(1),
         };
-        let has_place = self.state.waiting() < self.gate().room()
+        // What has become too large for the capacity is to learn of its rejection.
+        let capacity = self.state.capacity;
+        let is_too_large = standing
+            .and_then(|standing| standing.largest_cost())
+            .is_some_and(|largest| largest > capacity);
+        let has_place = is_too_large
+            || self.state.waiting() < self.gate().room()
             || smallest.is_some_and(|smallest| self.fits(smallest));
         if !has_place && !self.state.phase.turns_away() && !self.state.is_refused {
             return;

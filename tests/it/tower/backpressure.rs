@@ -164,6 +164,17 @@ async fn costs_and_keys_have_their_own_idea_of_full() {
     drop(most);
     assert!(poll.is_woken());
     assert_ready_ok!(poll.poll());
+    // What can never be admitted any more is told so.
+    drop(poll);
+    let shrunk = weighted(5, 0);
+    let held = shrunk.slot_now(3).unwrap();
+    let mut all = WeightedBulkheadLayer::fixed(&shrunk, 5).backpressure().layer(shop());
+    let mut all_poll = task::spawn(all.ready());
+    assert_pending!(all_poll.poll());
+    shrunk.resize(4).unwrap();
+    assert!(all_poll.is_woken());
+    assert_ready_ok!(all_poll.poll());
+    drop(held);
     // What can never be admitted is rejected.
     let mut oversized = WeightedBulkheadLayer::fixed(&jobs, 11).backpressure().layer(shop());
     let response = oversized.ready().await.unwrap().call(Request::new(())).await.unwrap();
