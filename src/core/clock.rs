@@ -47,8 +47,10 @@ impl Nanos {
     /// Later than any time that comes.
     pub(crate) const NEVER: Self = Self(i64::MAX);
 
+    /// The epoch, or the origin of another scale.
     pub(crate) const ZERO: Self = Self(0);
 
+    /// Converts an `Instant`.
     #[inline]
     pub(crate) fn at(at: Instant) -> Self {
         let epoch = *EPOCH.get_or_init(now);

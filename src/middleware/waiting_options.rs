@@ -65,7 +65,7 @@ impl<A, R, H> AdmissionLayer<A, InReadiness, R, H> {
     /// waiting room is. Once the bulkhead is draining or closed, the handle is ready, and the call is rejected.
     ///
     /// Without this, a balancer that goes by readiness takes a full bulkhead for an idle one, because it answers at once. One that
-    /// goes by [`load`](crate::AdmissionService::load) needs it not.
+    /// goes by [`load`](crate::AdmissionService::load) does not need this.
     ///
     /// # Examples
     ///
