@@ -3,23 +3,27 @@
 //! This module maps a request to a compartment and a cost, with or without reading the request. It does not
 //! admit the request; the service does.
 
-use std::{fmt, hash::Hash};
+use std::{fmt, hash::Hash, task::Waker};
 
 use super::{
     extract::{CostExtractor, KeyExtractor, MissingKey},
-    nested::is_within,
     shared::Shared,
 };
 use crate::{
     bulkhead::{
         compartment::Compartment,
-        handle::{CompartmentHandle, LazyHandle},
+        handle::{CompartmentHandle, LazyHandle, OwnedHandle},
         partitioned::PartitionedBulkhead,
         plain::Bulkhead,
         weighted::WeightedBulkhead,
     },
     core::{
+        gate::within::is_within,
         limits::wait_policy::WaitPolicy,
+        operation::{
+            arrive::{Entered, Undecided},
+            handle::{GateHandle, IntoOwnedHandle},
+        },
         rejection::{Rejection, reason::RejectionReason},
     },
     sync::Arc,
@@ -43,11 +47,42 @@ impl<'a> Target<'a> {
     /// Whether the request is within a slot of this bulkhead or partition already.
     #[inline]
     pub(super) fn is_within(&self) -> bool {
-        is_within(self.handle.compartment())
+        is_within(self.handle.gate())
     }
 
     pub(super) fn count_nested(&self) {
         self.handle.compartment().count_nested();
+    }
+
+    /// Keeps the target of a request that is within a slot of it.
+    #[cold]
+    pub(super) fn into_nested(self, policy: WaitPolicy) -> Box<Nested> {
+        Box::new(Nested { handle: self.handle.into_owned(), cost: self.cost, policy })
+    }
+}
+
+/// A request that was within a slot of its target when the layer was called.
+#[derive(Debug)]
+pub(super) struct Nested {
+    handle: OwnedHandle,
+    cost: usize,
+    policy: WaitPolicy,
+}
+
+impl Nested {
+    /// Whether it still is. It is not if its future was moved out of the request that it was within.
+    pub(super) fn is_within(&self) -> bool {
+        is_within(self.handle.gate())
+    }
+
+    pub(super) fn count(&self) {
+        self.handle.compartment().count_nested();
+    }
+
+    /// Arrives after all, like any other request.
+    pub(super) fn arrive(self, waker: &Waker) -> Result<Entered<OwnedHandle>, Rejection> {
+        let Self { handle, cost, policy } = self;
+        Undecided::new(handle, cost, policy).arrive(waker)
     }
 }
 

@@ -13,17 +13,21 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
+    admit::Nested,
     hold::{HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, UnusedSlot},
-    nested::Within,
     reject::{Reject, RejectionResponder},
 };
 use crate::{
     bulkhead::handle::OwnedHandle,
-    core::operation::{
-        arrive::Entered,
-        budget::{poll_spend, poll_spending},
-        permit::Permit,
-        queued::Queued,
+    core::{
+        gate::within::Within,
+        operation::{
+            arrive::Entered,
+            budget::{poll_spend, poll_spending},
+            handle::GateHandle,
+            permit::Permit,
+            queued::Queued,
+        },
     },
 };
 
@@ -223,10 +227,22 @@ pin_project! {
     }
 }
 
+/// What the call of a request led to, unless it was rejected.
+pub(super) enum Entry {
+    /// It has arrived.
+    Entered(Entered<OwnedHandle>),
+    /// It needs no slot, as long as it is within one of the same bulkhead.
+    Nested(Box<Nested>),
+    /// It needs no slot.
+    Bypass,
+}
+
 /// What a pending request holds while the inner service becomes ready.
 enum PendingSlot {
     /// Nothing: it waits in line, needs no slot, or has been called.
     None,
+    /// Nothing, as long as it is within a slot of the same bulkhead.
+    Nested(Box<Nested>),
     /// The slot that was free on arrival.
     Direct(Permit<OwnedHandle>),
     /// The slot that it has waited for.
@@ -234,13 +250,25 @@ enum PendingSlot {
 }
 
 impl PendingSlot {
+    /// Takes out a request that is not within a slot of the same bulkhead any more.
+    fn take_moved_out(&mut self) -> Option<Nested> {
+        match self {
+            Self::Nested(nested) if !nested.is_within() => {}
+            _ => return None,
+        }
+        match mem::replace(self, Self::None) {
+            Self::Nested(nested) => Some(*nested),
+            _ => None,
+        }
+    }
+
     fn is_direct(&self) -> bool {
         matches!(self, Self::Direct(_))
     }
 
     fn permit(&self) -> Option<&Permit<OwnedHandle>> {
         match self {
-            Self::None => None,
+            Self::None | Self::Nested(_) => None,
             Self::Direct(permit) => Some(permit),
             Self::Waited(slot) => slot.permit(),
         }
@@ -249,6 +277,10 @@ impl PendingSlot {
     fn take(&mut self) -> Option<Permit<OwnedHandle>> {
         match mem::replace(self, Self::None) {
             Self::None => None,
+            Self::Nested(nested) => {
+                nested.count();
+                None
+            }
             Self::Direct(permit) => Some(permit),
             Self::Waited(slot) => slot.take(),
         }
@@ -256,20 +288,16 @@ impl PendingSlot {
 }
 
 impl<S, Req, R, H> PendingRequest<S, Req, R, H> {
-    /// Creates a pending request that was admitted or queued. `None` is one that needs no slot.
-    pub(super) fn new(
-        inner: S,
-        request: Req,
-        reject: RejectionResponder<R>,
-        entry: Option<Entered<OwnedHandle>>,
-    ) -> Self {
+    /// Creates a pending request.
+    pub(super) fn new(inner: S, request: Req, reject: RejectionResponder<R>, entry: Entry) -> Self {
         let (queued, slot) = match entry {
-            Some(Entered::Queued(newly_queued)) => {
+            Entry::Entered(Entered::Queued(newly_queued)) => {
                 (Some(Queued::start_if_possible(newly_queued)), PendingSlot::None)
             }
-            Some(Entered::Admitted(permit)) => (None, PendingSlot::Direct(permit)),
-            Some(Entered::Standing(_)) => unreachable!("it was not told to stand"),
-            None => (None, PendingSlot::None),
+            Entry::Entered(Entered::Admitted(permit)) => (None, PendingSlot::Direct(permit)),
+            Entry::Entered(Entered::Standing(_)) => unreachable!("it was not told to stand"),
+            Entry::Nested(nested) => (None, PendingSlot::Nested(nested)),
+            Entry::Bypass => (None, PendingSlot::None),
         };
         let request = Some(request);
         Self { queued, slot, has_spent: false, inner, request, reject, hold: PhantomData }
@@ -288,6 +316,21 @@ where
     ) -> Poll<WaitOutcomeOf<S, Req, R, H::Kept>> {
         const TAKEN: &str = "`ResponseFuture` polled after completion";
         let this = self.project();
+        if let Some(nested) = this.slot.take_moved_out() {
+            match nested.arrive(cx.waker()) {
+                Ok(Entered::Admitted(permit)) => *this.slot = PendingSlot::Direct(permit),
+                Ok(Entered::Queued(newly_queued)) => {
+                    *this.queued = Some(Queued::start(newly_queued));
+                }
+                Ok(Entered::Standing(_)) => unreachable!("it was not told to stand"),
+                Err(rejection) => {
+                    let request = this.request.take().expect(TAKEN);
+                    return Poll::Ready(WaitOutcome::Answer(
+                        this.reject.answer(rejection, request),
+                    ));
+                }
+            }
+        }
         if let Some(queued) = this.queued {
             let since = queued.since();
             let outcome = ready!(poll_spending(cx, |cx| queued.poll(cx)));
@@ -306,7 +349,7 @@ where
             *this.has_spent = true;
             ready!(poll_spend(cx));
         }
-        let _within = this.slot.permit().map(Within::of);
+        let _within = this.slot.permit().map(|permit| Within::of(permit.handle().gate()));
         if let Err(error) = ready!(this.inner.poll_ready(cx)) {
             return Poll::Ready(WaitOutcome::Answer(Err(R::map_inner_error(error))));
         }

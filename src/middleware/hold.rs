@@ -14,10 +14,13 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use super::nested::Within;
 use crate::{
     bulkhead::{handle::OwnedHandle, slot::LentSlot},
-    core::{clock, gate::ending::Abandonment, operation::permit::Permit},
+    core::{
+        clock,
+        gate::{ending::Abandonment, within::Within},
+        operation::{handle::GateHandle, permit::Permit},
+    },
 };
 
 /// The slot of a running request; empty if the request bypassed the bulkhead or was not admitted.
@@ -54,7 +57,7 @@ impl KeptSlot for OwnSlot {
 
     #[inline]
     fn within<T>(&self, code: impl FnOnce() -> T) -> T {
-        let _within = Within::of(&self.0);
+        let _within = Within::of(self.0.handle().gate());
         code()
     }
 }
@@ -69,7 +72,7 @@ impl KeptSlot for LentSlot {
     }
 
     fn within<T>(&self, code: impl FnOnce() -> T) -> T {
-        let _within = Within::of(self.permit());
+        let _within = Within::of(self.permit().handle().gate());
         code()
     }
 }

@@ -53,8 +53,9 @@ use crate::{
 /// request that is within a slot of the bulkhead, or of the same key, passes the inner layer and is counted in
 /// [`Totals::nested`](crate::Totals::nested). That is found out while the outer layer polls what it contains, so it does not reach
 /// through a task of its own, such as that of `tokio::spawn` or a `Buffer`: there the request takes a second slot, and with one slot
-/// in all it waits for itself. It is decided when the inner layer is called, so do not call it within a request and spawn the
-/// future: that would run without a slot. An inner layer that lets a request pass holds and lends nothing of its own, so put
+/// in all it waits for itself. Per request, a future that is moved out of the request before its inner service was called takes a
+/// slot of its own. A layer in readiness calls its inner service at once, so do not call it within a request and spawn the future:
+/// that would run without a slot. An inner layer that lets a request pass holds and lends nothing of its own, so put
 /// `hold_body` and `lend_slot` on the outer one. Nor does it apply to two layers that both wait in readiness directly on one another. Of different
 /// bulkheads one within the other, the outer one needs at least the parallelism and the waiting room of the inner one together, or
 /// requests wait outside for a place that is free inside.

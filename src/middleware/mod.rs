@@ -18,7 +18,6 @@ pub(crate) mod extract;
 pub(crate) mod future;
 pub(crate) mod hold;
 pub(crate) mod layer;
-mod nested;
 pub(crate) mod own_body;
 pub(crate) mod registry_layers;
 pub(crate) mod reject;

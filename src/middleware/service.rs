@@ -16,7 +16,7 @@ use super::{
         Route, Target, Weighted,
     },
     deadline::DeadlineSource,
-    future::{Never, PendingRequest, ResponseFuture},
+    future::{Entry, Never, PendingRequest, ResponseFuture},
     hold::{HeldSlot, Hold, LendSlot, UntilResponse},
     layer::AdmissionLayer,
     reject::{IntoResponse, Reject},
@@ -216,15 +216,14 @@ where
         let entry = route.and_then(|route| match route {
             Route::Bypass => {
                 admit.count_bypass();
-                Ok(None)
+                Ok(Entry::Bypass)
             }
             Route::Through(target) if target.is_within() => {
-                target.count_nested();
-                Ok(None)
+                Ok(Entry::Nested(target.into_nested(policy)))
             }
             Route::Through(Target { handle, cost }) => match admit_fast(handle, cost, policy) {
-                Ok(permit) => Ok(Some(Entered::Admitted(permit))),
-                Err(undecided) => arrive(undecided).map(Some),
+                Ok(permit) => Ok(Entry::Entered(Entered::Admitted(permit))),
+                Err(undecided) => arrive(undecided).map(Entry::Entered),
             },
         });
         match entry {

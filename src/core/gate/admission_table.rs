@@ -62,9 +62,7 @@ impl Gate {
         }
         section.settle();
         drop(section);
-        if to_arm.is_some() {
-            self.arm_alarm(to_arm, &mut effects);
-        }
+        self.arm_alarm(to_arm, &mut effects);
         effects.carry_out();
         outcome
     }

@@ -108,8 +108,15 @@ impl Gate {
     }
 
     /// Arms an alarm that was taken out to be armed, again and again for as long as that is needed.
+    #[inline]
+    pub(super) fn arm_alarm(&self, to_arm: Option<ToArm>, effects: &mut Effects) {
+        if to_arm.is_some() {
+            self.arm_taken_out(to_arm, effects);
+        }
+    }
+
     #[cold]
-    pub(super) fn arm_alarm(&self, mut to_arm: Option<ToArm>, effects: &mut Effects) {
+    fn arm_taken_out(&self, mut to_arm: Option<ToArm>, effects: &mut Effects) {
         while let Some((mut alarm, at)) = to_arm.take() {
             let arming = alarm.arm(at);
             let mut section = Section::enter(self, effects);

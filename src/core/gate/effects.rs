@@ -14,12 +14,13 @@ use crate::{
         gate::{
             lifecycle::{MilestoneLines, Phase},
             reconfiguring::GateSettings,
+            standing::StandingLine,
             state::LazyState,
             trace::Notice,
             waking::wake,
         },
         limits::alarm_state::AlarmState,
-        line::{Line, SpareLine},
+        line::SpareLine,
     },
     sync::{Arc, did_panic},
 };
@@ -141,7 +142,7 @@ struct MoreEffects {
     notices: Vec<Notice>,
     _spare_line: Option<SpareLine>,
     _spare_milestones: Option<Box<MilestoneLines>>,
-    _spare_standing: Option<Box<Line>>,
+    _spare_standing: Option<Box<StandingLine>>,
     _spare_alarm: Option<AlarmState>,
 }
 
@@ -177,8 +178,10 @@ impl Effects {
     }
 
     /// After unlocking, frees the list of those who stood in front of the gate.
-    pub(in crate::core) fn free_standing(&mut self, unused: Box<Line>) {
-        self.more()._spare_standing = Some(unused);
+    pub(in crate::core) fn free_standing(&mut self, unused: Option<Box<StandingLine>>) {
+        if unused.is_some() {
+            self.more()._spare_standing = unused;
+        }
     }
 
     /// After unlocking, drops an alarm, which tells its runtime.

@@ -15,7 +15,7 @@ use crate::{
             records::SharedRecords,
             section::Section,
         },
-        limits::LimitEnforcer,
+        limits::{LimitEnforcer, alarm_state::ToArm},
         line::{Line, Ticket, Waiter, ends::End},
     },
     sync::Ordering,
@@ -183,7 +183,8 @@ impl Gate {
         ticket: Ticket,
         waker: &Waker,
     ) -> bool {
-        let read_state = |section: &mut Section<'_>| match milestone.is_reached(section.state.phase)
+        let read_state = |section: &mut Section<'_>, _: &mut Option<ToArm>| match milestone
+            .is_reached(section.state.phase)
         {
             true => WaiterState::Settled(()),
             false => WaiterState::Waiting(LimitEnforcer::Line),

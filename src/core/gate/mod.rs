@@ -25,6 +25,7 @@ pub(in crate::core) mod state;
 pub(crate) mod times;
 pub(crate) mod trace;
 mod waking;
+pub(crate) mod within;
 pub(in crate::core) mod word;
 
 use std::{task::Waker, time::Duration};
@@ -47,7 +48,7 @@ use crate::{
             times::TimesSnapshot,
             word::Word,
         },
-        limits::{current_runtime, wait_limit::WaitLimit},
+        limits::{alarm_state::ToArm, current_runtime, wait_limit::WaitLimit},
         line::{Line, Ticket, Waiter},
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
@@ -182,19 +183,14 @@ impl Gate {
         if ticket.number < called && called & SOME_OVERDUE == 0 {
             return WaiterState::Settled(Ok(()));
         }
-        let (runtime, mut to_arm) = (current_runtime(), None);
-        let read_state = |section: &mut Section<'_>| match section.take_outcome(ticket) {
+        let runtime = current_runtime();
+        let read_state = |section: &mut Section<'_>, to_arm: &mut Option<ToArm>| match section
+            .take_outcome(ticket)
+        {
             Some(outcome) => WaiterState::Settled(outcome.map_err(|reason| section.reject(reason))),
-            None => WaiterState::Waiting(section.enforcer(ticket, runtime, &mut to_arm)),
+            None => WaiterState::Waiting(section.enforcer(ticket, runtime, to_arm)),
         };
-        let state = self
-            .poll_with_waker(ticket, waker, shared, read_state, |section| &mut section.lazy().line);
-        if to_arm.is_some() {
-            let mut effects = Effects::default();
-            self.arm_alarm(to_arm, &mut effects);
-            effects.carry_out();
-        }
-        state
+        self.poll_with_waker(ticket, waker, shared, read_state, |section| &mut section.lazy().line)
     }
 
     /// Handles the drop of a waiter, which joined the line at `since`: it leaves the line, or returns its units if it was
@@ -229,21 +225,22 @@ impl Gate {
         effects.carry_out();
     }
 
-    /// Returns the state of a waiter in any line. If it is waiting, `waker` wakes it from now on.
+    /// Returns the state of a waiter in any line. If it is waiting, `waker` wakes it from now on. `read_state` may take out an
+    /// alarm to be armed.
     #[cold]
     fn poll_with_waker<T>(
         &self,
         ticket: Ticket,
         waker: &Waker,
         shared: Option<&SharedRecords>,
-        mut read_state: impl FnMut(&mut Section<'_>) -> WaiterState<T>,
+        mut read_state: impl FnMut(&mut Section<'_>, &mut Option<ToArm>) -> WaiterState<T>,
         line: impl for<'a> Fn(&'a mut Section<'_>) -> &'a mut Line,
     ) -> WaiterState<T> {
-        let mut clone = None;
+        let (mut clone, mut to_arm) = (None, None);
         loop {
             let mut effects = Effects::default();
             let mut section = Section::enter_shared(self, shared, &mut effects);
-            let state = read_state(&mut section);
+            let state = read_state(&mut section, &mut to_arm);
             if matches!(state, WaiterState::Waiting(_)) && !line(&mut section).wakes(ticket, waker)
             {
                 let Some(clone) = clone.take() else {
@@ -251,6 +248,8 @@ impl Gate {
                     // meanwhile and is read again.
                     section.settle();
                     drop(section);
+                    // Armed first: user code may panic, and the line would have no alarm any more.
+                    self.arm_alarm(to_arm.take(), &mut effects);
                     effects.carry_out();
                     clone = Some(waker.clone());
                     continue;
@@ -261,6 +260,7 @@ impl Gate {
             section.effects.retire(clone);
             section.settle();
             drop(section);
+            self.arm_alarm(to_arm, &mut effects);
             effects.carry_out();
             return state;
         }

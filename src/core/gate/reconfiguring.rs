@@ -79,9 +79,14 @@ impl Gate {
     /// Returns why settings would not be changed now, if so.
     pub(crate) fn check(&self, change: &GateChange) -> Result<(), ChangeRefusal> {
         let mut effects = Effects::default();
-        let section = Section::enter(self, &mut effects);
+        let mut section = Section::enter(self, &mut effects);
+        section.look_for_overdue();
         let before = section.settings();
-        section.check(before, change.of(before))
+        let refusal = section.check(before, change.of(before));
+        section.settle();
+        drop(section);
+        effects.carry_out();
+        refusal
     }
 
     /// Gives a partition the capacity and the room of its key, or refuses the key: newcomers are rejected, and whoever waits is

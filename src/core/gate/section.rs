@@ -242,9 +242,6 @@ impl<'a> Section<'a> {
         if let Some(spare) = lazy.line.trim() {
             self.effects.free(spare);
         }
-        if let Some(unused) = lazy.standing.take_if(|standing| standing.len() == 0) {
-            self.effects.free_standing(unused);
-        }
         self.tidy_milestones();
         let state = &mut *self.state;
         let Some(lazy) = &mut state.lazy else { return };

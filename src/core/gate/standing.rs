@@ -14,15 +14,40 @@ use crate::{
     sync::unique_number,
 };
 
+/// Those who stand in front of a gate, and bounds of what they cost: whether it is full for them is asked by every section.
+#[derive(Debug)]
+pub(in crate::core) struct StandingLine {
+    line: Line,
+    /// At most what the cheapest of them costs.
+    pub(in crate::core) smallest: u32,
+    /// At least what the dearest of them costs.
+    pub(in crate::core) largest: u32,
+}
+
+impl StandingLine {
+    fn new() -> Self {
+        // A list that was freed has had other numbers, so a ticket is never taken for a later one.
+        Self { line: Line::new(unique_number() << 32), smallest: u32::MAX, largest: 0 }
+    }
+
+    fn join(&mut self, cost: u32, waker: Waker) -> Ticket {
+        self.smallest = self.smallest.min(cost);
+        self.largest = self.largest.max(cost);
+        self.line.join(Waiter { cost, since: Nanos::ZERO, end: End::NONE, waker: Some(waker) })
+    }
+}
+
 impl Gate {
     /// Removes somebody who stands in front of the gate, if nobody has woken it yet.
     pub(crate) fn leave_standing(&self, ticket: Ticket, shared: Option<&SharedRecords>) {
         let mut effects = Effects::default();
         let mut section = Section::enter_shared(self, shared, &mut effects);
-        let standing = section.state.lazy.as_mut().and_then(|lazy| lazy.standing.as_mut());
-        if let Some(standing) = standing.filter(|standing| standing.is_waiting(ticket)) {
-            let waker = standing.leave(ticket).waker;
-            section.effects.retire(waker);
+        if section.stands(ticket) {
+            let standing = &mut section.lazy().standing;
+            let waiter = standing.as_mut().map(|standing| standing.line.leave(ticket));
+            let unused = standing.take_if(|standing| standing.line.len() == 0);
+            section.effects.retire(waiter.and_then(|waiter| waiter.waker));
+            section.effects.free_standing(unused);
             // The word may be fast again.
             section.freeze();
         }
@@ -33,13 +58,16 @@ impl Gate {
 }
 
 impl Section<'_> {
+    /// Whether somebody stands in front of the gate, and has not been woken.
+    fn stands(&self, ticket: Ticket) -> bool {
+        let standing = self.state.lazy.as_ref().and_then(|lazy| lazy.standing.as_ref());
+        standing.is_some_and(|standing| standing.line.is_waiting(ticket))
+    }
+
     /// Lets somebody stand in front of the gate, to be woken by this waker. The word must be frozen.
     pub(super) fn stand(&mut self, cost: u32, waker: Waker) -> Ticket {
         debug_assert!(self.is_frozen(), "the word is not frozen");
-        let waiter = Waiter { cost, since: Nanos::ZERO, end: End::NONE, waker: Some(waker) };
-        // A list that was freed has had other numbers, so a ticket is never taken for a later one.
-        let new = || Box::new(Line::new(unique_number() << 32));
-        self.lazy().standing.get_or_insert_with(new).join(waiter)
+        self.lazy().standing.get_or_insert_with(|| Box::new(StandingLine::new())).join(cost, waker)
     }
 
     /// Wakes all who stand in front of the gate, unless it is full for every one of them. Whoever is woken in vain stands there
@@ -47,27 +75,19 @@ impl Section<'_> {
     #[cold]
     pub(super) fn wake_standing(&mut self) {
         let standing = self.state.lazy.as_ref().and_then(|lazy| lazy.standing.as_ref());
-        let smallest = match self.state.units() {
-            Some(_) => standing.and_then(|standing| standing.smallest_cost()),
-            None => Some(1),
+        let Some(&StandingLine { smallest, largest, .. }) = standing.map(Box::as_ref) else {
+            return;
         };
+        let has_place = self.state.waiting() < self.gate().room() || self.fits(smallest);
         // What has become too large for the capacity is to learn of its rejection.
-        let capacity = self.state.capacity;
-        let is_too_large = standing
-            .and_then(|standing| standing.largest_cost())
-            .is_some_and(|largest| largest > capacity);
-        let has_place = is_too_large
-            || self.state.waiting() < self.gate().room()
-            || smallest.is_some_and(|smallest| self.fits(smallest));
-        if !has_place && !self.state.phase.turns_away() && !self.state.is_refused {
-            return;
-        }
-        let Some(standing) = self.state.lazy.as_mut().and_then(|lazy| lazy.standing.as_mut())
-        else {
-            return;
-        };
-        while let Some((_, waiter)) = standing.advance() {
-            self.effects.wake(waiter.waker);
+        let is_too_large = largest > self.state.capacity;
+        let is_refused = self.state.phase.turns_away() || self.state.is_refused;
+        if has_place || is_too_large || is_refused {
+            let mut standing = self.lazy().standing.take();
+            while let Some((_, waiter)) = standing.as_mut().and_then(|all| all.line.advance()) {
+                self.effects.wake(waiter.waker);
+            }
+            self.effects.free_standing(standing);
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
             pace::Pace,
             records::OwnRecords,
             sampling::{HandOverStamps, seconds},
+            standing::StandingLine,
             times::Times,
             trace::PressureLog,
         },
@@ -67,7 +68,7 @@ pub(in crate::core) struct LazyState {
     /// The number of the first waiter that a close rejected.
     pub(in crate::core) closed_from: Option<u64>,
     /// Allocated while somebody stands in front of the full gate.
-    pub(in crate::core) standing: Option<Box<Line>>,
+    pub(in crate::core) standing: Option<Box<StandingLine>>,
     /// Allocated while somebody waits for a milestone.
     pub(in crate::core) milestones: Option<Box<MilestoneLines>>,
     pub(in crate::core) alarm: Option<AlarmState>,
@@ -134,8 +135,7 @@ impl GateState {
     /// Whether somebody stands in front of the gate.
     #[inline]
     pub(in crate::core) fn has_standing(&self) -> bool {
-        let lazy = self.lazy.as_ref();
-        lazy.is_some_and(|lazy| lazy.standing.as_ref().is_some_and(|line| line.len() > 0))
+        self.lazy.as_ref().is_some_and(|lazy| lazy.standing.is_some())
     }
 
     #[inline]

@@ -3,7 +3,8 @@
 //! A waker may run its task on the spot. If that task gives its units back, the next waiter is woken from within the first
 //! wake, and so on through the line: a stack of thousands of wakes. So wakes are nested up to a bound only, and what is
 //! woken beyond it waits until the outermost wake on this thread has returned. Up to the bound nothing is delayed, so an
-//! executor that waits inside of a wake for another one still makes progress.
+//! executor that waits inside of a wake for another one still makes progress. What runs on the spot is not within what the
+//! thread is within.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,6 +12,7 @@ use std::{
     task::Waker,
 };
 
+use super::within::outside;
 use crate::sync::did_panic;
 
 /// How deep wakes are nested at most. Loom runs all of its threads on one, where their depths would mix, and no model has
@@ -44,7 +46,7 @@ pub(super) fn wake(waker: Waker) {
 #[inline]
 fn wake_nested(waker: Waker) {
     NESTING.set(NESTING.get() + 1);
-    did_panic(|| waker.wake());
+    outside(|| did_panic(|| waker.wake()));
     NESTING.set(NESTING.get() - 1);
 }
 

@@ -132,17 +132,8 @@ impl Line {
 
     /// Returns the largest cost in the line. Visits every waiter.
     pub(crate) fn largest_cost(&self) -> Option<u32> {
-        self.costs().max()
-    }
-
-    /// Returns the smallest cost in the line. Visits every waiter.
-    pub(crate) fn smallest_cost(&self) -> Option<u32> {
-        self.costs().min()
-    }
-
-    fn costs(&self) -> impl Iterator<Item = u32> {
         let nodes = successors(self.waiting.head(), |&at| self.nodes[at].links.next());
-        nodes.map(|at| self.nodes[at].cost)
+        nodes.map(|at| self.nodes[at].cost).max()
     }
 
     /// Adds a waiter at the tail.

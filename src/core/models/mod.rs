@@ -363,9 +363,11 @@ impl SharedGate {
         let sink = lazy.is_some_and(|lazy| lazy.sink.is_some());
         let turns_away = state.phase != Phase::Open || state.is_refused;
         let slow = waiting > 0 || turns_away || used > state.capacity || state.has_standing();
-        if state.has_standing() {
+        if let Some(standing) = lazy.and_then(|lazy| lazy.standing.as_ref()) {
             let (free, room) = (state.capacity.saturating_sub(used), self.room());
-            assert!(waiting >= room && (waiting > 0 || free == 0 || is_paused), "it is not full");
+            let is_full = waiting > 0 || free < standing.smallest || is_paused;
+            assert!(waiting >= room && is_full, "it is not full");
+            assert!(standing.largest <= state.capacity, "too large, and not told so");
         }
         assert_eq!(word.is_slow(), slow || sink, "the word is slow exactly when it must be");
         assert!(!word.is_slow() || word.admissions() == 0, "a slow word counts admissions");

@@ -3,16 +3,21 @@
 use super::*;
 
 impl SharedGate {
-    /// Stands in front of the gate. Returns `None` if it is not full: what was admitted or has joined the line is left again.
     fn stand(&self, waker: &Waker) -> Option<Ticket> {
+        self.stand_for(1, waker)
+    }
+
+    /// Stands in front of the gate. Returns `None` if it is not full: what was admitted or has joined the line is left again.
+    fn stand_for(&self, cost: u32, waker: &Waker) -> Option<Ticket> {
         let when_full = WhenFull::Join(Some(waker.clone()), None);
-        match self.arrive(Arrival { stands: true, ..Self::arrival(1, when_full) }) {
+        match self.arrive(Arrival { stands: true, ..Self::arrival(cost as usize, when_full) }) {
             ArrivalOutcome::Standing(ticket) => return Some(ticket),
-            ArrivalOutcome::Admitted => self.release(1),
+            ArrivalOutcome::Admitted => self.release(cost),
             ArrivalOutcome::Queued { ticket, .. } => self.cancel(ticket),
-            ArrivalOutcome::Rejected(rejection) => {
-                assert!(matches!(reason(rejection), RejectionReason::Closed));
-            }
+            ArrivalOutcome::Rejected(rejection) => assert!(matches!(
+                reason(rejection),
+                RejectionReason::Closed | RejectionReason::CostExceedsCapacity { .. }
+            )),
             ArrivalOutcome::NeedsWaker => panic!("it has one"),
         }
         None
@@ -100,5 +105,33 @@ fn a_close_and_a_limit_that_passes_wake_whoever_stands_there() {
                 gate.assert_invariants();
             });
         }
+    }
+}
+
+/// Of two who need different numbers of units, the one who fits or has become too large is woken, whoever came first.
+#[test]
+fn costs_have_their_own_idea_of_full() {
+    for shrinks in [false, true] {
+        explore(4, move || {
+            let gate = SharedGate::new(4, 0, GateKind::Weighted);
+            let [one, three] = [1, 3].map(|cost| gate.try_enter(cost));
+            let changing = spawn_with(&gate, move |gate| match shrinks {
+                true => gate.resize(3).unwrap(),
+                false => drop(one),
+            });
+            let [(small_flag, small), (large_flag, large)] = [WakeFlag::new(), WakeFlag::new()];
+            let other = spawn_with(&gate, move |gate| gate.stand_for(1, &small).is_some());
+            let large_stood = gate.stand_for(4, &large).is_some();
+            let small_stood = join_thread(other);
+            join_thread(changing);
+            match shrinks {
+                // A place for the small one. The large one is woken too, if it stood beside it.
+                false => assert_eq!(small_flag.was_woken(), small_stood),
+                true => assert_eq!(large_flag.was_woken(), large_stood, "it is too large for ever"),
+            }
+            gate.assert_invariants();
+            drop(three);
+            gate.assert_invariants();
+        });
     }
 }

@@ -90,6 +90,14 @@ impl<H: GateHandle> Drop for Standing<H> {
     }
 }
 
+impl<V> Undecided<V> {
+    /// An operation that does not try the fast path.
+    pub(crate) fn new(handle: V, cost: usize, policy: WaitPolicy) -> Self {
+        let expired = policy.expired();
+        Self { handle, cost, policy, expired }
+    }
+}
+
 impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
     /// Arrives at the gate. If it has to wait, it is woken through `waker`.
     // Inlined into its caller, which is cold: see `Gate::arrive`.

@@ -1,6 +1,6 @@
 //! Waiters that nobody polls: at their limit they are gone from the line.
 
-use std::time::Duration;
+use std::{task::Waker, time::Duration};
 
 use bulklink::{
     Bulkhead, Deadline, EventKind, PartitionedBulkhead, RejectionReason, WeightedBulkhead,
@@ -12,8 +12,8 @@ use tokio::{
 use tokio_test::{assert_pending, task};
 
 use crate::support::{
-    Log, assert_nothing_left, bulkhead, checked_status, customers, limited, ms, rejection_of,
-    slot_of, waiting, weighted,
+    Hook, Log, advance_unnoticed, assert_nothing_left, assert_panics, bulkhead, checked_status,
+    customers, limited, ms, poll_with, rejection_of, slot_of, waiting, weighted,
 };
 
 fn has_expired(rejection: &bulklink::Rejection) -> bool {
@@ -103,6 +103,65 @@ async fn whoever_fits_once_the_head_is_gone_is_admitted_without_another_call() {
     advance(ms(20)).await;
     assert!(large.is_woken() && small.is_woken());
     assert!(small.poll().is_ready() && large.poll().is_ready());
+}
+
+/// Nobody has noticed that the limit of the head has passed when somebody new arrives.
+#[tokio::test(start_paused = true)]
+async fn whoever_fits_behind_an_overdue_head_comes_before_an_arrival() {
+    let jobs: WeightedBulkhead = weighted(10, 9);
+    let _most = jobs.slot_now(6).unwrap();
+    let mut large = task::spawn(jobs.slot_within(ms(20), 8));
+    let mut small = task::spawn(jobs.slot(3));
+    assert_pending!(large.poll());
+    assert_pending!(small.poll());
+    advance_unnoticed(ms(20));
+    let last_unit = jobs.slot_now(1).expect("the line is empty by now, and a unit is free");
+    assert!(small.is_woken() && large.is_woken());
+    assert!(jobs.slot_now(1).is_err());
+    let status = jobs.status();
+    assert_eq!((status.used, status.totals.expired, status.totals.saturated), (10, 1, 1));
+    drop(last_unit);
+    assert!(small.poll().is_ready() && large.poll().is_ready());
+}
+
+/// The arrival that takes out the only waiter joins the line itself: operations were waiting all the time.
+#[tokio::test(start_paused = true)]
+async fn pressure_goes_on_from_an_overdue_waiter_to_the_arrival_that_takes_it_out() {
+    let payments = limited(9, ms(10));
+    let _slot = payments.slot_now().unwrap();
+    let mut first = waiting(payments.slot());
+    advance_unnoticed(ms(10));
+    let second = waiting(payments.slot());
+    advance_unnoticed(ms(5));
+    drop(second);
+    let totals = checked_status(&payments).totals;
+    assert_eq!((totals.pressure_time, totals.expired, totals.cancelled), (ms(15), 1, 1));
+    assert!(has_expired(&rejection_of(&mut first)));
+}
+
+/// The waiter was in the line of another runtime, with a timer there. Here the alarm is to be armed for it.
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_when_it_is_cloned_leaves_the_alarm_armed() {
+    let payments = bulkhead(1, 9);
+    let _slot = payments.slot_now().unwrap();
+    let ours = waiting(payments.slot_within(ms(100)));
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let other = builder.enable_time().start_paused(true).build().unwrap();
+    let mut theirs = Box::pin(payments.slot_within(ms(50)));
+    let entered = other.enter();
+    assert_pending!(poll_with(&mut theirs, Waker::noop()));
+    drop(entered);
+    let panicking = Hook::new().on_clone(|| panic!("a waker that cannot be cloned")).waker();
+    assert_panics(|| poll_with(&mut theirs, &panicking));
+    let log = Log::default();
+    let _events = payments.subscribe(log.handler());
+    advance(ms(60)).await;
+    assert_eq!(log.take_kinds(), [EventKind::Expired]);
+    assert!(!ours.is_woken());
+    advance(ms(40)).await;
+    assert_eq!(log.take_kinds(), [EventKind::Expired]);
+    assert!(ours.is_woken());
+    other.shutdown_background();
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use bulklink::{
 };
 use tokio_test::{assert_pending, task};
 
-use crate::support::{ms, waiting};
+use crate::support::{advance_unnoticed, ms, waiting};
 
 type Customers = PartitionedBulkhead<u64>;
 
@@ -264,6 +264,23 @@ fn a_change_that_fails_late_undoes_nothing_because_it_comes_first() {
     let error = registry.apply(plan).unwrap_err();
     assert!(matches!(error, RegistryError::Change(ResizeError::BelowQueuedCost { .. })));
     assert_eq!(registry.config(), before);
+}
+
+/// A plan looks at the line as it is now, also if no timer has noticed that a limit has passed.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_whose_limit_has_passed_does_not_refuse_a_plan() {
+    let registry = registry();
+    let reports = registry.get::<WeightedBulkhead>("reports").unwrap();
+    let _slot = reports.slot_now(10).unwrap();
+    let waiter = waiting(reports.slot_within(ms(10), 6));
+    let mut new = registry.config();
+    new.insert("reports", BulkheadConfig::weighted(5).waiting_room(5)).unwrap();
+    assert!(registry.plan(&new).is_err());
+    advance_unnoticed(ms(10));
+    let plan = registry.plan(&new).unwrap();
+    assert!(waiter.is_woken());
+    registry.apply(plan).unwrap();
+    assert_eq!(reports.capacity(), 5);
 }
 
 #[test]

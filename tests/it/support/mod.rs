@@ -11,7 +11,7 @@ pub(crate) use self::{
     polling::{never_polled, poll_with, rejection_of, slot_of, spend_budget, waiting},
     properties::cases,
     random::Random,
-    time::{in_paused_time, ms, must_come, must_end},
+    time::{advance_unnoticed, in_paused_time, ms, must_come, must_end},
     waker_hook::Hook,
     wakers::Wakes,
 };

@@ -2,8 +2,16 @@
 
 use std::{future::Future, sync::mpsc, thread, time::Duration};
 
+use tokio_test::task;
+
 pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// Advances the paused time before any timer can notice.
+pub(crate) fn advance_unnoticed(duration: Duration) {
+    let polled = task::spawn(tokio::time::advance(duration)).poll();
+    assert!(polled.is_pending(), "it gives the timers a turn");
 }
 
 /// Awaits `future`, and panics if it takes more than 60 seconds. With paused time, this panics as soon as no

@@ -5,21 +5,26 @@ use std::{
     future::{Future, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
 use axum::{Router, body::Body, routing::get};
 use bulklink::{
     Bulkhead, BulkheadLayer, HeaderKey, PartitionedBulkhead, PartitionedBulkheadLayer,
-    WeightedBulkhead, WeightedBulkheadLayer,
+    RejectionReason, WeightedBulkhead, WeightedBulkheadLayer,
 };
 use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, buffer::BufferLayer, service_fn};
 
 use crate::support::{
-    assert_nothing_left, bulkhead, checked_status, must_come,
+    Hook, assert_nothing_left, bulkhead, checked_status, customers, must_come, poll_with,
     socket_server::{Protocol, Server},
+    waiting,
 };
 
 /// A router with a layer of the bulkhead at each of several levels, every other one in readiness.
@@ -180,6 +185,112 @@ async fn a_task_of_its_own_is_not_within() {
     must_come(stack.ready().await.unwrap().call(())).await.unwrap();
     let status = checked_status(&payments);
     assert_eq!((status.totals.admitted, status.totals.nested, status.peaks.used), (2, 0, 2));
+}
+
+/// The handler calls the inner service, and spawns what it returns.
+#[tokio::test]
+async fn a_future_that_is_moved_out_of_the_request_takes_a_slot_of_its_own() {
+    let payments = bulkhead(1, 1);
+    let (running, polled) = (payments.clone(), payments.clone());
+    let shop = service_fn(move |_: ()| {
+        let status = running.status();
+        ready(Ok::<_, Infallible>((status.in_flight, status.totals.admitted)))
+    });
+    let client = BulkheadLayer::new(&payments).into_error().per_request().layer(shop);
+    let handler = service_fn(move |polls_first: bool| {
+        let (mut client, payments) = (client.clone(), polled.clone());
+        async move {
+            let mut call = Box::pin(client.call(()));
+            if polls_first {
+                assert_eq!(call.as_mut().await.unwrap(), (1, payments.status().totals.admitted));
+                call = Box::pin(client.call(()));
+            }
+            Ok::<_, Infallible>(tokio::spawn(call))
+        }
+    });
+    let app = BulkheadLayer::new(&payments).into_error().per_request().layer(handler);
+    for (polls_first, nested) in [(false, 0), (true, 1)] {
+        let before = payments.status().totals;
+        let slot = payments.slot_now().unwrap();
+        let mut answer = tokio_test::task::spawn(app.clone().oneshot(polls_first));
+        assert!(answer.poll().is_pending());
+        drop(slot);
+        let Poll::Ready(spawned) = answer.poll() else { panic!("the handler does not wait") };
+        let (in_flight, admitted) = must_come(spawned.unwrap()).await.unwrap().unwrap();
+        assert_eq!((in_flight, admitted), (1, before.admitted + 3), "in a slot of its own");
+        assert_eq!(checked_status(&payments).totals.nested, before.nested + nested);
+    }
+    // Where it finds neither a slot nor a place, it is rejected like any other, and none is counted as nested.
+    let nested = payments.status().totals.nested;
+    let spawned = app.clone().oneshot(false).await.unwrap();
+    let (_slot, _waiter) = (payments.slot_now().unwrap(), waiting(payments.slot()));
+    let error = must_come(spawned).await.unwrap().unwrap_err();
+    assert!(matches!(error.rejection().unwrap().reason(), RejectionReason::Saturated { .. }));
+    assert_eq!(checked_status(&payments).totals.nested, nested);
+}
+
+#[tokio::test]
+async fn a_partition_is_kept_for_a_future_that_is_moved_out() {
+    let customers: PartitionedBulkhead<u64> = customers(1, 1, 1);
+    let layer = || PartitionedBulkheadLayer::fixed(&customers, 7).into_error().per_request();
+    let shop = service_fn(|_: ()| ready(Ok::<_, Infallible>(())));
+    let client = layer().layer(shop);
+    let handler = service_fn(move |_: ()| ready(Ok::<_, Infallible>(client.clone().call(()))));
+    let call = layer().layer(handler).oneshot(()).await.unwrap();
+    assert_eq!(customers.cleanup_idle(), 0, "it is about to be used");
+    call.await.unwrap();
+    let totals = customers.partition_status(&7).unwrap().totals;
+    assert_eq!((totals.admitted, totals.nested), (2, 0));
+    drop(customers.slot_now(&8).unwrap());
+}
+
+/// A layer in readiness is ready within nothing, and calls what it contains within its slot.
+#[tokio::test]
+async fn a_layer_in_readiness_directly_around_one_per_request() {
+    let payments = bulkhead(1, 0);
+    let shop = service_fn(|_: ()| ready(Ok::<_, Infallible>(())));
+    let layer = || BulkheadLayer::new(&payments).into_error();
+    let stack = layer().layer(layer().per_request().layer(shop));
+    stack.oneshot(()).await.unwrap();
+    let totals = checked_status(&payments).totals;
+    assert_eq!((totals.admitted, totals.nested), (1, 1));
+}
+
+/// A slot that is given back within a request wakes a stranger, whose waker polls it there and then.
+#[test]
+fn whoever_a_waker_polls_on_the_spot_is_not_within() {
+    let (payments, others) = (bulkhead(9, 0), [bulkhead(1, 1), bulkhead(1, 1)]);
+    let strangers = Arc::new(AtomicUsize::new(0));
+    let (within, passed) = (payments.clone(), strangers.clone());
+    let handler = service_fn(move |()| {
+        for other in &others {
+            let slot = other.slot_now().unwrap();
+            let (payments, passed, inner) = (within.clone(), passed.clone(), others[1].clone());
+            let stranger = move || {
+                // Within another bulkhead, which takes the place of the first on the thread's list.
+                let layer = BulkheadLayer::new(&inner).into_error().per_request();
+                let (payments, passed) = (payments.clone(), passed.clone());
+                let shop = service_fn(move |()| {
+                    assert!(!is_let_pass(&payments), "a stranger is let pass");
+                    passed.fetch_add(1, Ordering::Relaxed);
+                    ready(Ok::<_, Infallible>(()))
+                });
+                let mut call = pin!(layer.layer(shop).oneshot(()));
+                let cx = &mut Context::from_waker(Waker::noop());
+                // The inner one is full while its own slot is given back.
+                let _ = call.as_mut().poll(cx);
+            };
+            let mut waiter = Box::pin(other.slot());
+            assert!(poll_with(&mut waiter, &Hook::new().on_wake(stranger).waker()).is_pending());
+            drop(slot);
+            assert!(is_let_pass(&within), "it still is within");
+        }
+        ready(Ok::<_, Infallible>(()))
+    });
+    let mut call = pin!(BulkheadLayer::new(&payments).into_error().layer(handler).oneshot(()));
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(strangers.load(Ordering::Relaxed), 1);
+    assert_nothing_left(&payments);
 }
 
 /// Deeper than what a thread remembers, a request takes a slot as ever.
