@@ -28,6 +28,7 @@ use crate::{
             permit::Permit,
             queued::Queued,
         },
+        rejection::Rejection,
     },
 };
 
@@ -215,92 +216,97 @@ pin_project! {
     ///
     /// The inner service is not polled before the request is admitted.
     pub struct PendingRequest<S, Req, R, H> {
-        queued: Option<Queued<OwnedHandle>>,
         inner: S,
         request: Option<Req>,
         // Declared after `inner` and `request`: both are dropped before the slot is given back.
-        slot: PendingSlot,
-        // Whether the admission has cost the task budget.
+        claim: Claim,
+        // Whether an admission on arrival has cost the task budget.
         has_spent: bool,
         reject: RejectionResponder<R>,
         hold: PhantomData<fn() -> H>,
     }
 }
 
-/// What the call of a request led to, unless it was rejected.
-pub(super) enum Entry {
-    /// It has arrived.
-    Entered(Entered<OwnedHandle>),
-    /// It needs no slot, as long as it is within one of the same bulkhead.
-    Nested(Box<Nested>),
-    /// It needs no slot.
-    Bypass,
-}
-
-/// What a pending request holds while the inner service becomes ready.
-enum PendingSlot {
-    /// Nothing: it waits in line, needs no slot, or has been called.
+/// What a request holds until its inner service is called.
+pub(super) enum Claim {
+    /// Nothing: it needs no slot, or has been called.
     None,
-    /// Nothing, as long as it is within a slot of the same bulkhead.
-    Nested(Box<Nested>),
     /// The slot that was free on arrival.
-    Direct(Permit<OwnedHandle>),
+    Slot(Permit<OwnedHandle>),
     /// The slot that it has waited for.
     Waited(UnusedSlot),
+    /// A place in line.
+    Queued(Queued<OwnedHandle>),
+    /// Nothing, as long as it is within a slot of the same bulkhead.
+    Nested(Box<Nested>),
 }
 
-impl PendingSlot {
-    /// Takes out a request that is not within a slot of the same bulkhead any more.
-    fn take_moved_out(&mut self) -> Option<Nested> {
-        match self {
-            Self::Nested(nested) if !nested.is_within() => {}
-            _ => return None,
-        }
-        match mem::replace(self, Self::None) {
-            Self::Nested(nested) => Some(*nested),
-            _ => None,
+impl Claim {
+    /// What a request that has arrived holds.
+    #[cold]
+    pub(super) fn of(entered: Entered<OwnedHandle>) -> Self {
+        match entered {
+            Entered::Admitted(permit) => Self::Slot(permit),
+            Entered::Queued(newly_queued) => Self::Queued(Queued::start_if_possible(newly_queued)),
+            Entered::Standing(_) => unreachable!("it was not told to stand"),
         }
     }
 
-    fn is_direct(&self) -> bool {
-        matches!(self, Self::Direct(_))
+    /// Lets a request that is not within a slot of the same bulkhead any more arrive like any other.
+    #[cold]
+    fn arrive_if_moved_out(&mut self, cx: &mut Context<'_>) -> Result<(), Rejection> {
+        if !matches!(self, Self::Nested(nested) if !nested.is_within()) {
+            return Ok(());
+        }
+        if let Self::Nested(nested) = mem::replace(self, Self::None) {
+            *self = Self::of(nested.arrive(cx.waker())?);
+        }
+        Ok(())
+    }
+
+    /// Polls the wait of a request in line until it has ended.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        let Self::Queued(queued) = self else { return Poll::Ready(Ok(())) };
+        let since = queued.since();
+        let outcome = ready!(poll_spending(cx, |cx| queued.poll(cx)));
+        *self = Self::None;
+        Poll::Ready(outcome.map(|permit| *self = Self::Waited(UnusedSlot::new(permit, since))))
     }
 
     fn permit(&self) -> Option<&Permit<OwnedHandle>> {
         match self {
-            Self::None | Self::Nested(_) => None,
-            Self::Direct(permit) => Some(permit),
+            Self::Slot(permit) => Some(permit),
             Self::Waited(slot) => slot.permit(),
+            Self::None | Self::Queued(_) | Self::Nested(_) => None,
         }
     }
 
+    /// Takes the slot for the call of the inner service.
+    #[inline]
     fn take(&mut self) -> Option<Permit<OwnedHandle>> {
         match mem::replace(self, Self::None) {
-            Self::None => None,
+            Self::Slot(permit) => Some(permit),
+            other => other.take_other(),
+        }
+    }
+
+    fn take_other(self) -> Option<Permit<OwnedHandle>> {
+        match self {
+            Self::Waited(slot) => slot.take(),
             Self::Nested(nested) => {
                 nested.count();
                 None
             }
-            Self::Direct(permit) => Some(permit),
-            Self::Waited(slot) => slot.take(),
+            Self::None | Self::Slot(_) | Self::Queued(_) => None,
         }
     }
 }
 
 impl<S, Req, R, H> PendingRequest<S, Req, R, H> {
-    /// Creates a pending request.
-    pub(super) fn new(inner: S, request: Req, reject: RejectionResponder<R>, entry: Entry) -> Self {
-        let (queued, slot) = match entry {
-            Entry::Entered(Entered::Queued(newly_queued)) => {
-                (Some(Queued::start_if_possible(newly_queued)), PendingSlot::None)
-            }
-            Entry::Entered(Entered::Admitted(permit)) => (None, PendingSlot::Direct(permit)),
-            Entry::Entered(Entered::Standing(_)) => unreachable!("it was not told to stand"),
-            Entry::Nested(nested) => (None, PendingSlot::Nested(nested)),
-            Entry::Bypass => (None, PendingSlot::None),
-        };
+    #[inline]
+    pub(super) fn new(inner: S, request: Req, reject: RejectionResponder<R>, claim: Claim) -> Self {
         let request = Some(request);
-        Self { queued, slot, has_spent: false, inner, request, reject, hold: PhantomData }
+        Self { inner, request, claim, has_spent: false, reject, hold: PhantomData }
     }
 }
 
@@ -316,45 +322,28 @@ where
     ) -> Poll<WaitOutcomeOf<S, Req, R, H::Kept>> {
         const TAKEN: &str = "`ResponseFuture` polled after completion";
         let this = self.project();
-        if let Some(nested) = this.slot.take_moved_out() {
-            match nested.arrive(cx.waker()) {
-                Ok(Entered::Admitted(permit)) => *this.slot = PendingSlot::Direct(permit),
-                Ok(Entered::Queued(newly_queued)) => {
-                    *this.queued = Some(Queued::start(newly_queued));
-                }
-                Ok(Entered::Standing(_)) => unreachable!("it was not told to stand"),
-                Err(rejection) => {
-                    let request = this.request.take().expect(TAKEN);
-                    return Poll::Ready(WaitOutcome::Answer(
-                        this.reject.answer(rejection, request),
-                    ));
-                }
+        let claim = this.claim;
+        if !matches!(claim, Claim::Slot(_)) {
+            let arrival = claim.arrive_if_moved_out(cx);
+            let admission = match arrival {
+                Ok(()) => ready!(claim.poll_wait(cx)),
+                Err(rejection) => Err(rejection),
+            };
+            if let Err(rejection) = admission {
+                let request = this.request.take().expect(TAKEN);
+                return Poll::Ready(WaitOutcome::Answer(this.reject.answer(rejection, request)));
             }
         }
-        if let Some(queued) = this.queued {
-            let since = queued.since();
-            let outcome = ready!(poll_spending(cx, |cx| queued.poll(cx)));
-            *this.queued = None;
-            match outcome {
-                Ok(permit) => *this.slot = PendingSlot::Waited(UnusedSlot::new(permit, since)),
-                Err(rejection) => {
-                    let request = this.request.take().expect(TAKEN);
-                    return Poll::Ready(WaitOutcome::Answer(
-                        this.reject.answer(rejection, request),
-                    ));
-                }
-            }
-        }
-        if this.slot.is_direct() && !*this.has_spent {
+        if matches!(claim, Claim::Slot(_)) && !*this.has_spent {
             *this.has_spent = true;
             ready!(poll_spend(cx));
         }
-        let _within = this.slot.permit().map(|permit| Within::of(permit.handle().gate()));
+        let _within = claim.permit().map(|permit| Within::of(permit.handle().gate()));
         if let Err(error) = ready!(this.inner.poll_ready(cx)) {
             return Poll::Ready(WaitOutcome::Answer(Err(R::map_inner_error(error))));
         }
         let mut request = this.request.take().expect(TAKEN);
-        let held = HeldSlot::new(this.slot.take().map(|permit| permit.start()));
+        let held = HeldSlot::new(claim.take().map(|permit| permit.start()));
         let held = H::lend(&mut request, held);
         Poll::Ready(WaitOutcome::Run(this.inner.call(request), held))
     }

@@ -16,7 +16,7 @@ use super::{
         Route, Target, Weighted,
     },
     deadline::DeadlineSource,
-    future::{Entry, Never, PendingRequest, ResponseFuture},
+    future::{Claim, Never, PendingRequest, ResponseFuture},
     hold::{HeldSlot, Hold, LendSlot, UntilResponse},
     layer::AdmissionLayer,
     reject::{IntoResponse, Reject},
@@ -24,10 +24,10 @@ use super::{
     wait_mode::{BypassFilter, InReadiness, PerRequest},
 };
 use crate::{
-    bulkhead::handle::{LazyHandle, OwnedHandle},
+    bulkhead::handle::LazyHandle,
     core::{
         limits::wait_policy::WaitPolicy,
-        operation::arrive::{Entered, Undecided, admit_fast},
+        operation::arrive::{Undecided, admit_fast},
         rejection::Rejection,
     },
 };
@@ -213,24 +213,24 @@ where
                 .map_or(WaitPolicy::UpToLimit, |deadline| WaitPolicy::Before(deadline.instant()));
             (admit.route(&request, policy), policy)
         };
-        let entry = route.and_then(|route| match route {
+        let claim = route.and_then(|route| match route {
             Route::Bypass => {
                 admit.count_bypass();
-                Ok(Entry::Bypass)
+                Ok(Claim::None)
             }
             Route::Through(target) if target.is_within() => {
-                Ok(Entry::Nested(target.into_nested(policy)))
+                Ok(Claim::Nested(target.into_nested(policy)))
             }
             Route::Through(Target { handle, cost }) => match admit_fast(handle, cost, policy) {
-                Ok(permit) => Ok(Entry::Entered(Entered::Admitted(permit))),
-                Err(undecided) => arrive(undecided).map(Entry::Entered),
+                Ok(permit) => Ok(Claim::Slot(permit)),
+                Err(undecided) => arrive(undecided),
             },
         });
-        match entry {
-            Ok(entry) => {
+        match claim {
+            Ok(claim) => {
                 let to_head = H::HOLDS_BODY && reject.is_head(&request);
                 let pending =
-                    PendingRequest::new(self.inner.clone(), request, reject.clone(), entry);
+                    PendingRequest::new(self.inner.clone(), request, reject.clone(), claim);
                 ResponseFuture::waiting(pending, to_head)
             }
             Err(rejection) => ResponseFuture::answered(reject.answer(rejection, request), true),
@@ -240,8 +240,8 @@ where
 
 /// Arrives without a waker: the response future registers one with its first poll.
 #[cold]
-fn arrive(undecided: Undecided<LazyHandle<'_>>) -> Result<Entered<OwnedHandle>, Rejection> {
-    undecided.arrive(Waker::noop())
+fn arrive(undecided: Undecided<LazyHandle<'_>>) -> Result<Claim, Rejection> {
+    undecided.arrive(Waker::noop()).map(Claim::of)
 }
 
 impl<S: Clone, A: Clone, M: Clone, R: Clone, H> Clone for AdmissionService<S, A, M, R, H> {
