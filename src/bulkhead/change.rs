@@ -9,6 +9,7 @@ use crate::{
     core::{
         MAX_UNITS,
         gate::reconfiguring::{ChangeRefusal, GateChange},
+        pool::rules::MAX_TOTAL,
     },
     sync::Arc,
 };
@@ -53,6 +54,8 @@ pub struct PartitionedChange {
     settings: ChangedSettings,
     max_partitions: Option<usize>,
     idle_timeout: Option<Duration>,
+    total_parallelism: Option<usize>,
+    total_waiting_room: Option<usize>,
 }
 
 /// A change of a partitioned bulkhead that has been checked.
@@ -62,6 +65,8 @@ pub(super) struct CheckedPartitionedChange {
     pub(super) wait_limit: Option<Option<Duration>>,
     pub(super) max_partitions: Option<usize>,
     pub(super) idle_timeout: Option<Duration>,
+    pub(super) total_parallelism: Option<u32>,
+    pub(super) total_waiting_room: Option<u32>,
 }
 
 /// The settings that a change of any kind may name.
@@ -138,9 +143,24 @@ impl PartitionedChange {
         self
     }
 
+    /// Sets how many operations of all keys together may run at once: at least 1 and at most
+    /// [`MAX_TOTAL_PARALLELISM`](crate::PartitionedBulkhead::MAX_TOTAL_PARALLELISM). Only if the bulkhead was built with one.
+    pub fn total_parallelism(mut self, operations: usize) -> Self {
+        self.total_parallelism = Some(operations);
+        self
+    }
+
+    /// Sets how many operations of all keys together may wait: at most
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY). Only if the bulkhead was built with a `total_parallelism`.
+    pub fn total_waiting_room(mut self, operations: usize) -> Self {
+        self.total_waiting_room = Some(operations);
+        self
+    }
+
     pub(super) fn checked(
         &self,
         label: &Arc<str>,
+        shares: bool,
     ) -> Result<CheckedPartitionedChange, ResizeError> {
         let ChangedSettings { capacity, waiting_room, wait_limit } = self.settings;
         check_duration(label, "wait_limit", wait_limit.flatten())?;
@@ -148,7 +168,26 @@ impl PartitionedChange {
         let units = |setting, value: Option<usize>| {
             value.map(|value| checked_units(label, setting, value)).transpose()
         };
+        let total = [
+            ("total_parallelism", self.total_parallelism),
+            ("total_waiting_room", self.total_waiting_room),
+        ];
+        if let Some((setting, value)) = total
+            .into_iter()
+            .find_map(|(setting, value)| Some((setting, value?)))
+            .filter(|_| !shares)
+        {
+            return Err(ResizeError::WithoutTotal { label: label.clone(), setting, value });
+        }
         Ok(CheckedPartitionedChange {
+            total_parallelism: self
+                .total_parallelism
+                .map(|value| checked_total(label, value))
+                .transpose()?,
+            total_waiting_room: self
+                .total_waiting_room
+                .map(|value| checked_maximum(label, "total_waiting_room", value))
+                .transpose()?,
             parallelism: units("parallelism", capacity)?,
             waiting_room: waiting_room
                 .map(|room| checked_maximum(label, "waiting_room", room))
@@ -279,6 +318,15 @@ fn checked_units(
     match checked_maximum(label, setting, value)? {
         0 => Err(ResizeError::of_value(label.clone(), setting, 0)),
         value => Ok(value),
+    }
+}
+
+fn checked_total(label: &Arc<str>, value: usize) -> Result<u32, ResizeError> {
+    let (label, setting, maximum) = (label.clone(), "total_parallelism", MAX_TOTAL as usize);
+    match u32::try_from(value) {
+        Ok(0) => Err(ResizeError::Zero { label, setting }),
+        Ok(value) if value <= MAX_TOTAL => Ok(value),
+        _ => Err(ResizeError::TooLarge { label, setting, value, maximum }),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     core::{
-        clock,
+        clock::{self, Nanos},
         gate::{
             Gate, GateKind,
             arrival::{Arrival, ArrivalOutcome, WhenFull},
@@ -22,11 +22,13 @@ use crate::{
             lifecycle::Phase,
             records::SharedRecords,
             sampling::HandOverStamps,
+            shared_pool::PooledGate,
             snapshot::Snapshot,
             trace,
         },
         limits::{Expiry, wait_limit::WaitLimit, wait_policy::WaitPolicy},
         operation::{arrive::admit_now, milestone::Reached, run::Run, wait::Wait},
+        pool::rules::Share,
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
     observe::{
@@ -171,6 +173,27 @@ impl Compartment {
         self.link().map(|link| link.parent.records())
     }
 
+    /// Returns the limits of a partition.
+    pub(super) fn partition_limits(&self) -> Limits {
+        let (share, _) = self.share().unwrap_or((Share::EVEN, Duration::ZERO));
+        Limits { parallelism: self.gate.capacity(), waiting_room: self.gate.room(), share }
+    }
+
+    /// Returns what a partition competes with for the shared capacity, if there is one, and the seat time that it had.
+    pub(super) fn share(&self) -> Option<(Share, Duration)> {
+        let pool = self.shared()?.pool.as_ref()?;
+        let (share, seat_time) = pool.share_of(&self.gate, Nanos::at(clock::now()))?;
+        Some((share, Duration::from_nanos(seat_time)))
+    }
+
+    /// Takes a partition that nobody uses out of the pool, if its bulkhead has one.
+    pub(super) fn leave_pool(&self, keeps_debt: bool) {
+        let Some(link) = self.link() else { return };
+        if let Some(pool) = &link.parent.records().pool {
+            pool.remove(&self.gate, link.hash, keeps_debt);
+        }
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.gate.capacity() as usize
     }
@@ -287,8 +310,10 @@ impl Compartment {
     /// Sets the limits of a partition, or refuses its key, and leaves the effects to the caller. Returns whether that changes
     /// anything.
     pub(super) fn set_limits_leaving(&self, limits: Option<Limits>, effects: &mut Effects) -> bool {
+        let share = limits.map(|limits| limits.share);
         let limits = limits.map(|limits| (limits.parallelism, limits.waiting_room));
-        self.gate.set_limits(limits, self.shared(), effects)
+        let has_changed = self.gate.set_limits(limits, self.shared(), effects);
+        share.is_some_and(|share| self.gate.set_share(share, self.shared(), effects)) || has_changed
     }
 
     pub(crate) fn subscribe<F>(self: &Arc<Self>, handler: F) -> Subscription
@@ -343,6 +368,12 @@ impl Compartment {
             .field("is_draining", &status.is_draining)
             .field("is_closed", &status.is_closed)
             .finish()
+    }
+}
+
+impl PooledGate for Compartment {
+    fn gate(&self) -> &Gate {
+        &self.gate
     }
 }
 

@@ -38,6 +38,16 @@ pub enum ConfigError {
         /// The largest value allowed.
         maximum: usize,
     },
+    /// A setting that only a bulkhead with a `total_parallelism` has.
+    #[non_exhaustive]
+    WithoutTotal {
+        /// The label of the bulkhead.
+        label: Arc<str>,
+        /// The name of the setting.
+        setting: &'static str,
+        /// The value of the setting.
+        value: usize,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -55,6 +65,9 @@ impl fmt::Display for ConfigError {
             }
             Self::TooLarge { label, setting, value, maximum } => {
                 write!(f, "bulkhead \"{label}\": {setting} {value} exceeds the maximum {maximum}")
+            }
+            Self::WithoutTotal { label, setting, value } => {
+                write!(f, "bulkhead \"{label}\": {setting} {value} needs a total_parallelism")
             }
         }
     }
@@ -111,6 +124,16 @@ pub enum ResizeError {
         /// The label of the bulkhead.
         label: Arc<str>,
     },
+    /// The keys of the bulkhead share no capacity: it was built without a `total_parallelism`.
+    #[non_exhaustive]
+    WithoutTotal {
+        /// The label of the partitioned bulkhead.
+        label: Arc<str>,
+        /// The name of the setting.
+        setting: &'static str,
+        /// The requested value.
+        value: usize,
+    },
     /// The key has no partition.
     #[non_exhaustive]
     NoPartition {
@@ -148,6 +171,9 @@ impl fmt::Display for ResizeError {
                  operation"
             ),
             Self::Closed { label } => write!(f, "bulkhead \"{label}\" is closed"),
+            Self::WithoutTotal { label, setting, value } => {
+                write!(f, "bulkhead \"{label}\": {setting} {value} needs a total_parallelism")
+            }
             Self::NoPartition { label } => {
                 write!(f, "bulkhead \"{label}\" has no partition for this key")
             }

@@ -47,6 +47,9 @@ impl Nanos {
     /// Later than any time that comes.
     pub(crate) const NEVER: Self = Self(i64::MAX);
 
+    /// Earlier than any other.
+    pub(crate) const EARLIEST: Self = Self(i64::MIN);
+
     /// The epoch, or the origin of another scale.
     pub(crate) const ZERO: Self = Self(0);
 

@@ -9,10 +9,11 @@
 //! - `rejection`: why an operation was not admitted, and rejections that rarely allocate.
 //! - `line`: the waiting line, a FIFO queue with O(1) removal from anywhere. `arena` is its storage.
 //! - `limits`: wait limits and the alarm that enforces them for a whole line.
+//! - `pool`: who is next if many gates share a capacity.
 //! - `gate`: the state word, the lock, and every change of state.
 //! - `operation`: the futures and guards of one operation: arrival, wait, permit, run.
 //!
-//! Imports go one way: `clock` <- `rejection`, `line` <- `limits` <- `gate` <- `operation`.
+//! Imports go one way: `clock` <- `rejection`, `line`, `pool` <- `limits` <- `gate` <- `operation`.
 //!
 //! # One operation
 //!
@@ -108,6 +109,7 @@ mod line;
 #[cfg(all(test, bulklink_loom))]
 mod models;
 pub(crate) mod operation;
+pub(crate) mod pool;
 pub(crate) mod rejection;
 
 pub(crate) use gate::word::MAX_UNITS;

@@ -42,7 +42,7 @@ impl BulkheadRegistry {
 /// | `bulkhead_active_requests`, `bulkhead_queued_requests`, `bulkhead_queue_limit` | gauge | operations running, waiting, and that may wait |
 /// | `bulkhead_closed`, `bulkhead_paused` | gauge | 1 if closed or paused |
 /// | `bulkhead_config_generation`, `bulkhead_config_applied_timestamp_seconds` | gauge | how many configurations were applied, and when the last one was; without labels |
-/// | `bulkhead_requests_total{result}` | counter | `admitted`, `saturated`, `wait_limit`, `deadline`, `closed`, `paused`, `cancelled`, `oversized`, `invalid_cost`, `partition_limit`, `key_refused`, `missing_key`, `invalid_limits`, `bypassed` or `nested` |
+/// | `bulkhead_requests_total{result}` | counter | `admitted`, `saturated`, `total_saturated`, `wait_limit`, `deadline`, `closed`, `paused`, `cancelled`, `oversized`, `invalid_cost`, `partition_limit`, `key_refused`, `missing_key`, `invalid_limits`, `bypassed` or `nested` |
 /// | `bulkhead_finished_total{end}` | counter | `completed`, `cut_short` or `abandoned` |
 /// | `bulkhead_request_time_in_queue_seconds{result}` | histogram | waits of those `admitted` from the queue, and of those `cancelled` |
 /// | `bulkhead_request_hold_time_seconds` | histogram | how long completed operations held their slots: an estimate, see [`HoldTimes`](crate::HoldTimes) |

@@ -291,6 +291,8 @@ fn answer_to<B, T: Default>(rejection: Rejection, request: &Request<B>) -> Respo
 /// |---|---|---|
 /// | `Saturated`, `WaitLimit` | 503 Service Unavailable | 14 UNAVAILABLE |
 /// | the same, of one key of a partitioned bulkhead | 429 Too Many Requests | 8 RESOURCE_EXHAUSTED |
+/// | `TotalSaturated`, if the key has its share of the places | 429 Too Many Requests | 8 RESOURCE_EXHAUSTED |
+/// | `TotalSaturated` otherwise | 503 Service Unavailable | 14 UNAVAILABLE |
 /// | `Deadline` | 504 Gateway Timeout | 4 DEADLINE_EXCEEDED |
 /// | `Closed`, `Paused`, `PartitionLimit` | 503 Service Unavailable | 14 UNAVAILABLE |
 /// | `CostExceedsCapacity` | 413 Content Too Large | 8 RESOURCE_EXHAUSTED |
@@ -368,7 +370,14 @@ fn status_codes(rejection: &Rejection) -> (StatusCode, u8) {
         {
             (StatusCode::TOO_MANY_REQUESTS, grpc::RESOURCE_EXHAUSTED)
         }
+        // There are places, but this key has its share of them.
+        &RejectionReason::TotalSaturated { waiting, waiting_room, partition_waiting, .. }
+            if waiting < waiting_room && partition_waiting > 0 =>
+        {
+            (StatusCode::TOO_MANY_REQUESTS, grpc::RESOURCE_EXHAUSTED)
+        }
         RejectionReason::Saturated { .. }
+        | RejectionReason::TotalSaturated { .. }
         | RejectionReason::WaitLimit { .. }
         | RejectionReason::Closed
         | RejectionReason::Paused

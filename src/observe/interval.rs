@@ -75,9 +75,9 @@ impl BulkheadInterval {
     /// large the waiting room. `None` if no operation was timed or the interval has no length.
     #[must_use]
     pub fn demand(&self) -> Option<f64> {
-        let Totals { admitted, saturated, expired, cancelled, .. } = self.totals;
-        let wanted =
-            [saturated, expired, cancelled].into_iter().fold(admitted, u64::saturating_add);
+        let Totals { admitted, saturated, total_saturated, expired, cancelled, .. } = self.totals;
+        let wanted = [saturated, total_saturated, expired, cancelled].into_iter();
+        let wanted = wanted.fold(admitted, u64::saturating_add);
         Some(per_second(wanted as f64, self.elapsed)? * self.holds.mean_unit_seconds()?)
     }
 

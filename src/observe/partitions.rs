@@ -32,6 +32,8 @@ pub struct PartitionedStatus {
     pub waiting_room: usize,
     /// The longest time an operation may wait, or `None` if there is no limit.
     pub wait_limit: Option<Duration>,
+    /// What all keys share, if the bulkhead has a `total_parallelism`.
+    pub total: Option<TotalStatus>,
     /// Partitions that may be retained. More are while some of them are in use after this was lowered.
     pub max_partitions: usize,
     /// How long an idle partition is retained.
@@ -78,6 +80,49 @@ pub struct PartitionedStatus {
     pub holds: HoldTimes,
 }
 
+/// The capacity that all keys of a partitioned bulkhead share, at a single instant.
+///
+/// Two are equal if the bulkhead was in the same state: `pressure` is not compared.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TotalStatus {
+    /// Operations of all keys together that may run at once.
+    pub parallelism: usize,
+    /// Operations of all keys together that may wait. Keys that do not use what they are guaranteed may wait beyond it.
+    pub waiting_room: usize,
+    /// Operations running, of all keys.
+    pub in_flight: usize,
+    /// Operations waiting, of all keys.
+    pub waiting: usize,
+    /// Most operations running at once.
+    pub peak_in_flight: usize,
+    /// Most operations waiting at once.
+    pub peak_waiting: usize,
+    /// How long somebody was waiting who could have run but for the shared capacity. The time in which keys compete; a key that
+    /// is only held up by its own parallelism does not count.
+    pub pressure: Duration,
+}
+
+impl PartialEq for TotalStatus {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            parallelism,
+            waiting_room,
+            in_flight,
+            waiting,
+            peak_in_flight,
+            peak_waiting,
+            pressure: _,
+        } = *self;
+        parallelism == other.parallelism
+            && waiting_room == other.waiting_room
+            && in_flight == other.in_flight
+            && waiting == other.waiting
+            && peak_in_flight == other.peak_in_flight
+            && peak_waiting == other.peak_waiting
+    }
+}
+
 impl PartialEq for PartitionedStatus {
     fn eq(&self, other: &Self) -> bool {
         let Self {
@@ -87,6 +132,7 @@ impl PartialEq for PartitionedStatus {
             parallelism,
             waiting_room,
             wait_limit,
+            total,
             max_partitions,
             idle_timeout,
             overrides,
@@ -115,6 +161,7 @@ impl PartialEq for PartitionedStatus {
             && *parallelism == other.parallelism
             && *waiting_room == other.waiting_room
             && *wait_limit == other.wait_limit
+            && *total == other.total
             && *max_partitions == other.max_partitions
             && *idle_timeout == other.idle_timeout
             && *overrides == other.overrides
@@ -245,6 +292,14 @@ impl PartitionedStatus {
             parallelism: self.parallelism,
             waiting_room: self.waiting_room,
             wait_limit: self.wait_limit,
+            total: self.total.map(|total| TotalStatus {
+                in_flight: 0,
+                waiting: 0,
+                peak_in_flight: 0,
+                peak_waiting: 0,
+                pressure: Duration::ZERO,
+                ..total
+            }),
             max_partitions: self.max_partitions,
             idle_timeout: self.idle_timeout,
             overrides: self.overrides,

@@ -54,6 +54,7 @@ impl Totals {
         [
             ("admitted", self.admitted),
             ("saturated", self.saturated),
+            ("total_saturated", self.total_saturated),
             ("wait_limit", by_limit),
             ("deadline", by_deadline),
             ("closed", self.closed()),
@@ -143,7 +144,7 @@ impl Totals {
     /// [`FrequentQueueing`]: crate::FindingCode::FrequentQueueing
     #[must_use]
     pub fn queueing_share(&self) -> Option<f64> {
-        let arrived = [self.queued, self.saturated].into_iter();
+        let arrived = [self.queued, self.saturated, self.total_saturated].into_iter();
         share(self.queued, arrived.fold(self.direct_admitted(), u64::saturating_add))
     }
 
@@ -153,7 +154,8 @@ impl Totals {
     /// [`ElevatedRejectionRate`]: crate::FindingCode::ElevatedRejectionRate
     #[must_use]
     pub fn overload_share(&self) -> Option<f64> {
-        let rejected = self.saturated.saturating_add(self.expired);
+        let rejected = [self.saturated, self.total_saturated, self.expired].into_iter();
+        let rejected = rejected.fold(0, u64::saturating_add);
         share(rejected, self.admitted.saturating_add(rejected))
     }
 
@@ -239,6 +241,7 @@ impl Totals {
     fn rejected_on_arrival(&self) -> u64 {
         [
             self.saturated,
+            self.total_saturated,
             self.expired_before_queue,
             self.closed_before_queue,
             self.paused,

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     bulkhead::{
-        builder::{Settings, check_duration_not_zero, check_not_zero},
+        builder::{Settings, check_duration_not_zero, check_maximum, check_not_zero},
         error::ConfigError,
     },
+    core::pool::rules::{MAX_TOTAL, PoolLimits, Share},
     sync::Arc,
 };
 
@@ -42,6 +43,8 @@ pub struct PartitionedBulkheadBuilder<K> {
     settings: Settings,
     max_partitions: Option<usize>,
     idle_timeout: Duration,
+    total_parallelism: Option<usize>,
+    total_waiting_room: Option<usize>,
     limits_for: Option<LimitsFn<K>>,
 }
 
@@ -51,6 +54,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
             settings: Settings::new(label),
             max_partitions: None,
             idle_timeout: IDLE_TIMEOUT,
+            total_parallelism: None,
+            total_waiting_room: None,
             limits_for: None,
         }
     }
@@ -95,6 +100,29 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
         self
     }
 
+    /// Sets how many operations of all keys together may run at once: at least 1 and at most
+    /// [`MAX_TOTAL_PARALLELISM`](PartitionedBulkhead::MAX_TOTAL_PARALLELISM). Not limited unless set.
+    ///
+    /// While keys compete, each gets its fair share of the time in which slots are held, by
+    /// [weight](PartitionLimits::weight). See [`PartitionedBulkhead`].
+    ///
+    /// Each operation then takes a lock that all keys share.
+    pub fn total_parallelism(mut self, operations: usize) -> Self {
+        self.total_parallelism = Some(operations);
+        self
+    }
+
+    /// Sets how many operations of all keys together may wait: at most
+    /// [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY). Only with
+    /// [`total_parallelism`](Self::total_parallelism), and required there if any key may wait.
+    ///
+    /// A key may have as many places as it leaves free, times its weight: one key alone can fill half of the room, so there are
+    /// places for others. As a rule of thumb, take 12 places for each key that may flood at once.
+    pub fn total_waiting_room(mut self, operations: usize) -> Self {
+        self.total_waiting_room = Some(operations);
+        self
+    }
+
     /// Sets the function that chooses the limits of each key when its partition is created.
     ///
     /// If it panics or returns invalid limits, the operation is rejected; other keys are not affected. It may
@@ -123,13 +151,45 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
         })?;
         let max_partitions = check_not_zero(&label, "max_partitions", max_partitions)? as usize;
         check_duration_not_zero(&label, "idle_timeout", Some(self.idle_timeout))?;
-        let settings = MapSettings {
-            usual: Limits { parallelism: checked.capacity, waiting_room: checked.waiting_room },
-            max_partitions,
-            idle_timeout: self.idle_timeout,
+        let may_wait = checked.waiting_room > 0 || self.limits_for.is_some();
+        let total = match (self.total_parallelism, self.total_waiting_room) {
+            (None, None) => None,
+            (None, Some(value)) => {
+                return Err(ConfigError::WithoutTotal {
+                    label,
+                    setting: "total_waiting_room",
+                    value,
+                });
+            }
+            (Some(_), None) if may_wait => {
+                return Err(ConfigError::Missing { label, setting: "total_waiting_room" });
+            }
+            (Some(capacity), room) => Some(PoolLimits {
+                capacity: check_total(&label, capacity)?,
+                room: check_maximum(&label, "total_waiting_room", room.unwrap_or_default())?,
+            }),
         };
+        let usual = Limits {
+            parallelism: checked.capacity,
+            waiting_room: checked.waiting_room,
+            share: Share::EVEN,
+        };
+        let settings =
+            MapSettings { usual, total, max_partitions, idle_timeout: self.idle_timeout };
         let map = PartitionMap::new(label, checked.wait_limit, settings, self.limits_for);
         Ok(PartitionedBulkhead { map: Arc::new(map) })
+    }
+}
+
+fn check_total(label: &Arc<str>, value: usize) -> Result<u32, ConfigError> {
+    let setting = "total_parallelism";
+    match u32::try_from(value) {
+        Ok(0) => Err(ConfigError::Zero { label: label.clone(), setting }),
+        Ok(value) if value <= MAX_TOTAL => Ok(value),
+        _ => {
+            let maximum = MAX_TOTAL as usize;
+            Err(ConfigError::TooLarge { label: label.clone(), setting, value, maximum })
+        }
     }
 }
 
@@ -139,6 +199,8 @@ impl<K> fmt::Debug for PartitionedBulkheadBuilder<K> {
             .field("settings", &self.settings)
             .field("max_partitions", &self.max_partitions)
             .field("idle_timeout", &self.idle_timeout)
+            .field("total_parallelism", &self.total_parallelism)
+            .field("total_waiting_room", &self.total_waiting_room)
             .finish_non_exhaustive()
     }
 }

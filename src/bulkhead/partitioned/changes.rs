@@ -4,12 +4,14 @@
 
 use std::hash::Hash;
 
-use super::{PartitionLimits, PartitionedBulkhead, map_changes::KeyRefusal};
+use super::{
+    PartitionLimits, PartitionedBulkhead, map_changes::KeyRefusal, partition_limits::InvalidLimit,
+};
 use crate::bulkhead::{change::PartitionedChange, error::ResizeError};
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
-    /// Changes any of the settings at once: parallelism, waiting room and wait limit of a partition, the number of partitions
-    /// and the idle timeout.
+    /// Changes any of the settings at once: parallelism, waiting room and wait limit of a partition, the number of partitions,
+    /// the idle timeout, and what all keys share.
     ///
     /// Parallelism and waiting room reach the partitions that are retained as well, but for those whose limits were chosen
     /// by `limits_for` or set by [`set_limits`](Self::set_limits): partitions are changed one after another, and each at one
@@ -33,7 +35,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reconfigure(&self, change: PartitionedChange) -> Result<(), ResizeError> {
-        let change = change.checked(&self.parent().label)?;
+        let change = change.checked(&self.parent().label, self.map.shares())?;
         let wait_limit = self.parent().wait_limit();
         let is_done = self.map.reconfigure(|settings| {
             let usual = &mut settings.usual;
@@ -41,6 +43,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
             usual.waiting_room = change.waiting_room.unwrap_or(usual.waiting_room);
             settings.max_partitions = change.max_partitions.unwrap_or(settings.max_partitions);
             settings.idle_timeout = change.idle_timeout.unwrap_or(settings.idle_timeout);
+            if let Some(total) = &mut settings.total {
+                total.capacity = change.total_parallelism.unwrap_or(total.capacity);
+                total.room = change.total_waiting_room.unwrap_or(total.room);
+            }
             let before = wait_limit.get();
             if let Some(limit) = change.wait_limit {
                 wait_limit.set(limit);
@@ -52,7 +58,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
 
     /// Returns the error of this change, if it were made now.
     pub(crate) fn check(&self, change: &PartitionedChange) -> Result<(), ResizeError> {
-        change.checked(&self.parent().label)?;
+        change.checked(&self.parent().label, self.map.shares())?;
         if self.is_closed() { Err(self.closed()) } else { Ok(()) }
     }
 
@@ -87,7 +93,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     ///
     /// [`PartitionedStatus::overrides`]: crate::PartitionedStatus::overrides
     pub fn set_limits(&self, key: &K, limits: PartitionLimits) -> Result<(), ResizeError> {
-        let limits = limits.validated().map_err(|(setting, value)| self.invalid(setting, value))?;
+        let limits =
+            limits.validated(self.map.shares()).map_err(|invalid| self.invalid(invalid))?;
         self.map.set_limits(key, limits).map_err(|refusal| self.refused(refusal))
     }
 
@@ -116,16 +123,50 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// Returns a [`ResizeError`], and changes nothing, if `key` has no partition, if `parallelism` is 0 or
     /// above [`Bulkhead::MAX_CAPACITY`](crate::Bulkhead::MAX_CAPACITY), or if the bulkhead is closed.
     pub fn resize_partition(&self, key: &K, parallelism: usize) -> Result<(), ResizeError> {
-        let limits = PartitionLimits::new(parallelism).validated();
-        match limits.map_err(|(setting, value)| self.invalid(setting, value))? {
+        let limits = PartitionLimits::new(parallelism).validated(true);
+        match limits.map_err(|invalid| self.invalid(invalid))? {
             Some(limits) => self.map.resize(key, limits.parallelism),
             None => Ok(()),
         }
         .map_err(|refusal| self.refused(refusal))
     }
 
-    fn invalid(&self, setting: &'static str, value: usize) -> ResizeError {
-        ResizeError::of_value(self.parent().label.clone(), setting, value)
+    /// Changes how many operations of all keys together may run at once. If more are running, no more begin until enough have
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ResizeError`], and changes nothing, if `parallelism` is 0 or above
+    /// [`MAX_TOTAL_PARALLELISM`](Self::MAX_TOTAL_PARALLELISM), if the bulkhead was built without a `total_parallelism`, or if it
+    /// is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulklink::PartitionedBulkhead;
+    ///
+    /// let customers = PartitionedBulkhead::<u64>::builder("customers")
+    ///     .parallelism(8)
+    ///     .total_parallelism(40)
+    ///     .max_partitions(1_000)
+    ///     .build()?;
+    /// customers.resize_total(60)?;
+    /// assert_eq!(customers.total_parallelism(), Some(60));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resize_total(&self, parallelism: usize) -> Result<(), ResizeError> {
+        self.reconfigure(PartitionedChange::new().total_parallelism(parallelism))
+    }
+
+    fn invalid(&self, InvalidLimit { setting, value, maximum }: InvalidLimit) -> ResizeError {
+        let label = self.parent().label.clone();
+        match (setting, value) {
+            ("weight" | "guaranteed", value) if !self.map.shares() => {
+                ResizeError::WithoutTotal { label, setting, value }
+            }
+            (setting, 0) => ResizeError::Zero { label, setting },
+            (setting, value) => ResizeError::TooLarge { label, setting, value, maximum },
+        }
     }
 
     fn refused(&self, refusal: KeyRefusal) -> ResizeError {

@@ -5,7 +5,7 @@
 //! lock: otherwise two operations with new keys, searching for an idle partition at the same time, could each
 //! find only partitions that the other has just taken, and both be rejected.
 //!
-//! Lock order: `status_lock`, `creation`, shards by ascending number, the gate of a partition, the rejection
+//! Lock order: `status_lock`, `creation`, shards by ascending number, the pool, the gate of a partition, the rejection
 //! cache. No user code runs under any of these locks except `Hash` and `Eq` of a key, and its `Clone` where all
 //! partitions are gone through: `for_each_partition`, `reconfigure` and `refresh_limits`. Keys and limits are
 //! created before a lock is taken, and keys and partitions are dropped after it is released.
@@ -26,7 +26,7 @@ use super::models::NoRandomState as RandomState;
 use super::{
     parent::{PartitionLink, PartitionParent},
     partition_limits::{Limits, LimitsFn, LimitsOverride, chosen_limits},
-    shard::{Entry, Sum},
+    shard::Entry,
     shards::Shards,
 };
 use crate::{
@@ -38,12 +38,14 @@ use crate::{
             effects::{Effects, EventKind},
             lifecycle::Phase,
             records::SharedRecords,
+            shared_pool::SharedPool,
             trace::Notice,
         },
         limits::{Expiry, wait_limit::WaitLimit, wait_policy::WaitPolicy},
+        pool::rules::PoolLimits,
         rejection::{Rejection, cache::RejectionCache, reason::RejectionReason},
     },
-    observe::partitions::{PartitionCounts, PartitionedStatus},
+    observe::partitions::PartitionCounts,
     sync::{Arc, Mutex, did_panic, unique_number},
 };
 
@@ -58,15 +60,15 @@ const INSERTED_ONCE: &str = "a key is inserted once";
 
 pub(super) struct PartitionMap<K> {
     pub(super) parent: Arc<PartitionParent>,
-    instance: u64,
-    created_at: Instant,
+    pub(super) instance: u64,
+    pub(super) created_at: Instant,
     /// Chooses the limits of a key, in place of the usual ones.
     pub(super) limits_for: Option<LimitsFn<K>>,
     hasher: RandomState,
     pub(super) shards: Arc<Shards<K>>,
     pub(super) creation: Mutex<Creation<K>>,
     /// Held while a status is taken, so that statuses are taken in the order of their sequence numbers.
-    status_lock: Mutex<()>,
+    pub(super) status_lock: Mutex<()>,
 }
 
 /// The settings that may change, but for the wait limit, which the partitions read.
@@ -74,6 +76,8 @@ pub(super) struct PartitionMap<K> {
 pub(super) struct MapSettings {
     /// The limits of a key for which none are chosen.
     pub(super) usual: Limits,
+    /// What all keys share.
+    pub(super) total: Option<PoolLimits>,
     pub(super) max_partitions: usize,
     pub(super) idle_timeout: Duration,
 }
@@ -101,6 +105,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         let records = SharedRecords::new(
             RejectionCache::new(label.clone(), instance, true),
             WaitLimit::new(wait_limit),
+            settings.total.map(SharedPool::new),
         );
         Self {
             parent: Arc::new(PartitionParent { label, root_gate, records, pin_counter }),
@@ -199,11 +204,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             let parent = self.parent.clone();
             let instance = unique_number();
             let link = PartitionLink { parent, instance, at, hash };
-            let partition = Compartment::partition(limits, link);
+            let partition = Arc::new(Compartment::partition(limits, link));
+            if let Some(pool) = &self.parent.records.pool {
+                pool.add(&partition, hash, limits.share);
+            }
             if is_paused {
                 partition.set_paused(true);
             }
-            Arc::new(partition)
+            partition
         })
     }
 
@@ -384,61 +392,6 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         self.shards.all().len()
     }
 
-    /// Sums over all partitions, present and removed, each read at one instant.
-    pub(super) fn status(&self) -> PartitionedStatus {
-        let _guard = self.status_lock.lock();
-        // Before the sums: in a closed bulkhead, the number of running operations can only have decreased since.
-        let phase = self.phase();
-        let root_gate = self.parent.root_gate.snapshot(None);
-        let taken_at = root_gate.taken_at;
-        let mut sum = Sum { totals: root_gate.totals, ..Sum::default() };
-        for shard in self.shards.all() {
-            shard.sum(taken_at, |some| sum.add(&some));
-        }
-        let (times, lost_waits) = {
-            let times = self.parent.records().times.lock();
-            (times.snapshot(), times.lost_waits())
-        };
-        sum.totals.cancelled_wait_time = lost_waits.cancelled;
-        sum.totals.expired_wait_time = lost_waits.expired;
-        let creation = self.creation.lock();
-        let (counts, settings) = (creation.counts, creation.settings);
-        let retained = counts.retained().saturating_sub(sum.removed_by_close as usize);
-        PartitionedStatus {
-            label: self.parent.label.clone(),
-            instance: self.instance,
-            sequence: root_gate.sequence,
-            parallelism: settings.usual.parallelism as usize,
-            waiting_room: settings.usual.waiting_room as usize,
-            wait_limit: self.parent.wait_limit().get(),
-            max_partitions: settings.max_partitions,
-            idle_timeout: settings.idle_timeout,
-            overrides: creation.overrides.len(),
-            partitions: retained,
-            // Partitions are read one after another while others come and go, so the sum may exceed the number
-            // that exists at one instant.
-            active_partitions: sum.active.min(retained),
-            in_flight: sum.in_flight,
-            waiting: sum.waiting,
-            is_paused: phase.is_paused(),
-            is_draining: phase.is_draining(),
-            // A close closes every partition first and the root gate last.
-            is_closed: phase.is_closed() && root_gate.phase.is_closed(),
-            created: counts.created,
-            evicted: counts.evicted + sum.removed_by_close,
-            discarded: counts.discarded,
-            peak_partitions: counts.peak,
-            totals: sum.totals,
-            taken_at,
-            age: taken_at.saturating_duration_since(self.created_at),
-            partitions_under_pressure: sum.under_pressure,
-            current_pressure: sum.current_pressure,
-            waits: times.waits,
-            patience: times.patience,
-            holds: times.holds,
-        }
-    }
-
     pub(super) fn hash(&self, key: &K) -> u32 {
         (self.hasher.hash_one(key) >> 32) as u32
     }
@@ -449,9 +402,14 @@ impl<K> PartitionMap<K> {
         self.creation.lock().settings
     }
 
+    /// Whether the keys share a capacity.
+    pub(super) fn shares(&self) -> bool {
+        self.parent.records.pool.is_some()
+    }
+
     /// Returns the limits that the user's function gives a key, if there is one. Runs user code.
     pub(super) fn choose(&self, key: &K) -> Option<Result<Limits, RejectionReason>> {
-        self.limits_for.as_ref().map(|choose| chosen_limits(choose, key))
+        self.limits_for.as_ref().map(|choose| chosen_limits(choose, key, self.shares()))
     }
 }
 

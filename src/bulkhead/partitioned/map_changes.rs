@@ -28,6 +28,7 @@ pub(super) enum KeyRefusal {
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Changes the settings. Returns `false` if the bulkhead is closed.
     pub(super) fn reconfigure(&self, change: impl FnOnce(&mut MapSettings) -> bool) -> bool {
+        let mut effects = Effects::default();
         let (before, after, is_changed) = {
             let mut creation = self.creation.lock();
             if self.phase_of(&creation).is_closed() {
@@ -40,8 +41,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             if after.idle_timeout != before.idle_timeout {
                 self.shards.set_timeout(after.idle_timeout);
             }
+            if let Some(total) = after.total.filter(|_| after.total != before.total) {
+                self.parent.records.set_pool_limits(total, &mut effects);
+            }
             (before, after, is_limit_changed || after != before)
         };
+        effects.carry_out();
         if is_changed {
             self.tell(EventKind::Reconfigured);
         }
@@ -112,11 +117,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     pub(super) fn resize(&self, key: &K, parallelism: u32) -> Result<(), KeyRefusal> {
         let mut owned = Some(key.clone());
         let set = self.change_override(key, |creation, partition| {
-            let waiting_room = partition.ok_or(KeyRefusal::NoPartition)?.waiting_room() as u32;
+            let partition = partition.ok_or(KeyRefusal::NoPartition)?;
+            let limits = partition.partition_limits();
             let before = creation.overrides.get(key).copied();
             let set = LimitsOverride::with_parallelism(before, parallelism);
             creation.keep(key, &mut owned, set);
-            Ok(Some(set.over(Ok(Limits { parallelism, waiting_room }))))
+            Ok(Some(set.over(Ok(limits))))
         });
         did_panic(|| drop(owned));
         set

@@ -11,6 +11,7 @@ mod idle_order;
 mod index;
 mod map;
 mod map_changes;
+mod map_status;
 #[cfg(all(test, bulklink_loom))]
 mod models;
 pub(crate) mod parent;
@@ -30,6 +31,7 @@ use crate::{
     core::{
         limits::wait_policy::WaitPolicy,
         operation::{arrive::admit_now, run::Run, wait::Wait},
+        pool::rules::MAX_TOTAL,
         rejection::Rejection,
     },
     observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},
@@ -356,6 +358,9 @@ async fn spent<T>(rejection: Rejection) -> Result<T, Rejection> {
 }
 
 impl<K> PartitionedBulkhead<K> {
+    /// The largest `total_parallelism`.
+    pub const MAX_TOTAL_PARALLELISM: usize = MAX_TOTAL as usize;
+
     pub(crate) fn parent(&self) -> &Arc<PartitionParent> {
         &self.map.parent
     }
@@ -384,6 +389,18 @@ impl<K> PartitionedBulkhead<K> {
     #[must_use]
     pub fn wait_limit(&self) -> Option<Duration> {
         self.parent().wait_limit().get()
+    }
+
+    /// Returns how many operations of all keys together may run at once, or `None` if the keys share no capacity.
+    #[must_use]
+    pub fn total_parallelism(&self) -> Option<usize> {
+        self.map.settings().total.map(|total| total.capacity as usize)
+    }
+
+    /// Returns how many operations of all keys together may wait, or `None` if the keys share no capacity.
+    #[must_use]
+    pub fn total_waiting_room(&self) -> Option<usize> {
+        self.map.settings().total.map(|total| total.room as usize)
     }
 
     /// Returns how many partitions may be retained.

@@ -88,7 +88,7 @@ pub(crate) struct PartitionLink {
     /// The index of its entry in its shard.
     pub(super) at: u32,
     /// The hash of its key, which determines the shard and the position in the shard's index.
-    pub(super) hash: u32,
+    pub(crate) hash: u32,
 }
 
 impl PartitionLink {

@@ -2,8 +2,14 @@
 //!
 //! It owns their validation, which of them goes first, and the call of the user's function.
 
+use std::ops::RangeInclusive;
+
 use crate::{
-    core::{MAX_UNITS, rejection::reason::RejectionReason},
+    core::{
+        MAX_UNITS,
+        pool::rules::{MAX_WEIGHT, Share},
+        rejection::reason::RejectionReason,
+    },
     sync::did_panic,
 };
 
@@ -24,13 +30,15 @@ use crate::{
 pub struct PartitionLimits {
     parallelism: usize,
     waiting_room: usize,
+    weight: usize,
+    guaranteed: usize,
     is_refused: bool,
 }
 
 impl PartitionLimits {
     /// Returns limits with which `parallelism` operations may run at once and none may wait.
     pub const fn new(parallelism: usize) -> Self {
-        Self { parallelism, waiting_room: 0, is_refused: false }
+        Self { parallelism, waiting_room: 0, weight: 1, guaranteed: 0, is_refused: false }
     }
 
     /// Refuses the key: its operations are rejected as [`KeyRefused`](crate::RejectionReason::KeyRefused), and nothing is
@@ -38,7 +46,7 @@ impl PartitionLimits {
     ///
     /// A key whose partition is in use is refused at once, too. Its running work continues, and those who wait are served.
     pub const fn refused() -> Self {
-        Self { parallelism: 1, waiting_room: 0, is_refused: true }
+        Self { is_refused: true, ..Self::new(1) }
     }
 
     /// Sets how many operations may wait.
@@ -47,24 +55,57 @@ impl PartitionLimits {
         self
     }
 
-    /// Returns the validated limits, or `None` if the key is refused.
+    /// Sets the weight of the key: how much of the shared capacity it gets while keys compete for it, in proportion to the
+    /// weights of the others. At least 1, which is the default, and at most 64.
+    ///
+    /// Only with [`total_parallelism`](crate::PartitionedBulkheadBuilder::total_parallelism).
+    pub const fn weight(mut self, weight: usize) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Sets how many operations of the key run before those of keys without a guarantee, or beyond it: at most its
+    /// parallelism. Defaults to 0.
+    ///
+    /// What the key does not use of it, others may. The guarantees of all keys that compete should not exceed the shared
+    /// capacity. Only with [`total_parallelism`](crate::PartitionedBulkheadBuilder::total_parallelism).
+    pub const fn guaranteed(mut self, operations: usize) -> Self {
+        self.guaranteed = operations;
+        self
+    }
+
+    /// Returns the validated limits, or `None` if the key is refused. `shares` says whether the keys share a capacity.
     ///
     /// # Errors
     ///
-    /// The name of the limit that is not valid, and its value.
-    pub(super) fn validated(self) -> Result<Option<Limits>, (&'static str, usize)> {
-        let check = |setting, least, value| match u32::try_from(value) {
-            Ok(value) if (least..=MAX_UNITS).contains(&value) => Ok(value),
-            _ => Err((setting, value)),
+    /// The limit that is not valid.
+    pub(super) fn validated(self, shares: bool) -> Result<Option<Limits>, InvalidLimit> {
+        let check = |setting, range: RangeInclusive<u32>, value| match u32::try_from(value) {
+            Ok(value) if range.contains(&value) => Ok(value),
+            _ => Err(InvalidLimit { setting, value, maximum: *range.end() as usize }),
         };
         if self.is_refused {
             return Ok(None);
         }
-        Ok(Some(Limits {
-            parallelism: check("parallelism", 1, self.parallelism)?,
-            waiting_room: check("waiting_room", 0, self.waiting_room)?,
-        }))
+        let parallelism = check("parallelism", 1..=MAX_UNITS, self.parallelism)?;
+        let waiting_room = check("waiting_room", 0..=MAX_UNITS, self.waiting_room)?;
+        // Without a shared capacity, only the defaults mean something.
+        let (weights, guarantees) =
+            if shares { (1..=MAX_WEIGHT, 0..=parallelism) } else { (1..=1, 0..=0) };
+        let share = Share {
+            weight: check("weight", weights, self.weight)?,
+            guaranteed: check("guaranteed", guarantees, self.guaranteed)?,
+        };
+        Ok(Some(Limits { parallelism, waiting_room, share }))
     }
+}
+
+/// A limit that is not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InvalidLimit {
+    pub(super) setting: &'static str,
+    pub(super) value: usize,
+    pub(super) maximum: usize,
 }
 
 /// Limits that have been validated.
@@ -72,6 +113,16 @@ impl PartitionLimits {
 pub(crate) struct Limits {
     pub(crate) parallelism: u32,
     pub(crate) waiting_room: u32,
+    /// What the key competes with for a shared capacity, if there is one.
+    pub(crate) share: Share,
+}
+
+impl Limits {
+    /// A smaller parallelism lowers the guarantee to it.
+    fn with_parallelism(self, parallelism: u32) -> Self {
+        let guaranteed = self.share.guaranteed.min(parallelism);
+        Self { parallelism, share: Share { guaranteed, ..self.share }, ..self }
+    }
 }
 
 /// The limits of one key that were set by hand. They go before those that its partition would have otherwise.
@@ -90,7 +141,9 @@ impl LimitsOverride {
     ) -> Result<Limits, RejectionReason> {
         match self {
             Self::All(limits) => limits.ok_or(RejectionReason::KeyRefused),
-            Self::Parallelism(parallelism) => limits.map(|limits| Limits { parallelism, ..limits }),
+            Self::Parallelism(parallelism) => {
+                limits.map(|limits| limits.with_parallelism(parallelism))
+            }
         }
     }
 
@@ -99,7 +152,7 @@ impl LimitsOverride {
         match this {
             None | Some(Self::Parallelism(_)) => Self::Parallelism(parallelism),
             Some(Self::All(limits)) => {
-                Self::All(limits.map(|limits| Limits { parallelism, ..limits }))
+                Self::All(limits.map(|limits| limits.with_parallelism(parallelism)))
             }
         }
     }
@@ -109,11 +162,18 @@ impl LimitsOverride {
 pub(super) type LimitsFn<K> = Box<dyn Fn(&K) -> PartitionLimits + Send + Sync>;
 
 /// Returns the limits that `choose` gives a key. Runs user code, so it is called under no lock; a panic becomes a rejection.
-pub(super) fn chosen_limits<K>(choose: &LimitsFn<K>, key: &K) -> Result<Limits, RejectionReason> {
+pub(super) fn chosen_limits<K>(
+    choose: &LimitsFn<K>,
+    key: &K,
+    shares: bool,
+) -> Result<Limits, RejectionReason> {
     let mut limits = None;
     did_panic(|| limits = Some(choose(key)));
-    let limits = limits.ok_or(RejectionReason::LimitsPanicked)?.validated();
+    let limits = limits.ok_or(RejectionReason::LimitsPanicked)?.validated(shares);
     limits
-        .map_err(|(setting, value)| RejectionReason::InvalidLimits { setting, value })?
+        .map_err(|InvalidLimit { setting, value, .. }| RejectionReason::InvalidLimits {
+            setting,
+            value,
+        })?
         .ok_or(RejectionReason::KeyRefused)
 }

@@ -179,7 +179,7 @@ impl<K> Shard<K> {
         if own != stamp || since > until {
             return None;
         }
-        Some(self.remove(&mut state, at))
+        Some(self.remove(&mut state, at, true))
     }
 
     /// Passes sums over all entries, present and removed, to `add`, a block at a time. Sums must not run
@@ -221,10 +221,11 @@ impl<K> Shard<K> {
     #[cold]
     fn remove_closed(&self, state: &mut ShardState<K>, at: u32) -> Entry<K> {
         state.removed_by_close += 1;
-        self.remove(state, at)
+        self.remove(state, at, true)
     }
 
-    fn remove(&self, state: &mut ShardState<K>, at: u32) -> Entry<K> {
+    /// Removes an idle entry. Without `keeps_debt`, its key begins anew when it comes back.
+    fn remove(&self, state: &mut ShardState<K>, at: u32, keeps_debt: bool) -> Entry<K> {
         let head = state.order.head();
         state.order.remove(at);
         self.mark_oldest(state, head);
@@ -236,6 +237,7 @@ impl<K> Shard<K> {
             &mut state.removed_totals
         };
         *totals = totals.plus(&entry.compartment.snapshot().totals);
+        entry.compartment.leave_pool(keeps_debt);
         entry
     }
 
@@ -303,7 +305,7 @@ impl<K: Eq> Shard<K> {
     pub(super) fn discard(&self, hash: u32, key: &K) -> Option<Entry<K>> {
         let mut state = self.state.lock();
         let at = state.find(hash, key)?;
-        (!state.order.is_pinned(at)).then(|| self.remove(&mut state, at))
+        (!state.order.is_pinned(at)).then(|| self.remove(&mut state, at, false))
     }
 }
 

@@ -11,7 +11,8 @@
 //! | 7 | the operation may wait and the waiting room is not full | queued |
 //! | 8 | the operation stands in front of a full gate | not arrived yet |
 //! | 9 | the gate is paused | rejected: paused |
-//! | 10 | otherwise | rejected: saturated |
+//! | 10 | the gate has a seat or a place, and the pool has none | rejected: total saturated |
+//! | 11 | otherwise | rejected: saturated |
 //!
 //! It owns the order of the rows, and so the reason that a rejection gives if more than one applies. It does
 //! not own the fast path, which is in `word`.
@@ -44,7 +45,7 @@ impl Gate {
         shared: Option<&SharedRecords>,
     ) -> ArrivalOutcome {
         let has_waker = matches!(arrival.when_full, WhenFull::Join(..));
-        let now = if has_waker { self.time_if_busy() } else { None };
+        let now = if has_waker { self.time_if_busy(shared) } else { None };
         let mut effects = Effects::default();
         let mut section = Section::enter_shared(self, shared, &mut effects);
         section.set_now(now);
@@ -67,7 +68,7 @@ impl Gate {
         outcome
     }
 
-    /// Rows 6 to 10, for a cost between 1 and the capacity: admit, join the line, or reject as paused or saturated.
+    /// Rows 6 to 11, for a cost between 1 and the capacity: admit, join the line, or reject as paused or saturated.
     /// Leaves the alarm in `to_arm` if it must be armed.
     fn admit_or_join(
         &self,
@@ -76,16 +77,17 @@ impl Gate {
         to_arm: &mut Option<ToArm>,
     ) -> ArrivalOutcome {
         let cost = arrival.cost as u32;
-        let has_room = section.state.waiting() < self.room();
+        let has_room = section.has_place();
         // A single read of the word, if the cost does not fit, is enough to reject or to ask for a waker. To
         // admit or to join, the word must be frozen.
         let waits = has_room || arrival.stands;
         let joins = waits && matches!(arrival.when_full, WhenFull::Join(..));
-        if section.fits(cost) || (joins && !section.is_frozen()) {
+        if section.fits(cost) || (joins && (!section.is_frozen() || section.pool.is_some())) {
             section.freeze();
         }
         if section.fits(cost) {
             section.admit(cost, None);
+            section.admit_in_pool();
             return ArrivalOutcome::Admitted;
         }
         match &mut arrival.when_full {
@@ -108,6 +110,11 @@ impl Gate {
                 section.state.cold().paused += 1;
                 section.record(EventKind::PausedRejection, |change| change.cost = Some(cost));
                 ArrivalOutcome::Rejected(section.reject(RejectionReason::Paused))
+            }
+            when_full if section.is_saturated_in_pool(matches!(when_full, WhenFull::Reject)) => {
+                section.state.cold().total_saturated += 1;
+                let reason = section.total_saturated();
+                ArrivalOutcome::Rejected(section.reject(reason))
             }
             _ => {
                 section.state.counts.saturated += 1;
@@ -174,7 +181,7 @@ fn refuse(section: &mut Section<'_>, cost: usize, obstacle: Obstacle) -> Rejecti
             }
         },
         Obstacle::Expired(expiry) => {
-            section.state.counts.expired_before_queue += 1;
+            section.state.cold().expired_before_queue += 1;
             if expiry == Expiry::Deadline {
                 section.state.cold().expired_before_queue_by_deadline += 1;
             }
@@ -205,6 +212,7 @@ fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
         units.queued += u64::from(cost);
         units.peak_waiting = units.peak_waiting.max(waiting_units);
     }
+    section.join_in_pool();
     section.record(EventKind::Queued, |change| {
         change.cost = Some(cost);
         change.from_queue = true;

@@ -38,6 +38,8 @@ pub struct Totals {
     pub queued_units: u64,
     /// Operations rejected because they could neither be admitted at once nor wait.
     pub saturated: u64,
+    /// The same, because of the capacity or the room that all keys of a partitioned bulkhead share.
+    pub total_saturated: u64,
     /// Waiters rejected because their wait limit or deadline passed.
     pub expired: u64,
     /// Of [`expired`](Self::expired): their deadline passed first.
@@ -109,7 +111,7 @@ macro_rules! each_total {
     ($one:expr, $other:expr, $op:expr, $op_time:expr) => {
         each_total! { $one, $other, $op, $op_time;
             admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
-            abandoned_units abandoned_by_deadline queued queued_units saturated expired
+            abandoned_units abandoned_by_deadline queued queued_units saturated total_saturated expired
             expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
             closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
             invalid_limits key_refused missing_key bypassed nested finished finished_units cut_short cut_short_units
@@ -178,7 +180,6 @@ pub(in crate::core) struct Counts {
     pub(in crate::core) cut_short: u64,
     pub(in crate::core) saturated: u64,
     pub(in crate::core) expired: u64,
-    pub(in crate::core) expired_before_queue: u64,
     pub(in crate::core) cancelled: u64,
 }
 
@@ -211,9 +212,11 @@ pub(in crate::core) struct ColdCounts {
     pub(in crate::core) closed_before_queue: u64,
     pub(in crate::core) closed_while_waiting: u64,
     pub(in crate::core) paused: u64,
+    pub(in crate::core) total_saturated: u64,
     pub(in crate::core) oversized: u64,
     pub(in crate::core) invalid_cost: u64,
     pub(in crate::core) expired_by_deadline: u64,
+    pub(in crate::core) expired_before_queue: u64,
     pub(in crate::core) expired_before_queue_by_deadline: u64,
     pub(in crate::core) abandoned_by_deadline: u64,
     pub(in crate::core) bodies_ended_early: u64,

@@ -58,7 +58,7 @@ impl Gate {
     #[cold]
     #[inline(never)]
     fn release_slow(&self, cost: u32, shared: Option<&SharedRecords>) {
-        self.end(cost, Ending::Released, self.time_if_busy(), shared);
+        self.end(cost, Ending::Released, self.time_if_busy(shared), shared);
     }
 
     /// Releases the units of an operation that has completed and may be timed.
@@ -107,7 +107,7 @@ impl Gate {
         abandonment: Abandonment,
         shared: Option<&SharedRecords>,
     ) {
-        self.end(cost, Ending::Abandoned(abandonment), self.time_if_busy(), shared);
+        self.end(cost, Ending::Abandoned(abandonment), self.time_if_busy(shared), shared);
     }
 
     /// Releases units if no lock is needed for it.

@@ -15,10 +15,12 @@ pub(crate) mod histogram;
 pub(crate) mod lifecycle;
 mod overdue;
 pub(in crate::core) mod pace;
+mod pooled;
 pub(crate) mod reconfiguring;
 pub(crate) mod records;
 pub(crate) mod sampling;
 pub(in crate::core) mod section;
+pub(crate) mod shared_pool;
 pub(crate) mod snapshot;
 mod standing;
 pub(in crate::core) mod state;
@@ -205,6 +207,7 @@ impl Gate {
         match section.take_outcome(ticket) {
             None => {
                 let Waiter { cost, waker, .. } = section.lazy().line.leave(ticket);
+                section.leave_pool(1);
                 section.effects.retire(waker);
                 section.state.counts.cancelled += 1;
                 section.with_times(|times| times.add_cancelled(nanos(waited)));
@@ -294,9 +297,9 @@ impl Gate {
         let mut state = self.state.lock();
         match reason {
             RejectionReason::Closed => state.cold().closed_before_queue += 1,
-            RejectionReason::WaitLimit { .. } => state.counts.expired_before_queue += 1,
+            RejectionReason::WaitLimit { .. } => state.cold().expired_before_queue += 1,
             RejectionReason::Deadline { .. } => {
-                state.counts.expired_before_queue += 1;
+                state.cold().expired_before_queue += 1;
                 state.cold().expired_before_queue_by_deadline += 1;
             }
             RejectionReason::PartitionLimit { .. } => state.cold().partition_limited += 1,
@@ -306,6 +309,7 @@ impl Gate {
                 state.cold().invalid_limits += 1;
             }
             RejectionReason::Saturated { .. }
+            | RejectionReason::TotalSaturated { .. }
             | RejectionReason::CostExceedsCapacity { .. }
             | RejectionReason::Paused
             | RejectionReason::InvalidCost => {
@@ -374,8 +378,12 @@ impl Gate {
     /// probably need it. Reading the clock takes about as long as everything else that is done under the
     /// lock.
     #[inline]
-    pub(in crate::core) fn time_if_busy(&self) -> Option<Instant> {
-        let slow = Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow();
+    pub(in crate::core) fn time_if_busy(&self, shared: Option<&SharedRecords>) -> Option<Instant> {
+        let slow = match shared {
+            // The word is always slow.
+            Some(SharedRecords { pool: Some(pool), .. }) => pool.seems_pressed(),
+            _ => Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow(),
+        };
         (slow && self.room() > 0).then(clock::now)
     }
 

@@ -59,9 +59,12 @@ impl Section<'_> {
     /// Returns when an operation that is rejected for this reason may try again, if that can help.
     pub(super) fn retry_after(&self, reason: &RejectionReason) -> Duration {
         let hint = match (reason, &self.state.lazy) {
-            (RejectionReason::Saturated { .. } | RejectionReason::WaitLimit { .. }, Some(lazy)) => {
-                lazy.pace.hint(lazy.line.len())
-            }
+            (
+                RejectionReason::Saturated { .. }
+                | RejectionReason::TotalSaturated { .. }
+                | RejectionReason::WaitLimit { .. },
+                Some(lazy),
+            ) => lazy.pace.hint(lazy.line.len()),
             _ => None,
         };
         hint.unwrap_or(ONE_SECOND)

@@ -165,6 +165,7 @@ impl Section<'_> {
         debug_assert!(self.is_frozen(), "the word is not frozen");
         self.state.capacity = capacity;
         self.gate().room.store(room, Ordering::Relaxed);
+        self.update_in_pool();
         match &self.state.records {
             Some(own) => own.wait_limit.set(wait_limit),
             None => debug_assert_eq!(wait_limit, None, "partitions share their wait limit"),

@@ -5,6 +5,7 @@ use crate::{
         gate::{
             effects::EventKind,
             sampling::HandOverStamps,
+            shared_pool::SharedPool,
             times::Times,
             trace::{Notice, PressureLog},
         },
@@ -28,19 +29,26 @@ pub(in crate::core) struct OwnRecords {
 
 /// The cache of rejections, the times and the wait limit of all partitions of one bulkhead.
 ///
-/// Each lock is taken under a gate's lock, and no other lock under it.
+/// The locks of the cache and the times are taken under a gate's lock, and no other lock under them.
 #[derive(Debug)]
 pub(crate) struct SharedRecords {
     pub(crate) rejections: Mutex<RejectionCache>,
     pub(crate) times: Mutex<Times>,
     pub(crate) wait_limit: WaitLimit,
     pub(crate) undrained: Undrained,
+    /// The capacity that the partitions share, if they do. Its lock comes before that of a gate.
+    pub(crate) pool: Option<SharedPool>,
 }
 
 impl SharedRecords {
-    pub(crate) fn new(rejections: RejectionCache, wait_limit: WaitLimit) -> Self {
+    pub(crate) fn new(
+        rejections: RejectionCache,
+        wait_limit: WaitLimit,
+        pool: Option<SharedPool>,
+    ) -> Self {
         let (rejections, times) = (Mutex::new(rejections), Mutex::new(Times::default()));
-        Self { rejections, times, wait_limit, undrained: Undrained(AtomicU64::new(0)) }
+        let undrained = Undrained(AtomicU64::new(0));
+        Self { rejections, times, wait_limit, undrained, pool }
     }
 
     /// Counts a line that has become empty, or a call that has drained all partitions. Returns what to tell if it was the

@@ -16,9 +16,10 @@ use crate::{
             counts::nanos,
             effects::{Change, Effects, EventKind, SharedSink},
             lifecycle::Phase,
+            pooled::PoolAccess,
             records::SharedRecords,
             sampling::Stamp,
-            state::{GateState, LazyState},
+            state::{GateState, LazyState, NO_MEMBER},
             times::Times,
             trace::{self, Notice, TELLS_PRESSURE},
             word::{ALLOWANCE, Word},
@@ -33,7 +34,9 @@ use crate::{
 pub(in crate::core) struct Section<'a> {
     gate: &'a Gate,
     shared: Option<&'a SharedRecords>,
+    // Declared before the pool: its lock is released first.
     pub(in crate::core) state: MutexGuard<'a, GateState>,
+    pub(super) pool: PoolAccess<'a>,
     /// The word as last read. Its counts are not yet included in the state.
     pub(super) word: Word,
     /// This and `in_flight` are exact while the word is frozen. Otherwise they belong to one reading of the
@@ -62,6 +65,17 @@ impl<'a> Section<'a> {
         shared: Option<&'a SharedRecords>,
         effects: &'a mut Effects,
     ) -> Self {
+        Self::enter_with(gate, shared, PoolAccess::of(shared), effects)
+    }
+
+    /// Enters the section of a gate whose pool, if it has one, is locked.
+    #[inline]
+    pub(super) fn enter_with(
+        gate: &'a Gate,
+        shared: Option<&'a SharedRecords>,
+        pool: PoolAccess<'a>,
+        effects: &'a mut Effects,
+    ) -> Self {
         let state = gate.state.lock();
         // SLOW is set only under this lock, and while it is set the word is changed only under this lock: a
         // slow word is a frozen one, and its counts are zero.
@@ -72,6 +86,7 @@ impl<'a> Section<'a> {
             gate,
             shared,
             state,
+            pool,
             word,
             used,
             in_flight,
@@ -117,6 +132,7 @@ impl<'a> Section<'a> {
     #[inline]
     pub(in crate::core) fn freeze(&mut self) {
         self.changes = true;
+        self.clock_pool();
         if !self.frozen {
             self.freeze_now();
         }
@@ -149,7 +165,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn settle_changes(&mut self) {
+    pub(super) fn settle_changes(&mut self) {
         self.serve_line();
         if self.state.phase.turns_away() {
             self.advance_phase();
@@ -157,6 +173,7 @@ impl<'a> Section<'a> {
         if self.state.has_standing() {
             self.wake_standing();
         }
+        self.settle_pool();
         let word = self.next_word();
         self.gate.word.store(word.bits(), Ordering::Release);
         if self.state.lazy.as_ref().is_some_and(|lazy| lazy.line.len() == 0) {
@@ -168,6 +185,9 @@ impl<'a> Section<'a> {
     /// Admits from the head of the line while it fits.
     #[inline]
     pub(super) fn serve_line(&mut self) {
+        if self.pool.is_some() {
+            return self.serve_pool();
+        }
         if self.state.phase.is_paused() {
             return;
         }
@@ -226,7 +246,8 @@ impl<'a> Section<'a> {
             }
             None => units,
         };
-        let slow = state.phase != Phase::Open
+        let slow = state.member != NO_MEMBER
+            || state.phase != Phase::Open
             || state.is_refused
             || self.used > state.capacity
             || state.has_standing()
@@ -262,14 +283,17 @@ impl<'a> Section<'a> {
 
     /// Returns the units that are not in use: 0 if a shrink has left more in use than the capacity.
     #[inline]
-    fn free(&self) -> u32 {
+    pub(super) fn free(&self) -> u32 {
         self.state.capacity.saturating_sub(self.used)
     }
 
     /// Whether the gate is not paused, the line is empty and there are free units for this cost.
     #[inline]
     pub(in crate::core) fn fits(&self, cost: u32) -> bool {
-        self.state.waiting() == 0 && cost <= self.free() && !self.state.phase.is_paused()
+        self.state.waiting() == 0
+            && cost <= self.free()
+            && !self.state.phase.is_paused()
+            && self.pool.has_seat()
     }
 
     #[inline]
@@ -379,6 +403,7 @@ impl<'a> Section<'a> {
         debug_assert!(self.frozen && self.changes, "the word is not frozen");
         self.used -= cost;
         self.in_flight -= 1;
+        self.release_to_pool();
     }
 
     /// Removes the waiter at the head of the line. Returns it with its number.
@@ -430,7 +455,7 @@ impl<'a> Section<'a> {
 
     /// Hands units over to the waiter at the head of the line.
     #[inline]
-    fn admit_head(&mut self) {
+    pub(super) fn admit_head(&mut self) {
         let Some((number, waiter)) = self.advance() else { return };
         let now = self.nanos();
         let stamp = Stamp::timed(now);

@@ -48,6 +48,7 @@ impl Gate {
             let unused = standing.take_if(|standing| standing.line.len() == 0);
             section.effects.retire(waiter.and_then(|waiter| waiter.waker));
             section.effects.free_standing(unused);
+            section.mark_standing();
             // The word may be fast again.
             section.freeze();
         }
@@ -67,7 +68,11 @@ impl Section<'_> {
     /// Lets somebody stand in front of the gate, to be woken by this waker. The word must be frozen.
     pub(super) fn stand(&mut self, cost: u32, waker: Waker) -> Ticket {
         debug_assert!(self.is_frozen(), "the word is not frozen");
-        self.lazy().standing.get_or_insert_with(|| Box::new(StandingLine::new())).join(cost, waker)
+        let standing = &mut self.lazy().standing;
+        let ticket =
+            standing.get_or_insert_with(|| Box::new(StandingLine::new())).join(cost, waker);
+        self.mark_standing();
+        ticket
     }
 
     /// Wakes all who stand in front of the gate, unless it is full for every one of them. Whoever is woken in vain stands there
@@ -78,7 +83,7 @@ impl Section<'_> {
         let Some(&StandingLine { smallest, largest, .. }) = standing.map(Box::as_ref) else {
             return;
         };
-        let has_place = self.state.waiting() < self.gate().room() || self.fits(smallest);
+        let has_place = self.has_place() || self.fits(smallest);
         // What has become too large for the capacity is to learn of its rejection.
         let is_too_large = largest > self.state.capacity;
         let is_refused = self.state.phase.turns_away() || self.state.is_refused;
@@ -88,6 +93,7 @@ impl Section<'_> {
                 self.effects.wake(waiter.waker);
             }
             self.effects.free_standing(standing);
+            self.mark_standing();
         }
     }
 }

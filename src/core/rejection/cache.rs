@@ -102,6 +102,7 @@ impl RetryHint {
 fn is_transient(reason: &RejectionReason) -> bool {
     match reason {
         RejectionReason::Saturated { .. }
+        | RejectionReason::TotalSaturated { .. }
         | RejectionReason::WaitLimit { .. }
         | RejectionReason::Paused
         | RejectionReason::PartitionLimit { .. } => true,

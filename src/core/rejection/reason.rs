@@ -7,8 +7,8 @@ use std::{fmt, time::Duration};
 
 /// Why an operation was not admitted.
 ///
-/// *Full for now* ([`Saturated`](Self::Saturated), [`WaitLimit`](Self::WaitLimit),
-/// [`Deadline`](Self::Deadline), [`PartitionLimit`](Self::PartitionLimit)), *paused*, *closed* and *never
+/// *Full for now* ([`Saturated`](Self::Saturated), [`TotalSaturated`](Self::TotalSaturated),
+/// [`WaitLimit`](Self::WaitLimit), [`Deadline`](Self::Deadline), [`PartitionLimit`](Self::PartitionLimit)), *paused*, *closed* and *never
 /// admissible* are different variants, so that a caller can decide whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,6 +25,22 @@ pub enum RejectionReason {
         waiting: usize,
         /// Operations that may wait.
         waiting_room: usize,
+    },
+    /// The operation could not be admitted at once, and the capacity that all keys share has no place for it: the room of all
+    /// is full, or the key has as many places as its share of it.
+    TotalSaturated {
+        /// Operations running, of all keys.
+        used: usize,
+        /// Operations that may run at once, of all keys.
+        capacity: usize,
+        /// Operations waiting, of all keys.
+        waiting: usize,
+        /// Operations that may wait, of all keys.
+        waiting_room: usize,
+        /// Operations of this key that are waiting.
+        partition_waiting: usize,
+        /// Operations of this key that may wait now.
+        partition_room: usize,
     },
     /// The wait limit passed before the operation was admitted.
     WaitLimit {
@@ -79,6 +95,7 @@ impl RejectionReason {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Saturated { .. } => "saturated",
+            Self::TotalSaturated { .. } => "total_saturated",
             Self::WaitLimit { .. } => "wait_limit",
             Self::Deadline { .. } => "deadline",
             Self::Closed => "closed",
@@ -100,6 +117,18 @@ impl fmt::Display for RejectionReason {
                 f,
                 "saturated: cost {cost} with {used} of {capacity} units in use and {waiting} of \
                  {waiting_room} waiting"
+            ),
+            Self::TotalSaturated {
+                used,
+                capacity,
+                waiting,
+                waiting_room,
+                partition_waiting,
+                partition_room,
+            } => write!(
+                f,
+                "saturated in total: {used} of {capacity} in use and {waiting} of {waiting_room} \
+                 waiting over all keys, {partition_waiting} of {partition_room} for this key"
             ),
             Self::WaitLimit { waited, limit } => {
                 write!(f, "wait limit of {limit:?} reached after {waited:?}")

@@ -8,6 +8,6 @@ pub(super) const HTML: &str = include_str!("page.html");
 ///
 /// See <https://www.w3.org/TR/CSP3/>. A test computes the hashes, and names the right ones where the page has changed.
 pub(super) const CONTENT_SECURITY: &str = "default-src 'none'; \
-    script-src 'sha256-rTqWqXxESU2otHLEM3lw7tOZIS20YGQjqBN+hZA6f1M='; \
+    script-src 'sha256-Jwy0YfHRI8IQRK9QG8E64OJTwb3Ulso4tyDbGQ/nSqQ='; \
     style-src 'sha256-MbrZDgTPFcTIw4vRRD9X4jARr6WvmK0VMcNMp00uBMQ='; \
     img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

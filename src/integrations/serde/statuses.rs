@@ -11,7 +11,7 @@ use crate::{
     },
     observe::{
         interval::BulkheadInterval,
-        partitions::{PartitionedInterval, PartitionedStatus},
+        partitions::{PartitionedInterval, PartitionedStatus, TotalStatus},
         registry::{RegisteredInterval, RegistryInterval, RegistrySnapshot, RegistryStatus},
         status::BulkheadStatus,
     },
@@ -31,7 +31,7 @@ serialize_struct!(BulkheadStatus {
 
 serialize_struct!(PartitionedStatus {
     text: label;
-    plain: instance sequence parallelism waiting_room max_partitions overrides partitions active_partitions
+    plain: instance sequence parallelism waiting_room total max_partitions overrides partitions active_partitions
         in_flight waiting is_paused is_draining is_closed created evicted discarded peak_partitions totals
         partitions_under_pressure waits patience holds;
     seconds: wait_limit idle_timeout age current_pressure;
@@ -42,9 +42,14 @@ serialize_struct!(PartitionedStatus {
         "pressure_seconds" => this.pressure().in_seconds();
 });
 
+serialize_struct!(TotalStatus {
+    plain: parallelism waiting_room in_flight waiting peak_in_flight peak_waiting;
+    seconds: pressure;
+});
+
 serialize_struct!(Totals {
     plain: admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
-        abandoned_units abandoned_by_deadline queued queued_units saturated expired
+        abandoned_units abandoned_by_deadline queued queued_units saturated total_saturated expired
         expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
         closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
         invalid_limits key_refused missing_key bypassed nested finished finished_units cut_short cut_short_units

@@ -78,6 +78,21 @@ impl Serialize for RejectionReason {
                 map.serialize_entry("cost", &cost)?;
                 map.serialize_entry("capacity", &capacity)?;
             }
+            Self::TotalSaturated {
+                used,
+                capacity,
+                waiting,
+                waiting_room,
+                partition_waiting,
+                partition_room,
+            } => {
+                map.serialize_entry("used", &used)?;
+                map.serialize_entry("capacity", &capacity)?;
+                map.serialize_entry("waiting", &waiting)?;
+                map.serialize_entry("waiting_room", &waiting_room)?;
+                map.serialize_entry("partition_waiting", &partition_waiting)?;
+                map.serialize_entry("partition_room", &partition_room)?;
+            }
             Self::PartitionLimit { max_partitions, active_partitions } => {
                 map.serialize_entry("max_partitions", &max_partitions)?;
                 map.serialize_entry("active_partitions", &active_partitions)?;

@@ -12,4 +12,5 @@ mod key_secrecy;
 mod keys;
 mod lifecycle;
 mod limits_for;
+mod shared_capacity;
 mod status_and_resize;

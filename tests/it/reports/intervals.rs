@@ -240,7 +240,7 @@ macro_rules! with_counters {
     ($macro:ident) => {
         $macro!(
             admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned
-            abandoned_units abandoned_by_deadline queued queued_units saturated expired
+            abandoned_units abandoned_by_deadline queued queued_units saturated total_saturated expired
             expired_by_deadline expired_before_queue expired_before_queue_by_deadline cancelled
             closed_before_queue closed_while_waiting paused oversized invalid_cost partition_limited
             invalid_limits key_refused missing_key bypassed nested finished finished_units cut_short cut_short_units

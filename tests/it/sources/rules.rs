@@ -14,8 +14,8 @@ const ROOMS: [&str; 7] =
 
 /// The rooms inside `core`. Each may import from itself and from those before it, except for `INDEPENDENT`.
 /// `models` is test code.
-const CORE_ROOMS: [&str; 8] =
-    ["clock", "arena", "rejection", "line", "limits", "gate", "operation", "models"];
+const CORE_ROOMS: [&str; 9] =
+    ["clock", "arena", "rejection", "line", "pool", "limits", "gate", "operation", "models"];
 
 /// Imports inside `core` that the order would allow but that are forbidden: the importing room, and the room
 /// it may not import.

@@ -241,6 +241,30 @@ async fn impossible_costs() {
 }
 
 #[tokio::test]
+async fn saturated_in_total() {
+    let customers = PartitionedBulkhead::builder("one").parallelism(1).max_partitions(3);
+    let customers = customers.total_parallelism(1).build().unwrap();
+    let _used = customers.slot_now(&1).unwrap();
+    let layer = PartitionedBulkheadLayer::fixed(&customers, 2);
+    for attempt in 0..4 {
+        let before = customers.status().totals;
+        let (reason, what) = match attempt {
+            0 => (customers.slot_now(&2).unwrap_err().reason().name(), "slot_now"),
+            1 => (customers.slot(&2).await.unwrap_err().reason().name(), "slot"),
+            2 => (reason(layer.clone(), Request::new(())).await, "layer"),
+            _ => (reason(layer.clone().per_request(), Request::new(())).await, "per request"),
+        };
+        assert_eq!(reason, "total_saturated", "{what}");
+        let after = customers.status().totals;
+        assert_moved(what, [before, after], expected, 1);
+        assert_eq!(
+            (after.rejected() - before.rejected(), after.arrived() - before.arrived()),
+            (1, 1)
+        );
+    }
+}
+
+#[tokio::test]
 async fn keys_without_a_partition() {
     let limits_for = |&key: &u64| match key {
         0 => PartitionLimits::new(0),
@@ -359,7 +383,7 @@ async fn requests_around_the_bulkhead_and_bodies() {
 
 /// The counters that the tests above move. A counter that is missing here is one that no test moves.
 const MOVED: &str = "admitted admitted_units admitted_from_queue admitted_from_queue_units abandoned \
-    abandoned_units abandoned_by_deadline queued queued_units saturated expired expired_by_deadline \
+    abandoned_units abandoned_by_deadline queued queued_units saturated total_saturated expired expired_by_deadline \
     expired_before_queue expired_before_queue_by_deadline cancelled closed_before_queue \
     closed_while_waiting paused oversized invalid_cost partition_limited invalid_limits key_refused missing_key bypassed nested \
     finished finished_units cut_short cut_short_units bodies_ended_early handler_panics wait_time \

@@ -1,0 +1,331 @@
+//! The gate's side of a pool: what a section does if the gate shares a capacity with others.
+//!
+//! It owns the hand-overs between gates: the section of one gate admits from the lines of all, in the order that the pool
+//! gives. It does not own that order, nor what a place is: see `core::pool`.
+//!
+//! The pool's lock is taken before that of a gate, by every section. The word of such a gate is slow for good, so that nothing
+//! happens without the pool.
+
+use crate::{
+    core::{
+        clock::{self, Nanos},
+        gate::{
+            Gate, effects::Effects, records::SharedRecords, section::Section, shared_pool::Pool,
+            state::NO_MEMBER, word::Word,
+        },
+        pool::rules::{NoPlace, PoolLimits, PoolState, Share},
+        rejection::reason::RejectionReason,
+    },
+    sync::{MutexGuard, Ordering},
+};
+
+/// The pool of a section, if its gate is in one.
+pub(super) enum PoolAccess<'a> {
+    None,
+    Locked(MutexGuard<'a, Pool>),
+    /// By the section of another gate, which goes on serving the lines.
+    Lent(&'a mut Pool),
+}
+
+impl<'a> PoolAccess<'a> {
+    #[inline]
+    pub(super) fn of(shared: Option<&'a SharedRecords>) -> Self {
+        match shared {
+            Some(SharedRecords { pool: Some(pool), .. }) => Self::Locked(pool.lock()),
+            _ => Self::None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_some(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    /// Whether there is a seat in the whole, if the capacity is shared.
+    #[inline]
+    pub(super) fn has_seat(&self) -> bool {
+        self.get().is_none_or(|pool| pool.rules.has_seat())
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> Option<&Pool> {
+        match self {
+            Self::None => None,
+            Self::Locked(pool) => Some(pool),
+            Self::Lent(pool) => Some(pool),
+        }
+    }
+
+    #[inline]
+    fn get_mut(&mut self) -> Option<&mut Pool> {
+        match self {
+            Self::None => None,
+            Self::Locked(pool) => Some(pool),
+            Self::Lent(pool) => Some(pool),
+        }
+    }
+}
+
+impl Section<'_> {
+    /// Returns the pool and the number of the gate in it. A gate that nobody uses any more may have left it.
+    #[inline]
+    fn pooled(&mut self) -> Option<(&mut Pool, u32)> {
+        let member = self.state.member;
+        self.pool.get_mut().filter(|_| member != NO_MEMBER).map(|pool| (pool, member))
+    }
+}
+
+impl Gate {
+    /// Makes this gate, which nobody uses yet, a member of a pool.
+    pub(in crate::core) fn become_member(&self, member: u32) {
+        self.state.lock().member = member;
+        self.word.store(Word::slow_bit(), Ordering::Release);
+    }
+
+    /// Returns the number of this gate in its pool.
+    pub(in crate::core) fn member(&self) -> Option<u32> {
+        Some(self.state.lock().member).filter(|&member| member != NO_MEMBER)
+    }
+
+    /// Takes this gate, which nobody uses any more, out of its pool.
+    pub(in crate::core) fn leave_pool(&self) -> Option<u32> {
+        let member = std::mem::replace(&mut self.state.lock().member, NO_MEMBER);
+        Some(member).filter(|&member| member != NO_MEMBER)
+    }
+
+    /// Gives a partition its share of the pool. Returns whether that changes it.
+    ///
+    /// What is left to do is added to `effects`, because the caller holds a lock of its own.
+    pub(crate) fn set_share(
+        &self,
+        share: Share,
+        shared: Option<&SharedRecords>,
+        effects: &mut Effects,
+    ) -> bool {
+        let mut section = Section::enter_shared(self, shared, effects);
+        if section.pooled().is_none_or(|(pool, member)| pool.rules.share(member) == share) {
+            return false;
+        }
+        section.freeze();
+        section.change_in_pool(share);
+        section.settle();
+        true
+    }
+}
+
+impl SharedRecords {
+    /// Changes the limits of the pool, and hands over what is free then.
+    ///
+    /// What is left to do is added to `effects`, because the caller holds a lock of its own.
+    pub(crate) fn set_pool_limits(&self, limits: PoolLimits, effects: &mut Effects) {
+        let Some(shared) = &self.pool else { return };
+        let mut pool = shared.lock();
+        let now = Nanos::at(clock::now());
+        pool.rules.clock(now);
+        pool.rules.set_limits(limits);
+        serve(&mut pool, self, effects, NO_MEMBER);
+        wake_standing(&mut pool, self, effects, NO_MEMBER);
+        if pool.rules.begins_pressure() {
+            pool.rules.begin_pressure(now);
+        }
+        shared.publish(pool.rules.is_pressed());
+    }
+}
+
+impl Section<'_> {
+    /// Brings the time of the pool up to date. Every change comes after it.
+    #[inline]
+    pub(super) fn clock_pool(&mut self) {
+        if self.pool.get().is_some_and(|pool| pool.rules.is_pressed()) {
+            let now = self.nanos();
+            if let Some(pool) = self.pool.get_mut() {
+                pool.rules.clock(now);
+            }
+        }
+    }
+
+    /// Whether somebody more may wait: in the gate's own room, and in that of all.
+    #[inline]
+    pub(super) fn has_place(&self) -> bool {
+        self.has_own_place() && self.place_in_pool().is_ok()
+    }
+
+    #[inline]
+    pub(super) fn has_own_place(&self) -> bool {
+        self.state.waiting() < self.gate().room()
+    }
+
+    #[inline]
+    fn place_in_pool(&self) -> Result<(), NoPlace> {
+        match self.pool.get() {
+            Some(pool) if self.state.member != NO_MEMBER => pool.rules.place(self.state.member),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the pool is what an arrival is rejected for: the gate itself has a seat for it, or a place if it waits.
+    #[cold]
+    pub(super) fn is_saturated_in_pool(&self, waits_not: bool) -> bool {
+        let has_own_seat = self.state.waiting() == 0 && self.free() > 0;
+        self.pool.is_some() && (has_own_seat || (!waits_not && self.has_own_place()))
+    }
+
+    /// Returns the reason for a rejection by the pool.
+    #[cold]
+    pub(super) fn total_saturated(&self) -> RejectionReason {
+        let (waiting, room) = (self.state.waiting(), self.gate().room());
+        let pool = self.pool.get().expect("the capacity is shared");
+        let PoolState { limits, used, waiting: all_waiting } = pool.rules.state();
+        RejectionReason::TotalSaturated {
+            used: used as usize,
+            capacity: limits.capacity as usize,
+            waiting: all_waiting as usize,
+            waiting_room: limits.room as usize,
+            partition_waiting: waiting as usize,
+            partition_room: pool.rules.places(self.state.member).min(room) as usize,
+        }
+    }
+
+    /// A newcomer was admitted.
+    #[inline]
+    pub(super) fn admit_in_pool(&mut self) {
+        if let Some((pool, member)) = self.pooled() {
+            pool.rules.admit(member);
+            pool.record_peaks();
+        }
+    }
+
+    /// A newcomer has joined the line.
+    #[inline]
+    pub(super) fn join_in_pool(&mut self) {
+        if let Some((pool, member)) = self.pooled() {
+            pool.rules.join(member);
+            pool.record_peaks();
+        }
+    }
+
+    /// Some have left the line.
+    #[inline]
+    pub(super) fn leave_pool(&mut self, operations: u32) {
+        if let Some((pool, member)) = self.pooled() {
+            pool.rules.leave(member, operations);
+        }
+    }
+
+    /// An operation has ended.
+    #[inline]
+    pub(super) fn release_to_pool(&mut self) {
+        if let Some((pool, member)) = self.pooled() {
+            pool.rules.release(member);
+        }
+    }
+
+    /// The capacity of the gate or its share has changed.
+    pub(super) fn change_in_pool(&mut self, share: Share) {
+        let capacity = self.state.capacity;
+        if let Some((pool, member)) = self.pooled() {
+            pool.rules.change(member, capacity, share);
+        }
+    }
+
+    /// The gate was paused or resumed, or its capacity has changed.
+    pub(super) fn update_in_pool(&mut self) {
+        let is_paused = self.state.phase.is_paused();
+        let Some((pool, member)) = self.pooled() else { return };
+        pool.rules.set_paused(member, is_paused);
+        let share = pool.rules.share(member);
+        self.change_in_pool(share);
+    }
+
+    /// Admits from the lines of all gates in the pool, until there is no seat or nobody who could run.
+    #[cold]
+    pub(super) fn serve_pool(&mut self) {
+        let (member, shared) = (self.state.member, self.shared());
+        loop {
+            // The section that has lent its pool goes on.
+            let PoolAccess::Locked(pool) = &mut self.pool else { return };
+            let Some(shared) = shared else { return };
+            if !serve(pool, shared, self.effects, member) {
+                return;
+            }
+            pool.rules.hand_over(member);
+            self.admit_head();
+        }
+    }
+
+    /// Ends what this section has done to the pool.
+    #[inline]
+    pub(super) fn settle_pool(&mut self) {
+        if let PoolAccess::Locked(_) = &self.pool {
+            self.settle_locked_pool();
+        }
+    }
+
+    fn settle_locked_pool(&mut self) {
+        let (member, shared) = (self.state.member, self.shared());
+        let (PoolAccess::Locked(pool), Some(shared)) = (&mut self.pool, shared) else { return };
+        if !pool.standing.is_empty() {
+            wake_standing(pool, shared, self.effects, member);
+        }
+        if pool.rules.begins_pressure() {
+            let now = self.nanos();
+            if let Some(pool) = self.pool.get_mut() {
+                pool.rules.begin_pressure(now);
+            }
+        }
+        if let (Some(pool), Some(shared)) = (self.pool.get(), &shared.pool) {
+            shared.publish(pool.rules.is_pressed());
+        }
+    }
+
+    /// Somebody stands in front of this gate, or nobody does any more.
+    pub(super) fn mark_standing(&mut self) {
+        let stands = self.state.has_standing();
+        let Some((pool, member)) = self.pooled() else { return };
+        let at = pool.standing.iter().position(|&other| other == member);
+        match (at, stands) {
+            (None, true) => pool.standing.push(member),
+            (Some(at), false) => drop(pool.standing.swap_remove(at)),
+            _ => {}
+        }
+    }
+}
+
+/// Admits from the lines of all gates but `own`. Returns whether it is the turn of that one.
+fn serve(pool: &mut Pool, shared: &SharedRecords, effects: &mut Effects, own: u32) -> bool {
+    while let Some(member) = pool.rules.next() {
+        if member == own {
+            return true;
+        }
+        let Some(other) = pool.gate_of(member) else {
+            debug_assert!(false, "a gate with waiters is alive");
+            return false;
+        };
+        let access = PoolAccess::Lent(pool);
+        let mut section = Section::enter_with(other.gate(), Some(shared), access, effects);
+        // Takes out whoever has waited too long: it may be the turn of another gate then.
+        section.freeze();
+        if let Some(pool) = section.pool.get_mut() {
+            if pool.rules.next() == Some(member) {
+                pool.rules.hand_over(member);
+                section.admit_head();
+            }
+        }
+        section.settle_changes();
+    }
+    false
+}
+
+/// Wakes those who stand in front of other gates than `own`, if there is a place for them.
+#[cold]
+fn wake_standing(pool: &mut Pool, shared: &SharedRecords, effects: &mut Effects, own: u32) {
+    for member in pool.standing.clone() {
+        if member == own {
+            continue;
+        }
+        let Some(other) = pool.gate_of(member) else { continue };
+        let access = PoolAccess::Lent(pool);
+        let mut section = Section::enter_with(other.gate(), Some(shared), access, effects);
+        section.wake_standing();
+    }
+}

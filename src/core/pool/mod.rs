@@ -1,0 +1,7 @@
+//! One capacity that is shared by many: who gets a seat of it next, and who may wait for one.
+//!
+//! It owns the rules and the order, and nothing that runs: the members are numbers. `rules` has the steps and `wheel` the order
+//! of those who wait. How the gates of partitions make use of them is in `gate::pooled` and `gate::shared_pool`.
+
+pub(crate) mod rules;
+mod wheel;

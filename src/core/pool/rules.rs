@@ -1,0 +1,480 @@
+//! `Rules`: who gets a seat of a pool, and who gets a place to wait for one.
+//!
+//! A pure state machine: readings of the clock come in, and it knows neither keys nor lines nor locks. Each public method is
+//! one step, and the pool makes it under its lock.
+//!
+//! What is shared is *seat time*: the time that members have held seats while somebody waited who could have run. A member's
+//! seat time, divided by its weight, is its level; the member with the lowest level comes first. That is start-time fair
+//! queueing (Goyal, Vin and Cheng, 1996) with time that was really used in place of estimates, as in the fair scheduler of
+//! Linux: a member with requests of a minute among members with requests of milliseconds gets its share of the seats and no
+//! more. Nobody saves anything up: a member that comes to wait is put level with those who wait already.
+//!
+//! Invariants, after every step:
+//!
+//! 1. `used` is the sum of the held seats, and `waiting` that of those who wait.
+//! 2. Nobody is admitted above the capacity of the pool or of a member.
+//! 3. A member is in an order exactly if somebody waits in it and it could run: it is below its own parallelism and not
+//!    paused. It is in the first order exactly if it also holds less than it is guaranteed.
+//! 4. An order has members only if no seat is free.
+//! 5. Pressure goes on exactly while an order has members.
+//! 6. `waiting` is at most the room and what is guaranteed, unless the room has shrunk.
+//! 7. While a member waits and could run, another one is admitted at most once with a rank above its own.
+
+use super::wheel::{Linked, Links, Wheel};
+use crate::core::clock::Nanos;
+
+/// Nanoseconds per tick, the unit of seat time, as a power of two.
+const TICK_BITS: u32 = 10;
+
+/// How often the first member is looked at again if it has held seats since it was filed. Without another look, a member
+/// with long requests would get one seat after the other before its level is noticed.
+const LOOKS: usize = 4;
+
+/// A typical seat time is an average over so many releases.
+const RELEASES: i64 = 16;
+
+/// The largest weight.
+pub(crate) const MAX_WEIGHT: u32 = 64;
+
+/// The largest capacity: above it, seat time would overflow in the lifetime of a process.
+pub(crate) const MAX_TOTAL: u32 = 1 << 20;
+
+/// How many may be admitted at once, and may wait, in all members together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoolLimits {
+    pub(crate) capacity: u32,
+    pub(crate) room: u32,
+}
+
+/// What the members of a pool compete with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// How much seat time a member gets, in proportion to that of others. At least 1 and at most [`MAX_WEIGHT`].
+    pub(crate) weight: u32,
+    /// Seats that it gets before others do.
+    pub(crate) guaranteed: u32,
+}
+
+impl Share {
+    pub(crate) const EVEN: Self = Self { weight: 1, guaranteed: 0 };
+}
+
+#[derive(Debug)]
+pub(crate) struct Rules {
+    members: Members,
+    limits: PoolLimits,
+    used: u32,
+    waiting: u32,
+    /// What a newcomer is put level with, in ticks. Only rises.
+    level: u64,
+    /// The time in which somebody waited who could have run, in nanoseconds.
+    pressure: u64,
+    /// When `pressure` was brought up to date. Means something while pressed.
+    last: Nanos,
+    is_pressed: bool,
+    /// The seat time of a typical operation under pressure, in ticks.
+    typical: u64,
+    /// The pressure in ticks at the last release.
+    mark: u64,
+    /// Those below their guarantee, and the others.
+    orders: [Wheel; 2],
+}
+
+/// The members by number.
+#[derive(Debug)]
+struct Members {
+    all: Vec<Member>,
+    /// The numbers that are free.
+    free: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    /// Puts the member level with those it met. In ticks.
+    base: u64,
+    /// Its seat time under pressure since, in ticks.
+    attained: u64,
+    /// The pressure in ticks up to which `attained` is counted.
+    seen: u64,
+    /// As `attained`, since it has been a member.
+    seat_time: u64,
+    held: u32,
+    waiting: u32,
+    parallelism: u32,
+    share: Share,
+    is_paused: bool,
+    order: Option<Order>,
+    links: Links,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Guaranteed = 0,
+    Rest = 1,
+}
+
+impl Linked for Members {
+    #[inline]
+    fn links(&mut self, member: u32) -> &mut Links {
+        &mut self.all[member as usize].links
+    }
+}
+
+impl Member {
+    fn order(&self) -> Option<Order> {
+        if self.waiting == 0 || self.held >= self.parallelism || self.is_paused {
+            None
+        } else if self.held < self.share.guaranteed {
+            Some(Order::Guaranteed)
+        } else {
+            Some(Order::Rest)
+        }
+    }
+
+    /// Its seat time by weight, level with those it met.
+    fn settled(&self) -> u64 {
+        self.base + self.attained / u64::from(self.share.weight)
+    }
+
+    /// Its level, if every seat that it holds is charged with a typical seat time.
+    fn rank(&self, typical: u64) -> u64 {
+        self.settled() + u64::from(self.held) * typical / u64::from(self.share.weight)
+    }
+}
+
+/// Why there is no place to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// All the room is taken.
+    Room,
+    /// The member has its share of the room.
+    Share,
+}
+
+/// The state of the whole at one instant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolState {
+    pub(crate) limits: PoolLimits,
+    pub(crate) used: u32,
+    pub(crate) waiting: u32,
+}
+
+impl Rules {
+    pub(crate) fn new(limits: PoolLimits) -> Self {
+        Self {
+            members: Members { all: Vec::new(), free: Vec::new() },
+            limits,
+            used: 0,
+            waiting: 0,
+            level: 0,
+            pressure: 0,
+            last: Nanos::EARLIEST,
+            is_pressed: false,
+            typical: 0,
+            mark: 0,
+            orders: [Wheel::new(), Wheel::new()],
+        }
+    }
+
+    pub(crate) fn state(&self) -> PoolState {
+        PoolState { limits: self.limits, used: self.used, waiting: self.waiting }
+    }
+
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.is_pressed
+    }
+
+    /// Whether it has no members.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.all.is_empty()
+    }
+
+    /// What a newcomer is put level with.
+    pub(crate) fn level(&self) -> u64 {
+        self.level
+    }
+
+    /// The time in which somebody waited who could have run, in nanoseconds, up to this time.
+    pub(crate) fn pressure(&self, now: Nanos) -> u64 {
+        let current = if self.is_pressed { now.nanos_since(self.last) } else { 0 };
+        self.pressure.saturating_add(current)
+    }
+
+    /// The seat time of a member under pressure, in nanoseconds.
+    pub(crate) fn seat_time(&mut self, member: u32) -> u64 {
+        self.touch(member);
+        self.members.all[member as usize].seat_time << TICK_BITS
+    }
+
+    pub(crate) fn share(&self, member: u32) -> Share {
+        self.members.all[member as usize].share
+    }
+
+    /// Brings the pressure up to date. Called first in every step while [pressed](Self::is_pressed).
+    #[inline]
+    pub(crate) fn clock(&mut self, now: Nanos) {
+        if self.is_pressed {
+            self.pressure = self.pressure.saturating_add(now.nanos_since(self.last));
+            self.last = self.last.max(now);
+        }
+    }
+
+    /// Adds a member. If it was one before, `debt` is its level then.
+    pub(crate) fn add(&mut self, parallelism: u32, share: Share, debt: Option<u64>) -> u32 {
+        let new = Member {
+            base: debt.map_or(self.level, |debt| debt.max(self.level)),
+            attained: 0,
+            seen: self.ticks(),
+            seat_time: 0,
+            held: 0,
+            waiting: 0,
+            parallelism,
+            share,
+            is_paused: false,
+            order: None,
+            links: Links::UNLINKED,
+        };
+        match self.members.free.pop() {
+            Some(number) => {
+                self.members.all[number as usize] = new;
+                number
+            }
+            None => {
+                self.members.all.push(new);
+                (self.members.all.len() - 1) as u32
+            }
+        }
+    }
+
+    /// Removes a member that holds nothing and in which nobody waits. Returns its level, if it is above that of a newcomer.
+    pub(crate) fn remove(&mut self, member: u32) -> Option<u64> {
+        self.touch(member);
+        let gone = &self.members.all[member as usize];
+        debug_assert!(gone.held == 0 && gone.waiting == 0 && gone.order.is_none());
+        let settled = gone.settled();
+        self.members.free.push(member);
+        if self.members.free.len() == self.members.all.len() {
+            // What a burst has left behind.
+            self.members = Members { all: Vec::new(), free: Vec::new() };
+        }
+        (settled > self.level).then_some(settled)
+    }
+
+    /// Whether a newcomer of any member would get a seat, as far as the pool is concerned.
+    #[inline]
+    pub(crate) fn has_seat(&self) -> bool {
+        self.used < self.limits.capacity
+    }
+
+    /// Admits a newcomer: there is a seat, and its member has a free one too.
+    #[inline]
+    pub(crate) fn admit(&mut self, member: u32) {
+        debug_assert!(self.has_seat(), "no seat is free");
+        self.touch(member);
+        self.members.all[member as usize].held += 1;
+        self.used += 1;
+    }
+
+    /// Whether somebody more may wait in a member that has a place of its own.
+    ///
+    /// A member may have as many places as it leaves free, times its weight, so that no flood fills the room; and always as
+    /// many as the guarantee that it does not use.
+    pub(crate) fn place(&self, member: u32) -> Result<(), NoPlace> {
+        let Member { held, waiting, share, .. } = self.members.all[member as usize];
+        let free = self.limits.room.saturating_sub(self.waiting);
+        if held + waiting < share.guaranteed {
+            Ok(())
+        } else if free == 0 {
+            Err(NoPlace::Room)
+        } else if u64::from(waiting) >= u64::from(share.weight) * u64::from(free) {
+            Err(NoPlace::Share)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How many may wait in a member at most, if the others do not change.
+    pub(crate) fn places(&self, member: u32) -> u32 {
+        let Member { held, share, .. } = self.members.all[member as usize];
+        let free = u64::from(self.limits.room.saturating_sub(self.waiting));
+        let by_share = u32::try_from(u64::from(share.weight) * free).unwrap_or(u32::MAX);
+        by_share.max(share.guaranteed.saturating_sub(held))
+    }
+
+    /// Somebody joins the line of a member.
+    pub(crate) fn join(&mut self, member: u32) {
+        self.members.all[member as usize].waiting += 1;
+        self.waiting += 1;
+        if self.members.all[member as usize].waiting == 1 {
+            self.file(member, false);
+        }
+    }
+
+    /// Some have left the line of a member.
+    pub(crate) fn leave(&mut self, member: u32, operations: u32) {
+        self.members.all[member as usize].waiting -= operations;
+        self.waiting -= operations;
+        if self.members.all[member as usize].waiting == 0 {
+            self.file(member, false);
+        }
+    }
+
+    /// An admitted operation of a member has ended.
+    #[inline]
+    pub(crate) fn release(&mut self, member: u32) {
+        self.touch(member);
+        if self.is_pressed {
+            let ticks = self.ticks();
+            let sample = u64::from(self.used) * (ticks - self.mark);
+            let sample = sample.min(2 * self.typical + 64);
+            self.mark = ticks;
+            self.typical = self
+                .typical
+                .saturating_add_signed((sample as i64 - self.typical as i64) / RELEASES);
+        }
+        self.used -= 1;
+        self.members.all[member as usize].held -= 1;
+        if self.members.all[member as usize].waiting > 0 {
+            self.file(member, false);
+        }
+    }
+
+    /// Changes what a member may hold, and its share.
+    pub(crate) fn change(&mut self, member: u32, parallelism: u32, share: Share) {
+        self.touch(member);
+        let own = &mut self.members.all[member as usize];
+        own.parallelism = parallelism;
+        if own.share.weight != share.weight {
+            own.base = own.settled();
+            own.attained = 0;
+        }
+        own.share = share;
+        self.file(member, false);
+    }
+
+    /// Pauses a member, or resumes it.
+    pub(crate) fn set_paused(&mut self, member: u32, is_paused: bool) {
+        self.touch(member);
+        self.members.all[member as usize].is_paused = is_paused;
+        self.file(member, false);
+    }
+
+    pub(crate) fn set_limits(&mut self, limits: PoolLimits) {
+        self.limits = limits;
+    }
+
+    /// Returns the member whose turn it is, if there is a seat for it.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<u32> {
+        if !self.has_seat() || !self.has_order() {
+            return None;
+        }
+        self.first().map(|(member, _)| member)
+    }
+
+    /// Hands a seat over to the member whose turn it is.
+    pub(crate) fn hand_over(&mut self, member: u32) {
+        debug_assert!(self.has_seat(), "no seat is free");
+        let tag = self.members.all[member as usize].links.tag();
+        self.touch(member);
+        // The first may have been filed long ago, and those after it are no lower than its tag.
+        let mut level = self.members.all[member as usize].settled().min(tag);
+        if self.members.all[member as usize].order == Some(Order::Guaranteed) {
+            if let Some((other, tag)) = self.orders[Order::Rest as usize].first(&mut self.members) {
+                level = level.min(self.members.all[other as usize].settled()).min(tag);
+            }
+        }
+        self.level = self.level.max(level);
+        let own = &mut self.members.all[member as usize];
+        own.waiting -= 1;
+        self.waiting -= 1;
+        // Turns go on where the clock stands still.
+        own.attained += 1;
+        own.seat_time += 1;
+        own.held += 1;
+        self.used += 1;
+        self.file(member, true);
+    }
+
+    /// Ends a step: whether pressure has begun, for which the time is needed.
+    #[inline]
+    pub(crate) fn begins_pressure(&mut self) -> bool {
+        let is_pressed = self.has_order();
+        if is_pressed == self.is_pressed {
+            return false;
+        }
+        self.is_pressed = is_pressed;
+        is_pressed
+    }
+
+    pub(crate) fn begin_pressure(&mut self, now: Nanos) {
+        self.last = self.last.max(now);
+    }
+
+    fn has_order(&self) -> bool {
+        self.orders.iter().any(|order| !order.is_empty())
+    }
+
+    fn ticks(&self) -> u64 {
+        self.pressure >> TICK_BITS
+    }
+
+    /// Charges a member with the seats that it has held since it was looked at last.
+    #[inline]
+    fn touch(&mut self, member: u32) {
+        let ticks = self.ticks();
+        let own = &mut self.members.all[member as usize];
+        let seats = u64::from(own.held) * (ticks - own.seen);
+        own.attained += seats;
+        own.seat_time += seats;
+        own.seen = ticks;
+    }
+
+    /// Puts a member where it belongs. `has_run` puts it behind its equals.
+    fn file(&mut self, member: u32, has_run: bool) {
+        let own = &self.members.all[member as usize];
+        let (from, to) = (own.order, own.order());
+        if to.is_some() {
+            self.touch(member);
+        }
+        let own = &mut self.members.all[member as usize];
+        if from.is_none() && to.is_some() {
+            // It enters: it has no claim on what it has not used.
+            own.base += self.level.saturating_sub(own.settled());
+        }
+        own.order = to;
+        let rank = own.rank(self.typical);
+        let stays = from == to && !has_run;
+        if let Some(from) = from.filter(|_| !stays) {
+            self.orders[from as usize].remove(&mut self.members, member);
+        }
+        match to {
+            Some(to) if stays => self.orders[to as usize].update(&mut self.members, member, rank),
+            Some(to) => self.orders[to as usize].insert(&mut self.members, member, rank),
+            None => {}
+        }
+    }
+
+    /// Returns the first member and its order. It may have held seats since it was filed, so it is looked at again.
+    fn first(&mut self) -> Option<(u32, Order)> {
+        let order = match self.orders[Order::Guaranteed as usize].is_empty() {
+            true => Order::Rest,
+            false => Order::Guaranteed,
+        };
+        for look in 0.. {
+            let wheel = &mut self.orders[order as usize];
+            let (member, tag) = wheel.first(&mut self.members)?;
+            if look == LOOKS {
+                return Some((member, order));
+            }
+            self.touch(member);
+            let rank = self.members.all[member as usize].rank(self.typical);
+            let wheel = &mut self.orders[order as usize];
+            if rank <= tag || wheel.has_one(&mut self.members) {
+                return Some((member, order));
+            }
+            wheel.update(&mut self.members, member, rank);
+        }
+        None
+    }
+}
