@@ -223,6 +223,7 @@ pub struct RegistryInterval {
 /// The interval of a bulkhead of any kind.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "there is one for each bulkhead, for a moment")]
 pub enum RegisteredInterval {
     /// The interval of a plain or weighted bulkhead.
     Bulkhead(BulkheadInterval),

@@ -256,7 +256,7 @@ async fn saturated_in_total() {
         };
         assert_eq!(reason, "total_saturated", "{what}");
         let after = customers.status().totals;
-        assert_moved(what, [before, after], expected, 1);
+        assert_moved(what, [before, after], "total_saturated 1", 1);
         assert_eq!(
             (after.rejected() - before.rejected(), after.arrived() - before.arrived()),
             (1, 1)
