@@ -326,6 +326,8 @@ fn wake_standing(pool: &mut Pool, shared: &SharedRecords, effects: &mut Effects,
         let Some(other) = pool.gate_of(member) else { continue };
         let access = PoolAccess::Lent(pool);
         let mut section = Section::enter_with(other.gate(), Some(shared), access, effects);
-        section.wake_standing();
+        // The end of a section wakes them.
+        section.freeze();
+        section.settle_changes();
     }
 }

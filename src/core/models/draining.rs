@@ -86,7 +86,7 @@ fn a_close_ends_a_drain() {
 fn partitions_are_drained_once_none_has_a_line() {
     explore(3, || {
         let rejections = RejectionCache::new("model".into(), 1, true);
-        let records = Arc::new(SharedRecords::new(rejections, WaitLimit::new(None)));
+        let records = Arc::new(SharedRecords::new(rejections, WaitLimit::new(None), None));
         let gates = [0, 1].map(|_| SharedGate::partition(1, 1, records.clone()));
         let held = [gates[0].try_enter(1), gates[1].try_enter(1)];
         let (_, waker) = WakeFlag::new();

@@ -18,6 +18,7 @@ mod overdue;
 mod partition;
 mod paused_clock;
 mod pausing;
+mod pooled;
 mod pressure;
 mod program_thread;
 mod programs;
@@ -52,6 +53,7 @@ use crate::{
             sampling::{HandOverStamps, Stamp},
             section::Section,
             snapshot::Snapshot,
+            state::NO_MEMBER,
             times::TimesSnapshot,
             word::Word,
         },
@@ -185,7 +187,7 @@ impl SharedGate {
     fn new(capacity: u32, room: u32, kind: GateKind) -> Self {
         let rejections = RejectionCache::new("model".into(), 1, kind == GateKind::Partition);
         if kind == GateKind::Partition {
-            let records = SharedRecords::new(rejections, WaitLimit::new(None));
+            let records = SharedRecords::new(rejections, WaitLimit::new(None), None);
             return Self::partition(capacity, room, Arc::new(records));
         }
         Self::from_gate(Gate::new(capacity, room, kind, Some(rejections)), None)
@@ -356,7 +358,9 @@ impl SharedGate {
         let waiting = lazy.map_or(0, |lazy| lazy.line.len());
         let is_paused = state.phase.is_paused();
         let head = lazy.and_then(|lazy| lazy.line.head_cost());
-        if let Some(head) = head.filter(|_| !is_paused) {
+        // Whoever shares a capacity may wait for a seat of all.
+        let is_pooled = state.member != NO_MEMBER;
+        if let Some(head) = head.filter(|_| !is_paused && !is_pooled) {
             let free = state.capacity.saturating_sub(used);
             assert!(head > free, "the head of the line fits: cost {head}, {free} free");
         }
@@ -366,10 +370,14 @@ impl SharedGate {
         if let Some(standing) = lazy.and_then(|lazy| lazy.standing.as_ref()) {
             let (free, room) = (state.capacity.saturating_sub(used), self.room());
             let is_full = waiting > 0 || free < standing.smallest || is_paused;
-            assert!(waiting >= room && is_full, "it is not full");
+            assert!(is_pooled || (waiting >= room && is_full), "it is not full");
             assert!(standing.largest <= state.capacity, "too large, and not told so");
         }
-        assert_eq!(word.is_slow(), slow || sink, "the word is slow exactly when it must be");
+        assert_eq!(
+            word.is_slow(),
+            slow || sink || is_pooled,
+            "the word is slow exactly when it must be"
+        );
         assert!(!word.is_slow() || word.admissions() == 0, "a slow word counts admissions");
         assert!(!state.phase.is_closed() || waiting == 0, "a closed gate has waiters");
         assert!(!state.phase.is_draining() || waiting > 0, "a gate that has drained is open");

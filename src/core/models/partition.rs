@@ -53,7 +53,7 @@ fn a_compact_gate_keeps_its_counts_and_drain_waiters() {
 fn partitions_share_their_times() {
     explore(4, || {
         let rejections = RejectionCache::new("model".into(), 1, true);
-        let records = Arc::new(SharedRecords::new(rejections, WaitLimit::new(None)));
+        let records = Arc::new(SharedRecords::new(rejections, WaitLimit::new(None), None));
         let gates = [(); 2].map(|()| SharedGate::partition(1, 2, records.clone()));
         let busy = gates.clone().map(|gate| {
             gate.admit(1);

@@ -5,7 +5,6 @@ use bulklink::{
     RejectionReason, ResizeError, Slot,
 };
 use tokio::time::advance;
-use tokio_test::assert_pending;
 
 use crate::support::{ms, rejection_of, slot_of, waiting};
 

@@ -25,6 +25,7 @@ use crate::{
     core::{
         limits::wait_policy::WaitPolicy,
         operation::{arrive::admit_now, wait::Wait},
+        pool::rules::Share,
         rejection::{Rejection, reason::RejectionReason},
     },
     observe::partitions::PartitionedStatus,
@@ -121,7 +122,8 @@ impl SharedMap {
 
     fn with_source(max_partitions: usize, chosen: Option<LimitsFn<Key>>) -> Self {
         let settings = MapSettings {
-            usual: Limits { parallelism: 2, waiting_room: 0 },
+            usual: Limits { parallelism: 2, waiting_room: 0, share: Share::EVEN },
+            total: None,
             max_partitions,
             idle_timeout: Duration::from_secs(300),
         };
