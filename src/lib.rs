@@ -146,7 +146,7 @@ pub use observe::{
     advice::{Advice, AdviceError, Goal},
     event::{BulkheadEvent, PreviousSettings, Subscription},
     interval::{BulkheadInterval, IntervalError},
-    partitions::{PartitionedInterval, PartitionedStatus, TotalStatus},
+    partitions::{PartitionShare, PartitionedInterval, PartitionedStatus, TotalStatus},
     registry::{RegisteredInterval, RegistryInterval, RegistrySnapshot, RegistryStatus},
     report::{CapacityFinding, CapacityReport, Severity, code::FindingCode},
     status::BulkheadStatus,

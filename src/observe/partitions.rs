@@ -103,6 +103,18 @@ pub struct TotalStatus {
     pub pressure: Duration,
 }
 
+/// What a key competes with for the capacity that all keys share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartitionShare {
+    /// Its weight.
+    pub weight: usize,
+    /// Operations of it that come before those of others.
+    pub guaranteed: usize,
+    /// For how long it held slots while keys competed, added up over all of them, since its partition was created.
+    pub seat_time: Duration,
+}
+
 impl PartialEq for TotalStatus {
     fn eq(&self, other: &Self) -> bool {
         let Self {

@@ -34,7 +34,11 @@ use crate::{
         pool::rules::MAX_TOTAL,
         rejection::Rejection,
     },
-    observe::{partitions::PartitionedStatus, report::CapacityReport, status::BulkheadStatus},
+    observe::{
+        partitions::{PartitionShare, PartitionedStatus},
+        report::CapacityReport,
+        status::BulkheadStatus,
+    },
     sync::Arc,
 };
 
@@ -251,6 +255,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     #[must_use]
     pub fn partition_status(&self, key: &K) -> Option<BulkheadStatus> {
         self.map.peek(key).map(|partition| partition.status())
+    }
+
+    /// Returns what the partition of `key` competes with for the shared capacity, and how much of it it got; `None` if there is
+    /// no such partition, or the keys share no capacity.
+    ///
+    /// This does not count as a use of the partition.
+    #[must_use]
+    pub fn partition_share(&self, key: &K) -> Option<PartitionShare> {
+        let (share, seat_time) = self.map.peek(key)?.share()?;
+        let (weight, guaranteed) = (share.weight as usize, share.guaranteed as usize);
+        Some(PartitionShare { weight, guaranteed, seat_time })
     }
 
     /// Returns up to `n` partitions with their keys: those with the most operations running and waiting first, and of equals

@@ -449,8 +449,12 @@ impl Rules {
             self.orders[from as usize].remove(&mut self.members, member);
         }
         match to {
-            Some(to) if stays => self.orders[to as usize].update(&mut self.members, member, rank),
-            Some(to) => self.orders[to as usize].insert(&mut self.members, member, rank),
+            Some(to) if stays => {
+                self.orders[to as usize].update(&mut self.members, member, rank, self.level);
+            }
+            Some(to) => {
+                self.orders[to as usize].insert(&mut self.members, member, rank, self.level);
+            }
             None => {}
         }
     }
@@ -473,7 +477,7 @@ impl Rules {
             if rank <= tag || wheel.has_one(&mut self.members) {
                 return Some((member, order));
             }
-            wheel.update(&mut self.members, member, rank);
+            wheel.update(&mut self.members, member, rank, self.level);
         }
         None
     }

@@ -1,12 +1,26 @@
 //! One capacity that all keys share.
 
-use bulklink::{
-    ConfigError, PartitionLimits, PartitionedBulkhead, PartitionedChange, Rejection,
-    RejectionReason, ResizeError, Slot,
+use std::{
+    convert::Infallible,
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Poll, Waker},
+    thread,
+    time::Duration,
 };
-use tokio::time::advance;
 
-use crate::support::{ms, rejection_of, slot_of, waiting};
+use bulklink::{
+    ConfigError, PartitionLimits, PartitionedBulkhead, PartitionedBulkheadLayer, PartitionedChange,
+    Rejection, RejectionReason, ResizeError, Slot,
+};
+use tokio::time::{advance, sleep};
+use tokio_test::task;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::support::{Random, ms, poll_with, rejection_of, slot_of, waiting};
 
 type Customers = PartitionedBulkhead<u64>;
 
@@ -212,4 +226,303 @@ async fn what_the_settings_must_be() {
     }
     customers.close();
     assert!(matches!(customers.resize_total(5), Err(ResizeError::Closed { .. })));
+}
+
+/// Runs the waiters of some keys one after the other, each for so long. Returns how much time each key got.
+async fn shares(
+    customers: &Customers,
+    keys: &[(u64, u64)],
+    seats: usize,
+    time: Duration,
+) -> Vec<Duration> {
+    // Every key always has two in line.
+    let tasks: Vec<_> = keys
+        .iter()
+        .map(|&(key, work)| {
+            let held = Arc::new(AtomicU64::new(0));
+            let workers: Vec<_> = (0..seats + 2)
+                .map(|_| {
+                    let (customers, held) = (customers.clone(), held.clone());
+                    tokio::spawn(async move {
+                        loop {
+                            let slot = customers.slot(&key).await.unwrap();
+                            sleep(ms(work)).await;
+                            held.fetch_add(work, Ordering::Relaxed);
+                            drop(slot);
+                        }
+                    })
+                })
+                .collect();
+            (held, workers)
+        })
+        .collect();
+    sleep(time).await;
+    let mut got = Vec::new();
+    for (held, workers) in tasks {
+        got.push(ms(held.load(Ordering::Relaxed)));
+        workers.iter().for_each(|worker| worker.abort());
+        for worker in workers {
+            let _ = worker.await;
+        }
+    }
+    got
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_get_seat_time_by_weight_whatever_one_request_takes() {
+    let weights =
+        |&key: &u64| PartitionLimits::new(9).waiting_room(9).weight([1, 1, 3][key as usize]);
+    let builder = Customers::builder("customers").parallelism(9).max_partitions(9);
+    let builder = builder.total_parallelism(2).total_waiting_room(99).limits_for(weights);
+    let customers = builder.build().unwrap();
+    let got = shares(&customers, &[(0, 10), (1, 250), (2, 40)], 2, ms(60_000)).await;
+    let all: Duration = got.iter().sum();
+    let parts: Vec<f64> = got.iter().map(|part| part.as_secs_f64() / all.as_secs_f64()).collect();
+    assert!(all > ms(118_000), "no seat is ever free: {all:?}");
+    for (part, fair) in parts.iter().zip([0.2, 0.2, 0.6]) {
+        assert!((part - fair).abs() < 0.02, "{parts:?}");
+    }
+    let share = customers.partition_share(&2).unwrap();
+    assert_eq!((share.weight, share.guaranteed), (3, 0));
+    assert!(share.seat_time.abs_diff(got[2]) < ms(500), "{:?} of {:?}", share.seat_time, got[2]);
+    assert_nothing_left(&customers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guarantee_comes_first_and_is_lent_while_it_is_not_used() {
+    let limits = |&key: &u64| match key {
+        1 => PartitionLimits::new(9).waiting_room(9).guaranteed(2),
+        _ => PartitionLimits::new(9).waiting_room(9),
+    };
+    let builder = Customers::builder("customers").parallelism(9).max_partitions(9);
+    let builder = builder.total_parallelism(3).total_waiting_room(8).limits_for(limits);
+    let customers = builder.build().unwrap();
+    let mut flood: Vec<_> = (0..3).map(|_| customers.slot_now(&2).unwrap()).collect();
+    let mut waiters: Vec<_> = (0..4).map(|_| waiting(customers.slot(&2))).collect();
+    let others: Vec<_> = [3, 4, 5, 6].map(|key| waiting(slot(&customers, key))).into();
+    // The room is full, but not for the guarantee.
+    assert!(matches!(rejected(&customers, 7).await, RejectionReason::TotalSaturated { .. }));
+    let mut gold: Vec<_> = (0..2).map(|_| waiting(customers.slot(&1))).collect();
+    assert!(matches!(
+        rejected(&customers, 1).await,
+        RejectionReason::TotalSaturated { partition_waiting: 2, .. }
+    ));
+    assert_eq!(customers.status().total.unwrap().waiting, 10);
+    for gold in &mut gold {
+        advance(ms(10)).await;
+        flood.pop();
+        assert!(gold.is_woken(), "before all others");
+    }
+    let gold = gold.iter_mut().map(slot_of).collect::<Vec<_>>();
+    assert!(waiters.iter().chain(&[]).all(|waiter| !waiter.is_woken()));
+    drop((waiters.split_off(0), others, gold, flood));
+    assert_nothing_left(&customers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_at_its_own_parallelism_keeps_nobody_waiting() {
+    let limits = |&key: &u64| PartitionLimits::new(if key == 1 { 1 } else { 9 }).waiting_room(9);
+    let builder = Customers::builder("customers").parallelism(9).max_partitions(9);
+    let builder = builder.total_parallelism(3).total_waiting_room(99).limits_for(limits);
+    let customers = builder.build().unwrap();
+    let one = customers.slot_now(&1).unwrap();
+    let mut second = waiting(customers.slot(&1));
+    advance(ms(50)).await;
+    // There are seats, so nobody competes.
+    let others = [customers.slot_now(&2).unwrap(), customers.slot_now(&3).unwrap()];
+    let total = customers.status().total.unwrap();
+    assert_eq!((total.in_flight, total.waiting, total.pressure), (3, 1, ms(0)));
+    drop(one);
+    let second = slot_of(&mut second);
+    drop((second, others));
+    assert_nothing_left(&customers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_total_hands_seats_over_or_takes_none_back() {
+    let customers = shared(1, 9);
+    let first = customers.slot_now(&1).unwrap();
+    let mut line: Vec<_> = [2, 3, 4].map(|key| waiting(slot(&customers, key))).into();
+    customers.resize_total(3).unwrap();
+    let woken: Vec<_> = line.iter().map(|waiter| waiter.is_woken()).collect();
+    assert_eq!(woken, [true, true, false]);
+    let slots: Vec<_> = line.iter_mut().take(2).map(slot_of).collect();
+    customers.resize_total(1).unwrap();
+    assert_eq!(customers.status().total.unwrap().in_flight, 3);
+    drop((first, slots));
+    let last = slot_of(&mut line[2]);
+    assert!(customers.slot_now(&5).is_err());
+    customers.reconfigure(PartitionedChange::new().total_waiting_room(0)).unwrap();
+    assert_eq!((customers.total_parallelism(), customers.total_waiting_room()), (Some(1), Some(0)));
+    assert!(matches!(
+        rejected(&customers, 5).await,
+        RejectionReason::TotalSaturated { waiting_room: 0, .. }
+    ));
+    drop(last);
+    assert_nothing_left(&customers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_limits_of_a_key_hold_at_once() {
+    let customers = shared(4, 99);
+    let slots: Vec<_> = (0..4).map(|_| customers.slot_now(&1).unwrap()).collect();
+    let mut line: Vec<_> = (0..4).map(|_| waiting(customers.slot(&2))).collect();
+    let mut other = waiting(customers.slot(&3));
+    customers
+        .set_limits(&3, PartitionLimits::new(9).waiting_room(9).guaranteed(1).weight(2))
+        .unwrap();
+    let share = customers.partition_share(&3).unwrap();
+    assert_eq!((share.weight, share.guaranteed), (2, 1));
+    customers.set_limits(&2, PartitionLimits::new(1).waiting_room(9)).unwrap();
+    drop(slots);
+    drop(slot_of(&mut other));
+    let woken = line.iter().filter(|waiter| waiter.is_woken()).count();
+    assert_eq!(woken, 1, "no more than its own parallelism");
+    customers.resize_partition(&2, 3).unwrap();
+    assert_eq!(line.iter().filter(|waiter| waiter.is_woken()).count(), 3);
+    customers.set_limits(&2, PartitionLimits::refused()).unwrap();
+    assert!(customers.clear_limits(&2));
+    assert!(customers.clear_limits(&3));
+    assert_eq!(customers.partition_share(&3).unwrap().weight, 1);
+    let slots: Vec<_> = line.iter_mut().map(slot_of).collect();
+    drop(slots);
+    assert_nothing_left(&customers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_a_drain_and_a_close_hold_for_all_keys() {
+    let customers = shared(1, 9);
+    let slot = customers.slot_now(&1).unwrap();
+    let mut line = [2, 3].map(|key| waiting(self::slot(&customers, key)));
+    advance(ms(10)).await;
+    customers.pause();
+    drop(slot);
+    assert!(line.iter().all(|waiter| !waiter.is_woken()));
+    advance(ms(10)).await;
+    assert_eq!(customers.status().total.unwrap().pressure, ms(10), "nobody could run in the pause");
+    customers.resume();
+    // The keys are resumed one after the other.
+    let first = usize::from(!line[0].is_woken());
+    drop(slot_of(&mut line[first]));
+    drop(slot_of(&mut line[1 - first]));
+
+    let slot = customers.slot_now(&1).unwrap();
+    let mut line = [2, 3].map(|key| waiting(self::slot(&customers, key)));
+    customers.drain();
+    assert!(customers.is_draining());
+    drop(slot);
+    drop(slot_of(&mut line[0]));
+    drop(slot_of(&mut line[1]));
+    assert!(customers.is_closed());
+    customers.wait_closed().await;
+    assert_nothing_left(&customers);
+
+    let customers = shared(1, 9);
+    let slot = customers.slot_now(&1).unwrap();
+    let mut line = [2, 3].map(|key| waiting(self::slot(&customers, key)));
+    customers.close();
+    for waiter in &mut line {
+        assert_eq!(*rejection_of(waiter).reason(), RejectionReason::Closed);
+    }
+    assert_eq!(customers.status().total.unwrap().waiting, 0);
+    drop(slot);
+    assert_nothing_left(&customers);
+}
+
+/// Whoever has used more than the others owes it still when it comes back, unless it is forgiven.
+#[tokio::test(start_paused = true)]
+async fn going_and_coming_back_forgives_nothing_but_a_discard_does() {
+    for is_discarded in [false, true] {
+        let builder = Customers::builder("customers").parallelism(1).waiting_room(9);
+        let builder = builder.max_partitions(3).total_parallelism(1).total_waiting_room(99);
+        let customers = builder.idle_timeout(Duration::MAX).build().unwrap();
+        // The first key runs for a second while another one waits.
+        let flood = customers.slot_now(&1).unwrap();
+        let mut light = waiting(customers.slot(&2));
+        advance(ms(1_000)).await;
+        drop(flood);
+        let light = slot_of(&mut light);
+        if is_discarded {
+            assert!(customers.discard(&1));
+        } else {
+            for key in [3, 4] {
+                assert!(customers.slot_now(&key).is_err());
+            }
+            assert!(customers.partition_status(&1).is_none(), "it made room for others");
+        }
+        let mut back = waiting(customers.slot(&1));
+        let mut new = waiting(customers.slot(&5));
+        drop(light);
+        assert_eq!((back.is_woken(), new.is_woken()), (is_discarded, !is_discarded));
+        let (first, last) =
+            if is_discarded { (&mut back, &mut new) } else { (&mut new, &mut back) };
+        drop(slot_of(first));
+        drop(slot_of(last));
+        assert_nothing_left(&customers);
+    }
+}
+
+#[tokio::test]
+async fn a_handle_under_backpressure_is_woken_by_a_release_of_another_key() {
+    let customers = shared(1, 0);
+    let slot = customers.slot_now(&1).unwrap();
+    let shop = service_fn(|_: ()| ready(Ok::<_, Infallible>(())));
+    let layer = PartitionedBulkheadLayer::fixed(&customers, 2).into_error().backpressure();
+    let mut handle = layer.layer(shop);
+    let mut poll = task::spawn(handle.ready());
+    assert!(poll.poll().is_pending());
+    drop(slot);
+    assert!(poll.is_woken());
+    assert!(poll.poll().is_ready());
+    drop(poll);
+    drop(handle);
+    assert_nothing_left(&customers);
+}
+
+/// Whatever many threads do with many keys, the numbers of the whole are those of its parts.
+#[test]
+fn threads_and_keys_leave_nothing_behind() {
+    let customers = shared(3, 20);
+    let most = AtomicU64::new(0);
+    let running = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (customers, most, running) = (&customers, &most, &running);
+            scope.spawn(move || {
+                let mut random = Random::new(thread);
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                runtime.unwrap().block_on(async {
+                    for _ in 0..5_000 {
+                        let key = random.below(6) as u64;
+                        let mut waiter = Box::pin(customers.slot(&key));
+                        let outcome = match poll_with(&mut waiter, Waker::noop()) {
+                            Poll::Ready(outcome) => outcome,
+                            // Some leave.
+                            Poll::Pending if random.below(3) == 0 => continue,
+                            Poll::Pending => waiter.await,
+                        };
+                        if let Ok(slot) = outcome {
+                            let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                            most.fetch_max(now, Ordering::SeqCst);
+                            if random.below(2) == 0 {
+                                tokio::task::yield_now().await;
+                            }
+                            running.fetch_sub(1, Ordering::SeqCst);
+                            drop(slot);
+                        }
+                        if random.below(50) == 0 {
+                            customers.resize_total(2 + random.below(2)).unwrap();
+                        }
+                    }
+                });
+            });
+        }
+    });
+    assert!(most.load(Ordering::SeqCst) <= 3);
+    assert_nothing_left(&customers);
+    let status = customers.status();
+    let totals = &status.totals;
+    assert_eq!(totals.admitted, totals.finished + totals.abandoned);
+    assert_eq!(totals.queued, totals.admitted_from_queue + totals.cancelled);
+    assert!(status.total.unwrap().peak_in_flight <= 3);
 }
