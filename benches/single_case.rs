@@ -14,17 +14,19 @@ use self::cases::{Case, handover, handover::RuntimeKind, layer, partitions, unco
 
 type MakeCase = fn() -> Case;
 
-const CASES: [(&str, MakeCase); 16] = [
+const CASES: [(&str, MakeCase); 18] = [
     ("slot_now", uncontended::slot_now),
     ("execute", uncontended::execute),
     ("layer", layer::plain),
     ("layer_per_request", layer::per_request),
     ("partition_hit", || partitions::hit(100)),
+    ("shared_hit", || partitions::shared_hit(100)),
     ("weighted_slot_now_4", uncontended::weighted_slot_now),
     ("rejected_slot_now", uncontended::rejected_slot_now),
     ("rejected_layer", layer::plain_rejection),
     ("handover_before", || handover::execute_before(RuntimeKind::CurrentThread)),
     ("handover", || handover::execute(RuntimeKind::CurrentThread, None)),
+    ("handover_between_keys", || handover::between_keys(RuntimeKind::CurrentThread, 1_000)),
     ("tokio_try_acquire_owned", uncontended::tokio_try_acquire_owned),
     ("tokio_acquire", uncontended::tokio_acquire),
     ("tower_concurrency_limit", layer::concurrency_limit),

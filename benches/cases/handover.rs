@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulklink::Deadline;
+use bulklink::{Deadline, PartitionedBulkhead};
 use tokio::{
     runtime::Runtime,
     sync::Semaphore,
@@ -74,6 +74,40 @@ pub(crate) fn execute(kind: RuntimeKind, limit: Option<Duration>) -> Case {
         async move {
             for _ in 0..times {
                 bulkhead.execute(yield_now()).await.expect("room for all tasks");
+            }
+        }
+    })
+}
+
+/// The same between the keys of a bulkhead that share their slots.
+pub(crate) fn between_keys(kind: RuntimeKind, keys: u64) -> Case {
+    let bulkhead = PartitionedBulkhead::<u64>::builder("bench").parallelism(SLOTS);
+    let bulkhead = bulkhead.waiting_room(TASKS as usize).max_partitions(keys as usize);
+    // Large enough for one key to take all of the tasks.
+    let bulkhead = bulkhead.total_parallelism(SLOTS).total_waiting_room(10 * TASKS as usize);
+    let bulkhead = bulkhead.build().expect("valid settings");
+    let mut key = 0;
+    saturated("execute(key, yield)", kind, move |times| {
+        key = (key + 1) % keys;
+        let (bulkhead, key) = (bulkhead.clone(), key);
+        async move {
+            for _ in 0..times {
+                bulkhead.execute(&key, yield_now()).await.expect("room for all tasks");
+            }
+        }
+    })
+}
+
+/// The same in one partition, which shares nothing.
+pub(crate) fn in_a_partition(kind: RuntimeKind) -> Case {
+    let bulkhead = PartitionedBulkhead::<u64>::builder("bench").parallelism(SLOTS);
+    let bulkhead = bulkhead.waiting_room(TASKS as usize).max_partitions(1);
+    let bulkhead = bulkhead.build().expect("valid settings");
+    saturated("execute(key, yield)", kind, move |times| {
+        let bulkhead = bulkhead.clone();
+        async move {
+            for _ in 0..times {
+                bulkhead.execute(&1, yield_now()).await.expect("room for all tasks");
             }
         }
     })

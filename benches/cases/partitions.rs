@@ -30,6 +30,17 @@ fn with_idle_timeout(keys: u64, timeout: Duration) -> PartitionedBulkhead<u64> {
     bulkhead
 }
 
+/// As [`hit`], with a capacity that the keys share, and that is never full.
+pub(crate) fn shared_hit(keys: u64) -> Case {
+    let bulkhead = PartitionedBulkhead::builder("bench").parallelism(PARALLELISM);
+    let bulkhead = bulkhead.max_partitions(keys as usize).total_parallelism(PARALLELISM);
+    let bulkhead = bulkhead.build().expect("valid settings");
+    let mut random = Random(0x9E37_79B9);
+    Case::repeat("slot_now + drop, shared capacity", move || {
+        drop(black_box(bulkhead.slot_now(&random.below(keys)).expect("a free slot")));
+    })
+}
+
 pub(crate) fn dashmap(keys: u64) -> Semaphores {
     let map = DashMap::new();
     for key in 0..keys {

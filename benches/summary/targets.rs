@@ -170,5 +170,13 @@ pub(crate) fn all() -> Vec<Target> {
             two_threads::slot_now_and_frequent_status, two_threads::slot_now_alone),
         target("12a", "slot_now, status() every 1 ms alongside", None, TWO_PROCESSORS,
             two_threads::slot_now_and_infrequent_status, two_threads::slot_now_alone),
+        target("21", "shared capacity: partition hit, 100 hot keys, vs not shared", Some(1.3), ONE_TASK,
+            || partitions::shared_hit(100), || partitions::hit(100)),
+        target("21", "shared capacity: hand-over between 10 keys, vs row 8's", Some(1.5), MANY_TASKS,
+            || handover::between_keys(CurrentThread, 10), || handover::execute(CurrentThread, None)),
+        target("21", "shared capacity: hand-over between 1,000 keys, vs row 8's", Some(1.5), MANY_TASKS,
+            || handover::between_keys(CurrentThread, 1_000), || handover::execute(CurrentThread, None)),
+        target("21a", "hand-over in a partition, not shared, vs row 8's", None, MANY_TASKS,
+            || handover::in_a_partition(CurrentThread), || handover::execute(CurrentThread, None)),
     ]
 }
