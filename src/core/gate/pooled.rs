@@ -10,14 +10,17 @@ use crate::{
     core::{
         clock::{self, Nanos},
         gate::{
-            Gate, effects::Effects, records::SharedRecords, section::Section, shared_pool::Pool,
-            state::NO_MEMBER, word::Word,
+            Gate, called_below, effects::Effects, records::SharedRecords, section::Section,
+            shared_pool::Pool, state::NO_MEMBER, word::Word,
         },
         pool::rules::{NoPlace, PoolLimits, PoolState, Share},
         rejection::reason::RejectionReason,
     },
     sync::{MutexGuard, Ordering},
 };
+
+/// How many lazy states are kept for gates that need one.
+const MAX_SPARE: usize = 64;
 
 /// The pool of a section, if its gate is in one.
 pub(super) enum PoolAccess<'a> {
@@ -237,9 +240,39 @@ impl Section<'_> {
         self.change_in_pool(share);
     }
 
-    /// Admits from the lines of all gates in the pool, until there is no seat or nobody who could run.
+    /// Takes the lazy state that another gate of the pool needs no more, if there is one: where many keys wait a little each,
+    /// lines begin and end all the time.
     #[cold]
+    pub(super) fn reuse_lazy(&mut self) {
+        let next = called_below(self.gate().called.load(Ordering::Relaxed));
+        let Some((pool, _)) = self.pooled() else { return };
+        let Some(mut lazy) = pool.spare.pop() else { return };
+        lazy.restart(next);
+        self.state.lazy = Some(lazy);
+    }
+
+    /// Gives up the lazy state, which holds nothing.
+    #[cold]
+    pub(super) fn free_lazy(&mut self) {
+        let Some(lazy) = self.state.lazy.take() else { return };
+        match self.pooled() {
+            Some((pool, _)) if pool.spare.len() < MAX_SPARE && lazy.line.is_small() => {
+                pool.spare.push(lazy);
+            }
+            _ => self.effects.spare_lazy = Some(lazy),
+        }
+    }
+
+    /// Admits from the lines of all gates in the pool, until there is no seat or nobody who could run.
+    #[inline]
     pub(super) fn serve_pool(&mut self) {
+        if self.pool.get().is_some_and(|pool| pool.rules.is_due()) {
+            self.serve_due();
+        }
+    }
+
+    #[cold]
+    fn serve_due(&mut self) {
         let (member, shared) = (self.state.member, self.shared());
         loop {
             // The section that has lent its pool goes on.

@@ -267,7 +267,7 @@ impl<'a> Section<'a> {
         let state = &mut *self.state;
         let Some(lazy) = &mut state.lazy else { return };
         if state.is_compact && lazy.is_droppable() {
-            self.effects.spare_lazy = state.lazy.take();
+            self.free_lazy();
         }
     }
 
@@ -298,6 +298,9 @@ impl<'a> Section<'a> {
 
     #[inline]
     pub(in crate::core) fn lazy(&mut self) -> &mut LazyState {
+        if self.state.lazy.is_none() {
+            self.reuse_lazy();
+        }
         self.state.lazy(self.gate)
     }
 

@@ -11,7 +11,7 @@ use std::fmt;
 use crate::{
     core::{
         clock::Nanos,
-        gate::Gate,
+        gate::{Gate, state::LazyState},
         pool::rules::{PoolLimits, PoolState, Rules, Share},
     },
     sync::{Arc, Mutex, MutexGuard, Ordering, UnexploredBool, Weak},
@@ -39,6 +39,8 @@ pub(crate) struct Pool {
     /// The gates by member.
     gates: Vec<Option<Weak<dyn PooledGate>>>,
     debts: Option<Box<[Debt; DEBTS]>>,
+    /// Kept for gates whose lines begin.
+    pub(in crate::core) spare: Vec<Box<LazyState>>,
     /// The members in front of which somebody stands.
     pub(in crate::core) standing: Vec<u32>,
     pub(crate) peak_used: u32,
@@ -68,6 +70,7 @@ impl SharedPool {
             rules: Rules::new(limits),
             gates: Vec::new(),
             debts: None,
+            spare: Vec::new(),
             standing: Vec::new(),
             peak_used: 0,
             peak_waiting: 0,

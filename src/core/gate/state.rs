@@ -190,6 +190,14 @@ impl LazyState {
         })
     }
 
+    /// Makes what another gate needs no more that of a gate whose next waiter has this number.
+    pub(super) fn restart(&mut self, next: u64) {
+        debug_assert!(self.is_droppable(), "it is in use");
+        self.line.restart(next);
+        self.pressed_since = None;
+        self.pace = Pace::default();
+    }
+
     /// Whether it can be dropped without losing anything.
     pub(in crate::core) fn is_droppable(&self) -> bool {
         let Self {

@@ -34,6 +34,9 @@ pub(crate) use node::Overdue;
 /// Nodes in a chunk: 64 KiB of them.
 const CHUNK: usize = 1024;
 
+/// Nodes of a line that is kept to be used again.
+const SMALL: u32 = 8;
+
 /// Identifies a waiter. As in a ticket lock, a waiter is admitted when its number is called. Its index is
 /// valid until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +120,17 @@ impl Line {
     #[inline]
     pub(crate) fn has_overdue(&self) -> bool {
         self.overdue > 0
+    }
+
+    /// Makes an unused line one whose first waiter will have this number.
+    pub(crate) fn restart(&mut self, next: u64) {
+        debug_assert!(self.is_unused(), "the line is in use");
+        self.next = next;
+    }
+
+    /// Whether it has memory for a few waiters at most.
+    pub(crate) fn is_small(&self) -> bool {
+        self.nodes.len() <= SMALL
     }
 
     /// Returns the sum of the waiters' costs.

@@ -363,10 +363,16 @@ impl Rules {
         self.limits = limits;
     }
 
+    /// Whether there is a seat and somebody for it.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        self.has_seat() && self.has_order()
+    }
+
     /// Returns the member whose turn it is, if there is a seat for it.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<u32> {
-        if !self.has_seat() || !self.has_order() {
+        if !self.is_due() {
             return None;
         }
         self.first().map(|(member, _)| member)
@@ -411,10 +417,12 @@ impl Rules {
         self.last = self.last.max(now);
     }
 
+    #[inline]
     fn has_order(&self) -> bool {
         self.orders.iter().any(|order| !order.is_empty())
     }
 
+    #[inline]
     fn ticks(&self) -> u64 {
         self.pressure >> TICK_BITS
     }
@@ -474,7 +482,7 @@ impl Rules {
             self.touch(member);
             let rank = self.members.all[member as usize].rank(self.typical);
             let wheel = &mut self.orders[order as usize];
-            if rank <= tag || wheel.has_one(&mut self.members) {
+            if rank <= tag || wheel.len() == 1 {
                 return Some((member, order));
             }
             wheel.update(&mut self.members, member, rank, self.level);
