@@ -58,7 +58,9 @@ impl Gate {
     #[cold]
     #[inline(never)]
     fn release_slow(&self, cost: u32, shared: Option<&SharedRecords>) {
-        self.end(cost, Ending::Released, self.time_if_busy(shared), shared);
+        if !self.release_pooled(shared) {
+            self.end(cost, Ending::Released, self.time_if_busy(shared), shared);
+        }
     }
 
     /// Releases the units of an operation that has completed and may be timed.

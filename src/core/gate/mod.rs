@@ -73,8 +73,13 @@ pub(crate) struct Gate {
     /// In a partition, the stamp of the last hand-over, written before `called`. A waiter that finds itself called takes it for
     /// its own: if others were called since, its hold seems shorter by that time. Other gates have [`HandOverStamps`].
     called_at: UnexploredU32,
+    /// The number of the gate in its pool, or [`NO_MEMBER`]. Written under the locks of both, while nobody uses the gate.
+    pub(in crate::core) member: UnexploredU32,
     pub(in crate::core) state: Mutex<GateState>,
 }
+
+/// The number of a gate that is in no pool.
+pub(in crate::core) const NO_MEMBER: u32 = u32::MAX;
 
 /// The value of `called` once a close has called all waiters. It does not imply that they were admitted.
 pub(in crate::core) const CALLED_BY_CLOSE: u64 = u64::MAX;
@@ -114,6 +119,7 @@ impl Gate {
             called: AtomicU64::new(0),
             room: UnexploredU32::new(room),
             called_at: UnexploredU32::new(Stamp::NONE.bits()),
+            member: UnexploredU32::new(NO_MEMBER),
             state: Mutex::new(GateState::new(capacity, kind, rejections)),
         }
     }

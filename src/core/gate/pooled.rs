@@ -10,10 +10,15 @@ use crate::{
     core::{
         clock::{self, Nanos},
         gate::{
-            Gate, called_below, effects::Effects, records::SharedRecords, section::Section,
-            shared_pool::Pool, state::NO_MEMBER, word::Word,
+            Gate, NO_MEMBER, called_below,
+            effects::Effects,
+            lifecycle::Phase,
+            records::SharedRecords,
+            section::Section,
+            shared_pool::{Pool, SharedPool},
+            word::Word,
         },
-        pool::rules::{NoPlace, PoolLimits, PoolState, Share},
+        pool::rules::{NoPlace, PoolLimits, PoolState, Share, Unseen},
         rejection::reason::RejectionReason,
     },
     sync::{MutexGuard, Ordering},
@@ -34,9 +39,15 @@ impl<'a> PoolAccess<'a> {
     #[inline]
     pub(super) fn of(shared: Option<&'a SharedRecords>) -> Self {
         match shared {
-            Some(SharedRecords { pool: Some(pool), .. }) => Self::Locked(pool.lock()),
+            Some(SharedRecords { pool: Some(pool), .. }) => Self::lock(pool),
             _ => Self::None,
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lock(pool: &'a SharedPool) -> Self {
+        Self::Locked(pool.lock())
     }
 
     #[inline]
@@ -73,27 +84,75 @@ impl Section<'_> {
     /// Returns the pool and the number of the gate in it. A gate that nobody uses any more may have left it.
     #[inline]
     fn pooled(&mut self) -> Option<(&mut Pool, u32)> {
-        let member = self.state.member;
-        self.pool.get_mut().filter(|_| member != NO_MEMBER).map(|pool| (pool, member))
+        let member = self.gate().member();
+        let pool = self.pool.get_mut()?;
+        member.map(|member| (pool, member))
+    }
+
+    /// Whether the gate shares a capacity.
+    #[inline]
+    pub(super) fn is_pooled(&self) -> bool {
+        self.pool.is_some() && self.gate().member().is_some()
+    }
+
+    /// Takes over what was admitted and released without this lock.
+    #[inline]
+    pub(super) fn take_over_from_pool(&mut self) {
+        if self.pool.is_some() {
+            self.take_over();
+        }
+    }
+
+    #[cold]
+    fn take_over(&mut self) {
+        let Some((pool, member)) = self.pooled() else { return };
+        let Unseen { held, most, admitted } = pool.rules.take_unseen(member);
+        (self.used, self.in_flight) = (held, held);
+        self.state.ceiling = held;
+        self.state.admitted += admitted;
+        self.state.counts.peak_used = self.state.counts.peak_used.max(most);
     }
 }
 
 impl Gate {
     /// Makes this gate, which nobody uses yet, a member of a pool.
     pub(in crate::core) fn become_member(&self, member: u32) {
-        self.state.lock().member = member;
+        self.member.store(member, Ordering::Relaxed);
         self.word.store(Word::slow_bit(), Ordering::Release);
+    }
+
+    /// Admits an operation if there is a seat and nothing to do but to count it.
+    #[inline]
+    pub(crate) fn admit_pooled(&self, shared: Option<&SharedRecords>) -> bool {
+        match shared {
+            Some(SharedRecords { pool: Some(pool), .. }) => {
+                pool.lock().admit_fast(self.member.load(Ordering::Relaxed))
+            }
+            _ => false,
+        }
+    }
+
+    /// Releases an operation if there is nothing to do but to count it.
+    #[inline]
+    pub(super) fn release_pooled(&self, shared: Option<&SharedRecords>) -> bool {
+        match shared {
+            Some(SharedRecords { pool: Some(pool), .. }) => {
+                pool.lock().release_fast(self.member.load(Ordering::Relaxed))
+            }
+            _ => false,
+        }
     }
 
     /// Returns the number of this gate in its pool.
     pub(in crate::core) fn member(&self) -> Option<u32> {
-        Some(self.state.lock().member).filter(|&member| member != NO_MEMBER)
+        Some(self.member.load(Ordering::Relaxed)).filter(|&member| member != NO_MEMBER)
     }
 
     /// Takes this gate, which nobody uses any more, out of its pool.
     pub(in crate::core) fn leave_pool(&self) -> Option<u32> {
-        let member = std::mem::replace(&mut self.state.lock().member, NO_MEMBER);
-        Some(member).filter(|&member| member != NO_MEMBER)
+        let member = self.member();
+        self.member.store(NO_MEMBER, Ordering::Relaxed);
+        member
     }
 
     /// Gives a partition its share of the pool. Returns whether that changes it.
@@ -139,6 +198,13 @@ impl Section<'_> {
     /// Brings the time of the pool up to date. Every change comes after it.
     #[inline]
     pub(super) fn clock_pool(&mut self) {
+        if self.pool.is_some() {
+            self.clock_own_pool();
+        }
+    }
+
+    #[cold]
+    fn clock_own_pool(&mut self) {
         if self.pool.get().is_some_and(|pool| pool.rules.is_pressed()) {
             let now = self.nanos();
             if let Some(pool) = self.pool.get_mut() {
@@ -161,13 +227,13 @@ impl Section<'_> {
     #[inline]
     fn place_in_pool(&self) -> Result<(), NoPlace> {
         match self.pool.get() {
-            Some(pool) if self.state.member != NO_MEMBER => pool.rules.place(self.state.member),
-            _ => Ok(()),
+            Some(pool) => self.gate().member().map_or(Ok(()), |member| pool.rules.place(member)),
+            None => Ok(()),
         }
     }
 
     /// Whether the pool is what an arrival is rejected for: the gate itself has a seat for it, or a place if it waits.
-    #[cold]
+    #[inline]
     pub(super) fn is_saturated_in_pool(&self, waits_not: bool) -> bool {
         let has_own_seat = self.state.waiting() == 0 && self.free() > 0;
         self.pool.is_some() && (has_own_seat || (!waits_not && self.has_own_place()))
@@ -179,19 +245,27 @@ impl Section<'_> {
         let (waiting, room) = (self.state.waiting(), self.gate().room());
         let pool = self.pool.get().expect("the capacity is shared");
         let PoolState { limits, used, waiting: all_waiting } = pool.rules.state();
+        let partition_room = self.gate().member().map_or(0, |member| pool.rules.places(member));
         RejectionReason::TotalSaturated {
             used: used as usize,
             capacity: limits.capacity as usize,
             waiting: all_waiting as usize,
             waiting_room: limits.room as usize,
             partition_waiting: waiting as usize,
-            partition_room: pool.rules.places(self.state.member).min(room) as usize,
+            partition_room: partition_room.min(room) as usize,
         }
     }
 
     /// A newcomer was admitted.
     #[inline]
     pub(super) fn admit_in_pool(&mut self) {
+        if self.pool.is_some() {
+            self.admit_in_pool_now();
+        }
+    }
+
+    #[cold]
+    fn admit_in_pool_now(&mut self) {
         if let Some((pool, member)) = self.pooled() {
             pool.rules.admit(member);
             pool.record_peaks();
@@ -201,6 +275,13 @@ impl Section<'_> {
     /// A newcomer has joined the line.
     #[inline]
     pub(super) fn join_in_pool(&mut self) {
+        if self.pool.is_some() {
+            self.join_in_pool_now();
+        }
+    }
+
+    #[cold]
+    fn join_in_pool_now(&mut self) {
         if let Some((pool, member)) = self.pooled() {
             pool.rules.join(member);
             pool.record_peaks();
@@ -210,6 +291,13 @@ impl Section<'_> {
     /// Some have left the line.
     #[inline]
     pub(super) fn leave_pool(&mut self, operations: u32) {
+        if self.pool.is_some() {
+            self.leave_pool_now(operations);
+        }
+    }
+
+    #[cold]
+    fn leave_pool_now(&mut self, operations: u32) {
         if let Some((pool, member)) = self.pooled() {
             pool.rules.leave(member, operations);
         }
@@ -218,6 +306,13 @@ impl Section<'_> {
     /// An operation has ended.
     #[inline]
     pub(super) fn release_to_pool(&mut self) {
+        if self.pool.is_some() {
+            self.release_to_pool_now();
+        }
+    }
+
+    #[cold]
+    fn release_to_pool_now(&mut self) {
         if let Some((pool, member)) = self.pooled() {
             pool.rules.release(member);
         }
@@ -273,7 +368,7 @@ impl Section<'_> {
 
     #[cold]
     fn serve_due(&mut self) {
-        let (member, shared) = (self.state.member, self.shared());
+        let (member, shared) = (self.gate().member().unwrap_or(NO_MEMBER), self.shared());
         loop {
             // The section that has lent its pool goes on.
             let PoolAccess::Locked(pool) = &mut self.pool else { return };
@@ -289,13 +384,22 @@ impl Section<'_> {
     /// Ends what this section has done to the pool.
     #[inline]
     pub(super) fn settle_pool(&mut self) {
-        if let PoolAccess::Locked(_) = &self.pool {
-            self.settle_locked_pool();
+        if self.pool.is_some() {
+            self.settle_own_pool();
         }
     }
 
+    #[cold]
+    fn settle_own_pool(&mut self) {
+        let is_open = self.state.phase == Phase::Open && !self.state.is_refused;
+        if let Some((pool, member)) = self.pooled() {
+            pool.rules.set_open(member, is_open);
+        }
+        self.settle_locked_pool();
+    }
+
     fn settle_locked_pool(&mut self) {
-        let (member, shared) = (self.state.member, self.shared());
+        let (member, shared) = (self.gate().member().unwrap_or(NO_MEMBER), self.shared());
         let (PoolAccess::Locked(pool), Some(shared)) = (&mut self.pool, shared) else { return };
         if !pool.standing.is_empty() {
             wake_standing(pool, shared, self.effects, member);

@@ -19,7 +19,7 @@ use crate::{
             pooled::PoolAccess,
             records::SharedRecords,
             sampling::Stamp,
-            state::{GateState, LazyState, NO_MEMBER},
+            state::{GateState, LazyState},
             times::Times,
             trace::{self, Notice, TELLS_PRESSURE},
             word::{ALLOWANCE, Word},
@@ -41,8 +41,8 @@ pub(in crate::core) struct Section<'a> {
     pub(super) word: Word,
     /// This and `in_flight` are exact while the word is frozen. Otherwise they belong to one reading of the
     /// word, and fast admissions and releases may have outdated them.
-    used: u32,
-    in_flight: u32,
+    pub(super) used: u32,
+    pub(super) in_flight: u32,
     frozen: bool,
     /// Whether the word must be stored by [`settle`](Self::settle).
     changes: bool,
@@ -69,7 +69,7 @@ impl<'a> Section<'a> {
     }
 
     /// Enters the section of a gate whose pool, if it has one, is locked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter_with(
         gate: &'a Gate,
         shared: Option<&'a SharedRecords>,
@@ -97,6 +97,7 @@ impl<'a> Section<'a> {
             effects,
         };
         section.read();
+        section.take_over_from_pool();
         section
     }
 
@@ -234,6 +235,10 @@ impl<'a> Section<'a> {
     /// the lock.
     #[inline]
     fn next_word(&mut self) -> Word {
+        if self.is_pooled() {
+            self.state.ceiling = self.used;
+            return Word::new(0, 0, true);
+        }
         let state = &mut *self.state;
         let most = state.capacity.min(state.counts.peak_used);
         let units = most.saturating_sub(self.used).min(ALLOWANCE);
@@ -246,8 +251,7 @@ impl<'a> Section<'a> {
             }
             None => units,
         };
-        let slow = state.member != NO_MEMBER
-            || state.phase != Phase::Open
+        let slow = state.phase != Phase::Open
             || state.is_refused
             || self.used > state.capacity
             || state.has_standing()

@@ -149,6 +149,18 @@ impl Pool {
         self.gates[member as usize].as_ref()?.upgrade()
     }
 
+    pub(in crate::core) fn admit_fast(&mut self, member: u32) -> bool {
+        let is_admitted = self.rules.admit_fast(member);
+        if is_admitted {
+            self.record_peaks();
+        }
+        is_admitted
+    }
+
+    pub(in crate::core) fn release_fast(&mut self, member: u32) -> bool {
+        self.standing.is_empty() && self.rules.release_fast(member)
+    }
+
     pub(in crate::core) fn record_peaks(&mut self) {
         let PoolState { used, waiting, .. } = self.rules.state();
         self.peak_used = self.peak_used.max(used);

@@ -28,9 +28,6 @@ use crate::{
     sync::{Arc, Ordering},
 };
 
-/// The number of a gate that is in no pool.
-pub(in crate::core) const NO_MEMBER: u32 = u32::MAX;
-
 /// The state under the lock. The numbered invariants are in the documentation of [`core`](crate::core).
 ///
 /// The order of the fields is deliberate, here and in the types it contains: what a hand-over reads comes
@@ -49,8 +46,6 @@ pub(in crate::core) struct GateState {
     pub(in crate::core) is_compact: bool,
     /// When the gate was created, in seconds after the epoch of `clock`.
     created_at: u32,
-    /// The number of the gate in its pool, or [`NO_MEMBER`].
-    pub(in crate::core) member: u32,
     /// Admissions, except those counted in the word.
     pub(in crate::core) admitted: u64,
     pub(in crate::core) counts: Counts,
@@ -96,7 +91,6 @@ impl GateState {
             is_refused: false,
             is_compact: kind == GateKind::Partition,
             created_at: seconds(clock::now()),
-            member: NO_MEMBER,
             sequence: 0,
             admitted: 0,
             counts: Counts::default(),

@@ -53,7 +53,6 @@ use crate::{
             sampling::{HandOverStamps, Stamp},
             section::Section,
             snapshot::Snapshot,
-            state::NO_MEMBER,
             times::TimesSnapshot,
             word::Word,
         },
@@ -347,7 +346,13 @@ impl SharedGate {
         let peak = state.counts.peak_used;
         let used = state.ceiling - word.units();
         let admissible = state.capacity.min(peak).saturating_sub(used);
-        assert_eq!(word.units(), admissible, "the word may admit everything but a new peak");
+        // Whoever shares a capacity may wait for a seat of all.
+        let is_pooled = self.member().is_some();
+        assert_eq!(
+            word.units(),
+            if is_pooled { 0 } else { admissible },
+            "the word may admit everything but a new peak"
+        );
         if let Some(units) = state.units() {
             let in_flight = units.ceiling - word.operations();
             assert_eq!(word.operations(), units.peak_in_flight - in_flight);
@@ -358,8 +363,6 @@ impl SharedGate {
         let waiting = lazy.map_or(0, |lazy| lazy.line.len());
         let is_paused = state.phase.is_paused();
         let head = lazy.and_then(|lazy| lazy.line.head_cost());
-        // Whoever shares a capacity may wait for a seat of all.
-        let is_pooled = state.member != NO_MEMBER;
         if let Some(head) = head.filter(|_| !is_paused && !is_pooled) {
             let free = state.capacity.saturating_sub(used);
             assert!(head > free, "the head of the line fits: cost {head}, {free} free");

@@ -20,8 +20,13 @@
 //! 6. `waiting` is at most the room and what is guaranteed, unless the room has shrunk.
 //! 7. While a member waits and could run, another one is admitted at most once with a rank above its own.
 
-use super::wheel::{Linked, Links, Wheel};
+use super::{
+    members::{Member, Members, Order},
+    wheel::{Links, Wheel},
+};
 use crate::core::clock::Nanos;
+
+pub(crate) use super::members::{MAX_WEIGHT, Share};
 
 /// Nanoseconds per tick, the unit of seat time, as a power of two.
 const TICK_BITS: u32 = 10;
@@ -33,9 +38,6 @@ const LOOKS: usize = 4;
 /// A typical seat time is an average over so many releases.
 const RELEASES: i64 = 16;
 
-/// The largest weight.
-pub(crate) const MAX_WEIGHT: u32 = 64;
-
 /// The largest capacity: above it, seat time would overflow in the lifetime of a process.
 pub(crate) const MAX_TOTAL: u32 = 1 << 20;
 
@@ -44,19 +46,6 @@ pub(crate) const MAX_TOTAL: u32 = 1 << 20;
 pub(crate) struct PoolLimits {
     pub(crate) capacity: u32,
     pub(crate) room: u32,
-}
-
-/// What the members of a pool compete with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Share {
-    /// How much seat time a member gets, in proportion to that of others. At least 1 and at most [`MAX_WEIGHT`].
-    pub(crate) weight: u32,
-    /// Seats that it gets before others do.
-    pub(crate) guaranteed: u32,
-}
-
-impl Share {
-    pub(crate) const EVEN: Self = Self { weight: 1, guaranteed: 0 };
 }
 
 #[derive(Debug)]
@@ -80,66 +69,15 @@ pub(crate) struct Rules {
     orders: [Wheel; 2],
 }
 
-/// The members by number.
-#[derive(Debug)]
-struct Members {
-    all: Vec<Member>,
-    /// The numbers that are free.
-    free: Vec<u32>,
-}
-
+/// What was admitted and released without the section of a gate, as a word counts it elsewhere.
 #[derive(Clone, Copy, Debug)]
-struct Member {
-    /// Puts the member level with those it met. In ticks.
-    base: u64,
-    /// Its seat time under pressure since, in ticks.
-    attained: u64,
-    /// The pressure in ticks up to which `attained` is counted.
-    seen: u64,
-    /// As `attained`, since it has been a member.
-    seat_time: u64,
-    held: u32,
-    waiting: u32,
-    parallelism: u32,
-    share: Share,
-    is_paused: bool,
-    order: Option<Order>,
-    links: Links,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
-    Guaranteed = 0,
-    Rest = 1,
-}
-
-impl Linked for Members {
-    #[inline]
-    fn links(&mut self, member: u32) -> &mut Links {
-        &mut self.all[member as usize].links
-    }
-}
-
-impl Member {
-    fn order(&self) -> Option<Order> {
-        if self.waiting == 0 || self.held >= self.parallelism || self.is_paused {
-            None
-        } else if self.held < self.share.guaranteed {
-            Some(Order::Guaranteed)
-        } else {
-            Some(Order::Rest)
-        }
-    }
-
-    /// Its seat time by weight, level with those it met.
-    fn settled(&self) -> u64 {
-        self.base + self.attained / u64::from(self.share.weight)
-    }
-
-    /// Its level, if every seat that it holds is charged with a typical seat time.
-    fn rank(&self, typical: u64) -> u64 {
-        self.settled() + u64::from(self.held) * typical / u64::from(self.share.weight)
-    }
+pub(crate) struct Unseen {
+    /// The seats held now.
+    pub(crate) held: u32,
+    /// The most seats held at once.
+    pub(crate) most: u32,
+    /// How many were admitted since the last time.
+    pub(crate) admitted: u64,
 }
 
 /// Why there is no place to wait.
@@ -231,6 +169,9 @@ impl Rules {
             parallelism,
             share,
             is_paused: false,
+            is_open: true,
+            admitted: 0,
+            most: 0,
             order: None,
             links: Links::UNLINKED,
         };
@@ -273,6 +214,45 @@ impl Rules {
         self.touch(member);
         self.members.all[member as usize].held += 1;
         self.used += 1;
+    }
+
+    /// Admits a newcomer of an open member in which nobody waits, if there is a seat.
+    #[inline]
+    pub(crate) fn admit_fast(&mut self, member: u32) -> bool {
+        let own = &mut self.members.all[member as usize];
+        let is_free = own.is_open && own.waiting == 0 && own.held < own.parallelism;
+        // The count is that of a word: before it is full, a section takes it over.
+        if !is_free || own.admitted == u32::MAX || self.used >= self.limits.capacity {
+            return false;
+        }
+        own.admitted += 1;
+        own.most = own.most.max(own.held + 1);
+        self.admit(member);
+        true
+    }
+
+    /// Releases a seat of an open member in which nobody waits, if nobody else waits for it.
+    #[inline]
+    pub(crate) fn release_fast(&mut self, member: u32) -> bool {
+        let own = &self.members.all[member as usize];
+        if !own.is_open || own.waiting > 0 || self.is_pressed {
+            return false;
+        }
+        self.release(member);
+        true
+    }
+
+    /// Sets whether newcomers of a member are admitted.
+    #[inline]
+    pub(crate) fn set_open(&mut self, member: u32, is_open: bool) {
+        self.members.all[member as usize].is_open = is_open;
+    }
+
+    /// Returns what a gate has not seen.
+    pub(crate) fn take_unseen(&mut self, member: u32) -> Unseen {
+        let own = &mut self.members.all[member as usize];
+        let admitted = u64::from(std::mem::take(&mut own.admitted));
+        Unseen { held: own.held, most: own.most, admitted }
     }
 
     /// Whether somebody more may wait in a member that has a place of its own.
