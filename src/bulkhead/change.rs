@@ -56,6 +56,8 @@ pub struct PartitionedChange {
     idle_timeout: Option<Duration>,
     total_parallelism: Option<usize>,
     total_waiting_room: Option<usize>,
+    /// Whether the keys are to share nothing.
+    removes_total: bool,
 }
 
 /// A change of a partitioned bulkhead that has been checked.
@@ -157,6 +159,16 @@ impl PartitionedChange {
         self
     }
 
+    /// Sets what all keys share, or that they share nothing.
+    pub(crate) fn totals(self, parallelism: Option<usize>, waiting_room: Option<usize>) -> Self {
+        Self {
+            removes_total: parallelism.is_none(),
+            total_parallelism: parallelism,
+            total_waiting_room: waiting_room,
+            ..self
+        }
+    }
+
     pub(super) fn checked(
         &self,
         label: &Arc<str>,
@@ -178,6 +190,9 @@ impl PartitionedChange {
             .filter(|_| !shares)
         {
             return Err(ResizeError::WithoutTotal { label: label.clone(), setting, value });
+        }
+        if self.removes_total && shares {
+            return Err(ResizeError::TotalRemoved { label: label.clone() });
         }
         Ok(CheckedPartitionedChange {
             total_parallelism: self

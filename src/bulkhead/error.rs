@@ -134,6 +134,12 @@ pub enum ResizeError {
         /// The requested value.
         value: usize,
     },
+    /// A configuration without a `total_parallelism`, for a bulkhead that was built with one.
+    #[non_exhaustive]
+    TotalRemoved {
+        /// The label of the partitioned bulkhead.
+        label: Arc<str>,
+    },
     /// The key has no partition.
     #[non_exhaustive]
     NoPartition {
@@ -173,6 +179,12 @@ impl fmt::Display for ResizeError {
             Self::Closed { label } => write!(f, "bulkhead \"{label}\" is closed"),
             Self::WithoutTotal { label, setting, value } => {
                 write!(f, "bulkhead \"{label}\": {setting} {value} needs a total_parallelism")
+            }
+            Self::TotalRemoved { label } => {
+                write!(
+                    f,
+                    "bulkhead \"{label}\": total_parallelism is not set, and cannot be removed"
+                )
             }
             Self::NoPartition { label } => {
                 write!(f, "bulkhead \"{label}\" has no partition for this key")

@@ -162,6 +162,7 @@ registrable!(
     {
         fn config(&self) -> BulkheadConfig {
             BulkheadConfig::partitioned(self.parallelism(), self.max_partitions())
+                .with_totals(self.total_parallelism(), self.total_waiting_room())
                 .idle_timeout(self.idle_timeout())
                 .with_wait(self.waiting_room(), self.wait_limit())
         }

@@ -123,6 +123,16 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkheadBuilder<K>
         self
     }
 
+    /// Sets what all keys share, or that they share nothing.
+    pub(crate) fn totals(
+        mut self,
+        parallelism: Option<usize>,
+        waiting_room: Option<usize>,
+    ) -> Self {
+        (self.total_parallelism, self.total_waiting_room) = (parallelism, waiting_room);
+        self
+    }
+
     /// Sets the function that chooses the limits of each key when its partition is created.
     ///
     /// If it panics or returns invalid limits, the operation is rejected; other keys are not affected. It may

@@ -40,6 +40,7 @@ pub(crate) struct Pool {
     gates: Vec<Option<Weak<dyn PooledGate>>>,
     debts: Option<Box<[Debt; DEBTS]>>,
     /// Kept for gates whose lines begin.
+    #[expect(clippy::vec_box, reason = "they are moved in and out as boxes")]
     pub(in crate::core) spare: Vec<Box<LazyState>>,
     /// The members in front of which somebody stands.
     pub(in crate::core) standing: Vec<u32>,

@@ -116,7 +116,14 @@ struct Fields {
 }
 
 /// The fields that are numbers, and those that are durations.
-const NUMBERS: [&str; 4] = ["parallelism", "capacity", "waiting_room", "max_partitions"];
+const NUMBERS: [&str; 6] = [
+    "parallelism",
+    "capacity",
+    "waiting_room",
+    "max_partitions",
+    "total_parallelism",
+    "total_waiting_room",
+];
 const DURATIONS: [&str; 2] = ["wait_limit", "idle_timeout"];
 
 impl<'de> Visitor<'de> for Entry<'_> {
@@ -177,6 +184,8 @@ impl Fields {
             if let Some(timeout) = take(&mut self.durations, "idle_timeout")? {
                 config = config.idle_timeout(timeout);
             }
+            let total = take(&mut self.numbers, "total_parallelism")?;
+            config = config.with_totals(total, take(&mut self.numbers, "total_waiting_room")?);
         }
         let kind = config.kind().name();
         let numbers = self.numbers.iter().map(|(name, _)| name);

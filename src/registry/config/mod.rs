@@ -150,12 +150,24 @@ pub struct BulkheadConfig {
     pub(super) max_partitions: usize,
     /// The default unless the bulkhead is partitioned.
     pub(super) idle_timeout: Duration,
+    /// Both only if the bulkhead is partitioned.
+    pub(super) total_parallelism: Option<usize>,
+    pub(super) total_waiting_room: Option<usize>,
 }
 
 impl BulkheadConfig {
     fn new(kind: BulkheadKind, capacity: usize, max_partitions: usize) -> Self {
         let (waiting_room, wait_limit, idle_timeout) = (0, None, IDLE_TIMEOUT);
-        Self { kind, capacity, waiting_room, wait_limit, max_partitions, idle_timeout }
+        Self {
+            kind,
+            capacity,
+            waiting_room,
+            wait_limit,
+            max_partitions,
+            idle_timeout,
+            total_parallelism: None,
+            total_waiting_room: None,
+        }
     }
 
     /// Returns the settings of a plain bulkhead in which so many operations may run at once.
@@ -201,6 +213,27 @@ impl BulkheadConfig {
         self
     }
 
+    /// Sets how many operations of all keys together may run at once. Not limited unless set. Only a bulkhead that was built
+    /// with such a limit can be given another one, and none can lose it. Bulkheads without partitions have no such setting,
+    /// and nothing changes.
+    #[must_use]
+    pub fn total_parallelism(mut self, operations: usize) -> Self {
+        if self.kind == BulkheadKind::Partitioned {
+            self.total_parallelism = Some(operations);
+        }
+        self
+    }
+
+    /// Sets how many operations of all keys together may wait. Bulkheads without partitions have no such setting, and nothing
+    /// changes.
+    #[must_use]
+    pub fn total_waiting_room(mut self, operations: usize) -> Self {
+        if self.kind == BulkheadKind::Partitioned {
+            self.total_waiting_room = Some(operations);
+        }
+        self
+    }
+
     /// Returns the kind of the bulkhead.
     #[must_use]
     pub fn kind(&self) -> BulkheadKind {
@@ -215,6 +248,11 @@ impl BulkheadConfig {
             ("max_partitions", self.max_partitions.to_string()),
             ("idle_timeout", format!("{:?}", self.idle_timeout)),
         ];
+        // Named only where there is one: it comes and goes with the bulkhead.
+        let totals = [
+            self.total_parallelism.map(|total| ("total_parallelism", total.to_string())),
+            self.total_waiting_room.map(|total| ("total_waiting_room", total.to_string())),
+        ];
         [
             (self.kind.capacity_name(), self.capacity.to_string()),
             ("waiting_room", self.waiting_room.to_string()),
@@ -222,6 +260,21 @@ impl BulkheadConfig {
         ]
         .into_iter()
         .chain(of_partitions.into_iter().filter(move |_| is_partitioned))
+        .chain(totals.into_iter().flatten())
+    }
+
+    /// Returns the same settings as those of a bulkhead that was built with them.
+    pub(super) fn normalized(&self) -> Self {
+        let no_room = self.total_parallelism.map(|_| 0);
+        Self { total_waiting_room: self.total_waiting_room.or(no_room), ..self.clone() }
+    }
+
+    pub(crate) fn with_totals(
+        self,
+        parallelism: Option<usize>,
+        waiting_room: Option<usize>,
+    ) -> Self {
+        Self { total_parallelism: parallelism, total_waiting_room: waiting_room, ..self }
     }
 
     pub(super) fn with_wait(self, waiting_room: usize, wait_limit: Option<Duration>) -> Self {
@@ -248,6 +301,7 @@ impl BulkheadConfig {
         let change = PartitionedChange::new().parallelism(self.capacity);
         let change = change.waiting_room(self.waiting_room).max_partitions(self.max_partitions);
         let change = change.idle_timeout(self.idle_timeout);
+        let change = change.totals(self.total_parallelism, self.total_waiting_room);
         match self.wait_limit {
             Some(limit) => change.wait_limit(limit),
             None => change.no_wait_limit(),
@@ -279,6 +333,7 @@ impl BulkheadConfig {
         let builder = PartitionedBulkhead::builder(label).parallelism(self.capacity);
         let builder = builder.waiting_room(self.waiting_room).max_partitions(self.max_partitions);
         let builder = builder.idle_timeout(self.idle_timeout);
+        let builder = builder.totals(self.total_parallelism, self.total_waiting_room);
         match self.wait_limit {
             Some(limit) => builder.wait_limit(limit),
             None => builder,

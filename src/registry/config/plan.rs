@@ -219,6 +219,7 @@ fn planned_change(
     if member.is_closing() {
         return Err(RegistryError::Change(ResizeError::Closed { label }));
     }
+    let to = &to.normalized();
     if from == *to {
         return Ok(None);
     }

@@ -20,6 +20,8 @@ wait_limit = "1m 30s"
 max_partitions = 1000
 parallelism = 3
 idle_timeout = "250ms"
+total_waiting_room = 0
+total_parallelism = 8
 kind = "partitioned"
 "#;
 
@@ -30,6 +32,7 @@ fn expected() -> RegistryConfig {
     let reports = BulkheadConfig::weighted(64).wait_limit(Duration::from_secs(90));
     config.insert("reports", reports).unwrap();
     let customers = BulkheadConfig::partitioned(3, 1000).idle_timeout(Duration::from_millis(250));
+    let customers = customers.total_parallelism(8).total_waiting_room(0);
     config.insert("customers: gold", customers).unwrap();
     config
 }
@@ -40,7 +43,8 @@ fn a_file_is_read() {
     let json = r#"{"bulkheads": {
         "payments": {"kind": "plain", "parallelism": 10, "waiting_room": 50, "wait_limit": "2s"},
         "reports": {"kind": "weighted", "capacity": 64, "wait_limit": "90s"},
-        " customers: gold ": {"kind": "partitioned", "parallelism": 3, "max_partitions": 1000, "idle_timeout": "250ms"}
+        " customers: gold ": {"kind": "partitioned", "parallelism": 3, "max_partitions": 1000,
+            "idle_timeout": "250ms", "total_parallelism": 8, "total_waiting_room": 0}
     }}"#;
     assert_eq!(serde_json::from_str::<RegistryConfig>(json).unwrap(), expected());
     let value: serde_json::Value = serde_json::from_str(json).unwrap();

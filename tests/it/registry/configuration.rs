@@ -266,6 +266,58 @@ fn a_change_that_fails_late_undoes_nothing_because_it_comes_first() {
     assert_eq!(registry.config(), before);
 }
 
+#[test]
+fn a_shared_capacity_is_configured_and_changed_but_not_removed() {
+    let with = |total: usize, room: Option<usize>| {
+        let customers = BulkheadConfig::partitioned(3, 100).total_parallelism(total);
+        let customers = match room {
+            Some(room) => customers.waiting_room(5).total_waiting_room(room),
+            None => customers,
+        };
+        let mut config = RegistryConfig::new();
+        config.insert("customers", customers).unwrap();
+        config
+    };
+    let build = |config: RegistryConfig| {
+        let configurator = BulkheadRegistry::configure(config);
+        configurator.partitioned::<u64>("customers", |builder| builder).build()
+    };
+    let registry = build(with(8, Some(40))).unwrap();
+    let customers = registry.get::<Customers>("customers").unwrap();
+    assert_eq!(
+        (customers.total_parallelism(), customers.total_waiting_room()),
+        (Some(8), Some(40))
+    );
+    assert_eq!(registry.config(), with(8, Some(40)));
+    let plan = registry.plan(&with(9, Some(50))).unwrap();
+    let text = "bulkhead \"customers\": total_parallelism 8 to 9, total_waiting_room 40 to 50\n";
+    assert_eq!(plan.to_string(), text);
+    registry.apply(plan).unwrap();
+    assert_eq!(
+        (customers.total_parallelism(), customers.total_waiting_room()),
+        (Some(9), Some(50))
+    );
+    let mut without = with(1, None);
+    without.insert("customers", BulkheadConfig::partitioned(3, 100)).unwrap();
+    let error = registry.plan(&without).unwrap_err();
+    assert!(matches!(error, RegistryError::Change(ResizeError::TotalRemoved { .. })), "{error}");
+    let alone = build(without).unwrap();
+    let error = alone.plan(&with(9, None)).unwrap_err();
+    assert!(matches!(error, RegistryError::Change(ResizeError::WithoutTotal { .. })), "{error}");
+    // Where nobody may wait, a room of none is the same as none that is named.
+    let no_room = build(with(8, None)).unwrap();
+    assert!(no_room.plan(&with(8, None)).unwrap().is_empty());
+    let mut missing = with(8, None);
+    let customers = BulkheadConfig::partitioned(3, 100).waiting_room(5).total_parallelism(8);
+    missing.insert("customers", customers).unwrap();
+    let error = no_room.plan(&missing).unwrap_err().to_string();
+    assert_eq!(error, "bulkhead \"customers\": total_waiting_room is not set");
+    assert_eq!(
+        BulkheadConfig::plain(1).total_parallelism(5).total_waiting_room(5),
+        BulkheadConfig::plain(1)
+    );
+}
+
 /// A plan looks at the line as it is now, also if no timer has noticed that a limit has passed.
 #[tokio::test(start_paused = true)]
 async fn a_waiter_whose_limit_has_passed_does_not_refuse_a_plan() {
