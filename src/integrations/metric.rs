@@ -118,10 +118,22 @@ const fn gauge(
 
 /// All metrics, in the order in which they are exported.
 pub(super) const METRICS: &[Metric] = &[
-    gauge("bulkhead_limit", "Units that may be in use at once", |status| {
-        Some(status.bulkhead()?.capacity)
+    gauge(
+        "bulkhead_limit",
+        "Units that may be in use at once; of a partitioned bulkhead what its keys share",
+        |status| {
+            Some(match status {
+                RegistryStatus::Bulkhead(status) => status.capacity,
+                RegistryStatus::Partitioned(status) => status.total?.parallelism,
+            })
+        },
+    ),
+    gauge("bulkhead_usage", "Units in use of that limit", |status| {
+        Some(match status {
+            RegistryStatus::Bulkhead(status) => status.used,
+            RegistryStatus::Partitioned(status) => status.total?.in_flight,
+        })
     }),
-    gauge("bulkhead_usage", "Units in use", |status| Some(status.bulkhead()?.used)),
     gauge("bulkhead_active_requests", "Operations running", |status| {
         Some(match status {
             RegistryStatus::Bulkhead(status) => status.in_flight,
@@ -136,11 +148,13 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     gauge(
         "bulkhead_queue_limit",
-        "Operations that may wait, of a partitioned bulkhead for each key",
+        "Operations that may wait; of a partitioned bulkhead for each key, or for all if they share a capacity",
         |status| {
             Some(match status {
                 RegistryStatus::Bulkhead(status) => status.waiting_room,
-                RegistryStatus::Partitioned(status) => status.waiting_room,
+                RegistryStatus::Partitioned(status) => {
+                    status.total.map_or(status.waiting_room, |total| total.waiting_room)
+                }
             })
         },
     ),
@@ -209,6 +223,17 @@ pub(super) const METRICS: &[Metric] = &[
                 RegistryStatus::Partitioned(status) => status.pressure(),
             };
             f("", Value::Time(pressure));
+        }),
+    },
+    Metric {
+        name: "bulkhead_competition_seconds",
+        help: "Time during which keys competed for the capacity that they share",
+        kind: Kind::Counter,
+        label: None,
+        read: Read::Each(|status, f| {
+            if let Some(total) = status.partitioned().and_then(|status| status.total) {
+                f("", Value::Time(total.pressure));
+            }
         }),
     },
     gauge("bulkhead_partitions", "Keys that have a partition", |status| {

@@ -38,7 +38,7 @@ impl BulkheadRegistry {
 ///
 /// | metric | type | what it says |
 /// |---|---|---|
-/// | `bulkhead_limit`, `bulkhead_usage` | gauge | units that may be in use, and that are; not of partitioned bulkheads |
+/// | `bulkhead_limit`, `bulkhead_usage` | gauge | units that may be in use, and that are; of partitioned bulkheads only if their keys share a capacity |
 /// | `bulkhead_active_requests`, `bulkhead_queued_requests`, `bulkhead_queue_limit` | gauge | operations running, waiting, and that may wait |
 /// | `bulkhead_closed`, `bulkhead_paused` | gauge | 1 if closed or paused |
 /// | `bulkhead_config_generation`, `bulkhead_config_applied_timestamp_seconds` | gauge | how many configurations were applied, and when the last one was; without labels |
@@ -47,6 +47,7 @@ impl BulkheadRegistry {
 /// | `bulkhead_request_time_in_queue_seconds{result}` | histogram | waits of those `admitted` from the queue, and of those `cancelled` |
 /// | `bulkhead_request_hold_time_seconds` | histogram | how long completed operations held their slots: an estimate, see [`HoldTimes`](crate::HoldTimes) |
 /// | `bulkhead_pressure_seconds_total` | counter | time during which operations were waiting |
+/// | `bulkhead_competition_seconds_total` | counter | time during which keys competed for the capacity that they share |
 /// | `bulkhead_partitions`, `bulkhead_partitions_limit` | gauge | keys that have a partition, and that may |
 /// | `bulkhead_partition_events_total{event}` | counter | `created`, `evicted` or `discarded` |
 ///

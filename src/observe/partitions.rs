@@ -94,10 +94,16 @@ pub struct TotalStatus {
     pub in_flight: usize,
     /// Operations waiting, of all keys.
     pub waiting: usize,
+    /// Keys of which somebody was waiting.
+    pub waiting_keys: usize,
+    /// Slots that the retained keys are guaranteed, together.
+    pub guaranteed: usize,
     /// Most operations running at once.
     pub peak_in_flight: usize,
     /// Most operations waiting at once.
     pub peak_waiting: usize,
+    /// Most keys of which somebody was waiting at once.
+    pub peak_waiting_keys: usize,
     /// How long somebody was waiting who could have run but for the shared capacity. The time in which keys compete; a key that
     /// is only held up by its own parallelism does not count.
     pub pressure: Duration,
@@ -122,8 +128,11 @@ impl PartialEq for TotalStatus {
             waiting_room,
             in_flight,
             waiting,
+            waiting_keys,
+            guaranteed,
             peak_in_flight,
             peak_waiting,
+            peak_waiting_keys,
             pressure: _,
         } = *self;
         parallelism == other.parallelism
@@ -132,6 +141,9 @@ impl PartialEq for TotalStatus {
             && waiting == other.waiting
             && peak_in_flight == other.peak_in_flight
             && peak_waiting == other.peak_waiting
+            && waiting_keys == other.waiting_keys
+            && guaranteed == other.guaranteed
+            && peak_waiting_keys == other.peak_waiting_keys
     }
 }
 
@@ -223,6 +235,14 @@ pub struct PartitionedInterval {
 }
 
 impl PartitionedInterval {
+    /// Returns how long keys competed for the capacity that they share, or `None` if they share none: somebody was waiting who
+    /// could have run but for it.
+    #[must_use]
+    pub fn competed(&self) -> Option<Duration> {
+        let (start, end) = (self.start.total?, self.end.total?);
+        Some(end.pressure.saturating_sub(start.pressure).min(self.elapsed))
+    }
+
     /// Returns how long operations were waiting in the interval, added up over all partitions.
     #[must_use]
     pub fn pressure(&self) -> Duration {
@@ -307,8 +327,11 @@ impl PartitionedStatus {
             total: self.total.map(|total| TotalStatus {
                 in_flight: 0,
                 waiting: 0,
+                waiting_keys: 0,
+                guaranteed: 0,
                 peak_in_flight: 0,
                 peak_waiting: 0,
+                peak_waiting_keys: 0,
                 pressure: Duration::ZERO,
                 ..total
             }),

@@ -244,7 +244,7 @@ impl Section<'_> {
     pub(super) fn total_saturated(&self) -> RejectionReason {
         let (waiting, room) = (self.state.waiting(), self.gate().room());
         let pool = self.pool.get().expect("the capacity is shared");
-        let PoolState { limits, used, waiting: all_waiting } = pool.rules.state();
+        let PoolState { limits, used, waiting: all_waiting, .. } = pool.rules.state();
         let partition_room = self.gate().member().map_or(0, |member| pool.rules.places(member));
         RejectionReason::TotalSaturated {
             used: used as usize,

@@ -46,6 +46,7 @@ pub(crate) struct Pool {
     pub(in crate::core) standing: Vec<u32>,
     pub(crate) peak_used: u32,
     pub(crate) peak_waiting: u32,
+    pub(crate) peak_waiting_members: u32,
 }
 
 /// What a member had used above the others when it went. It is not forgiven if it comes back.
@@ -61,6 +62,7 @@ pub(crate) struct PoolSnapshot {
     pub(crate) state: PoolState,
     pub(crate) peak_used: u32,
     pub(crate) peak_waiting: u32,
+    pub(crate) peak_waiting_members: u32,
     /// In nanoseconds.
     pub(crate) pressure: u64,
 }
@@ -75,6 +77,7 @@ impl SharedPool {
             standing: Vec::new(),
             peak_used: 0,
             peak_waiting: 0,
+            peak_waiting_members: 0,
         };
         Self { pool: Mutex::new(pool), is_pressed: UnexploredBool::new(false) }
     }
@@ -130,9 +133,9 @@ impl SharedPool {
 
     pub(crate) fn snapshot(&self, now: Nanos) -> PoolSnapshot {
         let pool = self.lock();
-        let Pool { peak_used, peak_waiting, .. } = *pool;
+        let Pool { peak_used, peak_waiting, peak_waiting_members, .. } = *pool;
         let (state, pressure) = (pool.rules.state(), pool.rules.pressure(now));
-        PoolSnapshot { state, peak_used, peak_waiting, pressure }
+        PoolSnapshot { state, peak_used, peak_waiting, peak_waiting_members, pressure }
     }
 
     /// Returns the share of a gate, and its seat time in nanoseconds.
@@ -163,9 +166,10 @@ impl Pool {
     }
 
     pub(in crate::core) fn record_peaks(&mut self) {
-        let PoolState { used, waiting, .. } = self.rules.state();
+        let PoolState { used, waiting, waiting_members, .. } = self.rules.state();
         self.peak_used = self.peak_used.max(used);
         self.peak_waiting = self.peak_waiting.max(waiting);
+        self.peak_waiting_members = self.peak_waiting_members.max(waiting_members);
     }
 
     fn keep_debt(&mut self, debt: Debt) {

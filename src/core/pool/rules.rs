@@ -54,6 +54,8 @@ pub(crate) struct Rules {
     limits: PoolLimits,
     used: u32,
     waiting: u32,
+    waiting_members: u32,
+    guaranteed: u64,
     /// What a newcomer is put level with, in ticks. Only rises.
     level: u64,
     /// The time in which somebody waited who could have run, in nanoseconds.
@@ -95,6 +97,10 @@ pub(crate) struct PoolState {
     pub(crate) limits: PoolLimits,
     pub(crate) used: u32,
     pub(crate) waiting: u32,
+    /// The members in which somebody waits.
+    pub(crate) waiting_members: u32,
+    /// What all members are guaranteed.
+    pub(crate) guaranteed: u64,
 }
 
 impl Rules {
@@ -104,6 +110,8 @@ impl Rules {
             limits,
             used: 0,
             waiting: 0,
+            waiting_members: 0,
+            guaranteed: 0,
             level: 0,
             pressure: 0,
             last: Nanos::EARLIEST,
@@ -115,7 +123,13 @@ impl Rules {
     }
 
     pub(crate) fn state(&self) -> PoolState {
-        PoolState { limits: self.limits, used: self.used, waiting: self.waiting }
+        PoolState {
+            limits: self.limits,
+            used: self.used,
+            waiting: self.waiting,
+            waiting_members: self.waiting_members,
+            guaranteed: self.guaranteed,
+        }
     }
 
     pub(crate) fn is_pressed(&self) -> bool {
@@ -159,6 +173,7 @@ impl Rules {
 
     /// Adds a member. If it was one before, `debt` is its level then.
     pub(crate) fn add(&mut self, parallelism: u32, share: Share, debt: Option<u64>) -> u32 {
+        self.guaranteed += u64::from(share.guaranteed);
         let new = Member {
             base: debt.map_or(self.level, |debt| debt.max(self.level)),
             attained: 0,
@@ -193,6 +208,7 @@ impl Rules {
         let gone = &self.members.all[member as usize];
         debug_assert!(gone.held == 0 && gone.waiting == 0 && gone.order.is_none());
         let settled = gone.settled();
+        self.guaranteed -= u64::from(gone.share.guaranteed);
         self.members.free.push(member);
         if self.members.free.len() == self.members.all.len() {
             // What a burst has left behind.
@@ -286,15 +302,20 @@ impl Rules {
         self.members.all[member as usize].waiting += 1;
         self.waiting += 1;
         if self.members.all[member as usize].waiting == 1 {
+            self.waiting_members += 1;
             self.file(member, false);
         }
     }
 
     /// Some have left the line of a member.
     pub(crate) fn leave(&mut self, member: u32, operations: u32) {
+        if operations == 0 {
+            return;
+        }
         self.members.all[member as usize].waiting -= operations;
         self.waiting -= operations;
         if self.members.all[member as usize].waiting == 0 {
+            self.waiting_members -= 1;
             self.file(member, false);
         }
     }
@@ -328,6 +349,8 @@ impl Rules {
             own.base = own.settled();
             own.attained = 0;
         }
+        self.guaranteed += u64::from(share.guaranteed);
+        self.guaranteed -= u64::from(own.share.guaranteed);
         own.share = share;
         self.file(member, false);
     }
@@ -374,6 +397,7 @@ impl Rules {
         let own = &mut self.members.all[member as usize];
         own.waiting -= 1;
         self.waiting -= 1;
+        self.waiting_members -= u32::from(own.waiting == 0);
         // Turns go on where the clock stands still.
         own.attained += 1;
         own.seat_time += 1;

@@ -43,7 +43,8 @@ serialize_struct!(PartitionedStatus {
 });
 
 serialize_struct!(TotalStatus {
-    plain: parallelism waiting_room in_flight waiting peak_in_flight peak_waiting;
+    plain: parallelism waiting_room in_flight waiting waiting_keys guaranteed peak_in_flight peak_waiting
+        peak_waiting_keys;
     seconds: pressure;
 });
 
@@ -86,6 +87,7 @@ serialize_struct!(PartitionedInterval {
     seconds: elapsed;
     derived(this):
         "kind" => "partitioned";
+        "competed_seconds" => this.competed().in_seconds();
         "arrivals_per_second" => this.arrivals_per_second();
         "admissions_per_second" => this.admissions_per_second();
         "completions_per_second" => this.completions_per_second();

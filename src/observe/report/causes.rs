@@ -161,6 +161,11 @@ fn hold_before(evidence: &Evidence<'_>) -> Option<Duration> {
 /// Returns what to do about operations that do not get through.
 pub(super) fn remedy(evidence: &Evidence<'_>) -> String {
     let Some(status) = evidence.bulkhead() else {
+        if evidence.totals.total_saturated.saturating_mul(2) > evidence.rejected() {
+            return "most were rejected for the capacity or the room that all keys share: raise total_waiting_room if \
+                    callers have the patience, or total_parallelism if the dependency can take it"
+                .into();
+        }
         return "look at the status of the busiest keys: each has limits of its own, and a larger capacity for all of \
                 them loads the dependency more"
             .into();

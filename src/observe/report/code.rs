@@ -55,6 +55,14 @@ pub enum FindingCode {
     KeysTurnedAway,
     /// As many partitions as there may be, all in use. A warning.
     PartitionsFull,
+    /// Retained keys are guaranteed more slots than all keys together have. A warning.
+    GuaranteesExceedTotal,
+    /// All slots that the keys share are in use. A warning if any operation waits, in the report of an interval if keys competed
+    /// for at least half of it, otherwise a notice.
+    TotalFull,
+    /// At least 1 % of at least 20 decided operations were rejected as `TotalSaturated`, and the room of all keys has fewer than
+    /// 12 places for each key that waited at once at the peak. A warning; critical from 20 %. Not if nobody may wait.
+    TotalRoomTooSmall,
     /// At least 10 % of at least 20 admitted operations never started, for another reason than their deadline. A notice; a
     /// warning from 50 %.
     UnusedAdmissions,
@@ -108,6 +116,9 @@ impl FindingCode {
             Self::OversizedRequests => "oversized_requests",
             Self::KeysTurnedAway => "keys_turned_away",
             Self::PartitionsFull => "partitions_full",
+            Self::GuaranteesExceedTotal => "guarantees_exceed_total",
+            Self::TotalFull => "total_full",
+            Self::TotalRoomTooSmall => "total_room_too_small",
             Self::UnusedAdmissions => "unused_admissions",
             Self::WaitingRoomFull => "waiting_room_full",
             Self::ExecutionFull => "execution_full",

@@ -37,6 +37,8 @@ pub(super) struct Evidence<'a> {
     /// Whether the bulkhead is paused, or was at the start of the interval or when it rejected somebody in it. Waits then say
     /// nothing about the load.
     pub(super) was_paused: bool,
+    /// How long keys competed for the capacity that they share, if they do.
+    pub(super) competed: Option<Duration>,
 }
 
 /// Whose report it is.
@@ -66,6 +68,7 @@ impl<'a> Evidence<'a> {
             before: None,
             held: None,
             was_paused: status.is_paused,
+            competed: None,
         }
     }
 
@@ -82,6 +85,7 @@ impl<'a> Evidence<'a> {
             before: Some(Before { totals: &start.totals, holds: &start.holds, age: start.age }),
             held: held::units_held_long(interval),
             was_paused: start.is_paused || interval.end.is_paused || interval.totals.paused > 0,
+            competed: None,
         }
     }
 
@@ -97,6 +101,7 @@ impl<'a> Evidence<'a> {
             before: None,
             held: None,
             was_paused: status.is_paused,
+            competed: status.total.map(|total| total.pressure),
         }
     }
 
@@ -113,6 +118,7 @@ impl<'a> Evidence<'a> {
             before: Some(Before { totals: &start.totals, holds: &start.holds, age: start.age }),
             held: None,
             was_paused: start.is_paused || interval.end.is_paused || interval.totals.paused > 0,
+            competed: interval.competed(),
         }
     }
 
@@ -164,7 +170,8 @@ impl<'a> Evidence<'a> {
 
     /// Returns how many operations were saturated or expired.
     pub(super) fn rejected(&self) -> u64 {
-        self.totals.saturated.saturating_add(self.totals.expired)
+        let Totals { saturated, total_saturated, expired, .. } = *self.totals;
+        saturated.saturating_add(total_saturated).saturating_add(expired)
     }
 
     /// Returns how many operations per second wanted to run.
@@ -241,6 +248,9 @@ impl Before<'_> {
 
 /// The number of operations that wanted to run and could have: all but those that were rejected whatever the capacity.
 fn wanted(totals: &Totals) -> f64 {
-    let Totals { admitted, saturated, expired, cancelled, .. } = *totals;
-    [admitted, saturated, expired, cancelled].iter().map(|&count| count as f64).sum()
+    let Totals { admitted, saturated, total_saturated, expired, cancelled, .. } = *totals;
+    [admitted, saturated, total_saturated, expired, cancelled]
+        .iter()
+        .map(|&count| count as f64)
+        .sum()
 }

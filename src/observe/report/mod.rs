@@ -14,6 +14,7 @@ mod partitions;
 mod pressure;
 mod rates;
 mod sizes;
+mod total;
 
 use std::{
     fmt,
@@ -259,7 +260,7 @@ type Rule = fn(&Evidence<'_>) -> Option<CapacityFinding>;
 
 /// The rules, in the order in which their findings are listed. Causes come before their effects, so that of two findings
 /// of the same severity the summary names the cause.
-const RULES: [Rule; 23] = [
+const RULES: [Rule; 26] = [
     pressure::closed_with_active_work,
     pressure::paused,
     pressure::active_work_above_capacity,
@@ -270,6 +271,9 @@ const RULES: [Rule; 23] = [
     outcomes::oversized_requests,
     partitions::keys_turned_away,
     partitions::partitions_full,
+    total::guarantees_exceed_total,
+    total::total_full,
+    total::total_room_too_small,
     outcomes::unused_admissions,
     pressure::waiting_room_full,
     pressure::execution_full,

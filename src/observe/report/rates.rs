@@ -12,8 +12,8 @@ pub(super) fn frequent_queueing(evidence: &Evidence<'_>) -> Option<CapacityFindi
         return None;
     }
     let totals = evidence.totals;
-    let arrived =
-        totals.direct_admitted().saturating_add(totals.queued).saturating_add(totals.saturated);
+    let arrived = [totals.queued, totals.saturated, totals.total_saturated].into_iter();
+    let arrived = arrived.fold(totals.direct_admitted(), u64::saturating_add);
     if arrived < 20 || !reaches(totals.queued, arrived, 50) {
         return None;
     }

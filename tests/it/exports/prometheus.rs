@@ -61,7 +61,7 @@ fn exported() -> BTreeSet<String> {
     let registry = BulkheadRegistry::new();
     registry.create(Bulkhead::builder("payments").parallelism(1)).unwrap();
     let customers = PartitionedBulkhead::<u64>::builder("customers").parallelism(1);
-    registry.create(customers.max_partitions(1)).unwrap();
+    registry.create(customers.max_partitions(1).total_parallelism(1)).unwrap();
     let text = text(&registry);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.split(['{', ' ']).next().unwrap().to_owned()).collect()
@@ -97,6 +97,13 @@ fn every_counter_and_gauge_of_a_status_is_exported() {
         let reports = registry.create(WeightedBulkhead::builder("reports").capacity(4)).unwrap();
         let customers = PartitionedBulkhead::<u64>::builder("customers").parallelism(1);
         let customers = registry.create(customers.max_partitions(1)).unwrap();
+        let tenants = PartitionedBulkhead::<u64>::builder("tenants").parallelism(9).waiting_room(9);
+        let tenants = tenants.max_partitions(9).total_parallelism(2).total_waiting_room(20);
+        let tenants = registry.create(tenants).unwrap();
+        let tenant = [1, 2].map(|key| tenants.slot_now(&key).unwrap());
+        assert!(tenants.slot_now(&3).is_err());
+        let mut competing = task::spawn(tenants.slot(&3));
+        assert!(competing.poll().is_pending());
 
         let held = payments.slot_now().unwrap();
         let mut expiring = task::spawn(payments.slot_within(SECOND));
@@ -126,6 +133,11 @@ fn every_counter_and_gauge_of_a_status_is_exported() {
 
         let series = series(&registry);
         for (name, value) in [
+            ("bulkhead_usage{bulkhead=\"tenants\"}", 2.0),
+            ("bulkhead_limit{bulkhead=\"tenants\"}", 2.0),
+            ("bulkhead_queue_limit{bulkhead=\"tenants\"}", 20.0),
+            ("bulkhead_requests_total{bulkhead=\"tenants\",result=\"total_saturated\"}", 1.0),
+            ("bulkhead_competition_seconds_total{bulkhead=\"tenants\"}", 4.0),
             ("bulkhead_limit{bulkhead=\"payments\"}", 1.0),
             ("bulkhead_usage{bulkhead=\"reports\"}", 3.0),
             ("bulkhead_limit{bulkhead=\"reports\"}", 4.0),
@@ -162,7 +174,7 @@ fn every_counter_and_gauge_of_a_status_is_exported() {
         let partitioned = |name: &&String| name.contains("customers");
         let absent = series.keys().filter(partitioned).find(|name| name.contains("_usage"));
         assert_eq!(absent, None);
-        drop((held, large));
+        drop((held, large, tenant));
     });
 }
 
@@ -274,7 +286,7 @@ fn names_in(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_metric_in_the_alerts_and_in_the_dashboard_for_grafana_is_exported() {
     let exported = exported();
-    assert_eq!(exported.len(), 21, "{exported:?}");
+    assert_eq!(exported.len(), 22, "{exported:?}");
     for file in ["alerts.yml", "grafana.json"] {
         let text = fs::read_to_string(docs().join(file)).unwrap();
         let names = names_in(&text);

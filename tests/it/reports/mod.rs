@@ -16,6 +16,7 @@ mod situations;
 mod snapshots;
 mod state_findings;
 mod status;
+mod total_findings;
 mod traffic;
 mod waits;
 
