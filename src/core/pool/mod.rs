@@ -1,8 +1,10 @@
 //! One capacity that is shared by many: who gets a seat of it next, and who may wait for one.
 //!
 //! It owns the rules and the order, and nothing that runs: the members are numbers. `rules` has the steps, `members` what
-//! each member has, and `wheel` the order of those who wait. How the gates of partitions make use of them is in `gate::pooled` and `gate::shared_pool`.
+//! each member has, `typical` how
+//! long an operation takes, and `wheel` the order of those who wait. How the gates of partitions make use of them is in `gate::pooled` and `gate::shared_pool`.
 
 mod members;
 pub(crate) mod rules;
+mod typical;
 mod wheel;

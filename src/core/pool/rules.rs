@@ -22,6 +22,7 @@
 
 use super::{
     members::{Member, Members, Order},
+    typical::Typical,
     wheel::{Links, Wheel},
 };
 use crate::core::clock::Nanos;
@@ -34,9 +35,6 @@ const TICK_BITS: u32 = 10;
 /// How often the first member is looked at again if it has held seats since it was filed. Without another look, a member
 /// with long requests would get one seat after the other before its level is noticed.
 const LOOKS: usize = 4;
-
-/// A typical seat time is an average over so many releases.
-const RELEASES: i64 = 16;
 
 /// The largest capacity: above it, seat time would overflow in the lifetime of a process.
 pub(crate) const MAX_TOTAL: u32 = 1 << 20;
@@ -63,10 +61,7 @@ pub(crate) struct Rules {
     /// When `pressure` was brought up to date. Means something while pressed.
     last: Nanos,
     is_pressed: bool,
-    /// The seat time of a typical operation under pressure, in ticks.
-    typical: u64,
-    /// The pressure in ticks at the last release.
-    mark: u64,
+    typical: Typical,
     /// Those below their guarantee, and the others.
     orders: [Wheel; 2],
 }
@@ -116,8 +111,7 @@ impl Rules {
             pressure: 0,
             last: Nanos::EARLIEST,
             is_pressed: false,
-            typical: 0,
-            mark: 0,
+            typical: Typical::new(),
             orders: [Wheel::new(), Wheel::new()],
         }
     }
@@ -325,13 +319,7 @@ impl Rules {
     pub(crate) fn release(&mut self, member: u32) {
         self.touch(member);
         if self.is_pressed {
-            let ticks = self.ticks();
-            let sample = u64::from(self.used) * (ticks - self.mark);
-            let sample = sample.min(2 * self.typical + 64);
-            self.mark = ticks;
-            self.typical = self
-                .typical
-                .saturating_add_signed((sample as i64 - self.typical as i64) / RELEASES);
+            self.typical.release(self.used, self.ticks());
         }
         self.used -= 1;
         self.members.all[member as usize].held -= 1;
@@ -455,7 +443,7 @@ impl Rules {
             own.base += self.level.saturating_sub(own.settled());
         }
         own.order = to;
-        let rank = own.rank(self.typical);
+        let rank = own.rank(self.typical.ticks());
         let stays = from == to && !has_run;
         if let Some(from) = from.filter(|_| !stays) {
             self.orders[from as usize].remove(&mut self.members, member);
@@ -484,7 +472,7 @@ impl Rules {
                 return Some((member, order));
             }
             self.touch(member);
-            let rank = self.members.all[member as usize].rank(self.typical);
+            let rank = self.members.all[member as usize].rank(self.typical.ticks());
             let wheel = &mut self.orders[order as usize];
             if rank <= tag || wheel.len() == 1 {
                 return Some((member, order));

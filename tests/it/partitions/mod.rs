@@ -6,6 +6,7 @@ mod busiest;
 mod close;
 mod concurrency;
 mod eviction;
+mod fair_time;
 mod idle;
 mod in_use;
 mod key_secrecy;

@@ -3,10 +3,7 @@
 use std::{
     convert::Infallible,
     future::ready,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     task::{Poll, Waker},
     thread,
     time::Duration,
@@ -16,7 +13,7 @@ use bulklink::{
     ConfigError, PartitionLimits, PartitionedBulkhead, PartitionedBulkheadLayer, PartitionedChange,
     Rejection, RejectionReason, ResizeError, Slot,
 };
-use tokio::time::{advance, sleep};
+use tokio::time::advance;
 use tokio_test::task;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -226,66 +223,6 @@ async fn what_the_settings_must_be() {
     }
     customers.close();
     assert!(matches!(customers.resize_total(5), Err(ResizeError::Closed { .. })));
-}
-
-/// Runs the waiters of some keys one after the other, each for so long. Returns how much time each key got.
-async fn shares(
-    customers: &Customers,
-    keys: &[(u64, u64)],
-    seats: usize,
-    time: Duration,
-) -> Vec<Duration> {
-    // Every key always has two in line.
-    let tasks: Vec<_> = keys
-        .iter()
-        .map(|&(key, work)| {
-            let held = Arc::new(AtomicU64::new(0));
-            let workers: Vec<_> = (0..seats + 2)
-                .map(|_| {
-                    let (customers, held) = (customers.clone(), held.clone());
-                    tokio::spawn(async move {
-                        loop {
-                            let slot = customers.slot(&key).await.unwrap();
-                            sleep(ms(work)).await;
-                            held.fetch_add(work, Ordering::Relaxed);
-                            drop(slot);
-                        }
-                    })
-                })
-                .collect();
-            (held, workers)
-        })
-        .collect();
-    sleep(time).await;
-    let mut got = Vec::new();
-    for (held, workers) in tasks {
-        got.push(ms(held.load(Ordering::Relaxed)));
-        workers.iter().for_each(|worker| worker.abort());
-        for worker in workers {
-            let _ = worker.await;
-        }
-    }
-    got
-}
-
-#[tokio::test(start_paused = true)]
-async fn keys_get_seat_time_by_weight_whatever_one_request_takes() {
-    let weights =
-        |&key: &u64| PartitionLimits::new(9).waiting_room(9).weight([1, 1, 3][key as usize]);
-    let builder = Customers::builder("customers").parallelism(9).max_partitions(9);
-    let builder = builder.total_parallelism(2).total_waiting_room(99).limits_for(weights);
-    let customers = builder.build().unwrap();
-    let got = shares(&customers, &[(0, 10), (1, 250), (2, 40)], 2, ms(60_000)).await;
-    let all: Duration = got.iter().sum();
-    let parts: Vec<f64> = got.iter().map(|part| part.as_secs_f64() / all.as_secs_f64()).collect();
-    assert!(all > ms(118_000), "no seat is ever free: {all:?}");
-    for (part, fair) in parts.iter().zip([0.2, 0.2, 0.6]) {
-        assert!((part - fair).abs() < 0.02, "{parts:?}");
-    }
-    let share = customers.partition_share(&2).unwrap();
-    assert_eq!((share.weight, share.guaranteed), (3, 0));
-    assert!(share.seat_time.abs_diff(got[2]) < ms(500), "{:?} of {:?}", share.seat_time, got[2]);
-    assert_nothing_left(&customers);
 }
 
 #[tokio::test(start_paused = true)]
