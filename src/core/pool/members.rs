@@ -22,6 +22,7 @@ impl Share {
 
 /// The members by number.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Members {
     pub(super) all: Vec<Member>,
     /// The numbers that are free.

@@ -4,6 +4,8 @@
 //! each member has, `typical` how
 //! long an operation takes, and `wheel` the order of those who wait. How the gates of partitions make use of them is in `gate::pooled` and `gate::shared_pool`.
 
+#[cfg(all(test, not(bulklink_loom)))]
+mod exhaustive;
 mod members;
 pub(crate) mod rules;
 mod typical;

@@ -47,8 +47,9 @@ pub(crate) struct PoolLimits {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Rules {
-    members: Members,
+    pub(super) members: Members,
     limits: PoolLimits,
     used: u32,
     waiting: u32,
@@ -61,9 +62,9 @@ pub(crate) struct Rules {
     /// When `pressure` was brought up to date. Means something while pressed.
     last: Nanos,
     is_pressed: bool,
-    typical: Typical,
+    pub(super) typical: Typical,
     /// Those below their guarantee, and the others.
-    orders: [Wheel; 2],
+    pub(super) orders: [Wheel; 2],
 }
 
 /// What was admitted and released without the section of a gate, as a word counts it elsewhere.
@@ -421,7 +422,7 @@ impl Rules {
 
     /// Charges a member with the seats that it has held since it was looked at last.
     #[inline]
-    fn touch(&mut self, member: u32) {
+    pub(super) fn touch(&mut self, member: u32) {
         let ticks = self.ticks();
         let own = &mut self.members.all[member as usize];
         let seats = u64::from(own.held) * (ticks - own.seen);

@@ -8,6 +8,7 @@
 const RELEASES: i64 = 16;
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Typical {
     ticks: u64,
     /// The pressure at the last release, in ticks.

@@ -46,6 +46,7 @@ pub(super) trait Linked {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Wheel {
     /// A slot: the first member is not behind it, except if it came later.
     base: u64,

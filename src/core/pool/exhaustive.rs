@@ -1,0 +1,281 @@
+//! All that can happen to a small pool in a few steps, and random walks through larger ones: after every step, the invariants of
+//! [`rules`](super::rules) hold.
+//!
+//! `BULKLINK_POOL_DEPTH` sets how many steps are gone through.
+
+use super::{
+    members::{Order, Share},
+    rules::{PoolLimits, Rules},
+};
+use crate::core::clock::Nanos;
+
+/// Tags are compared by slots of so many ticks, as a power of two.
+const SLOT_BITS: u32 = 4;
+
+const MEMBERS: usize = 3;
+
+/// Tests only: what a pool shows of itself.
+impl Rules {
+    fn rank(&mut self, member: u32) -> u64 {
+        self.touch(member);
+        self.members.all[member as usize].rank(self.typical.ticks())
+    }
+
+    fn assert_invariants(&self, rooms_have_shrunk: bool) {
+        let all = &self.members.all;
+        let state = self.state();
+        assert_eq!(state.used, all.iter().map(|member| member.held).sum::<u32>());
+        assert_eq!(state.waiting, all.iter().map(|member| member.waiting).sum::<u32>());
+        let waiting_members = all.iter().filter(|member| member.waiting > 0).count();
+        assert_eq!(state.waiting_members as usize, waiting_members);
+        for order in [Order::Guaranteed, Order::Rest] {
+            let inside = all.iter().filter(|member| member.order == Some(order)).count();
+            assert_eq!(self.orders[order as usize].len() as usize, inside, "{order:?}");
+        }
+        for member in all {
+            assert_eq!(member.order, member.order(), "it is where it belongs");
+        }
+        let has_order = all.iter().any(|member| member.order.is_some());
+        assert!(!has_order || state.used >= state.limits.capacity, "one waits beside a seat");
+        assert_eq!(self.is_pressed(), has_order);
+        let guaranteed: u32 = all.iter().map(|member| member.share.guaranteed).sum();
+        assert!(rooms_have_shrunk || state.waiting <= state.limits.room + guaranteed);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    Arrive { member: u32, waits: bool },
+    Release(u32),
+    Leave(u32),
+    Resize(u32),
+    Reparallel(u32, u32),
+    Pause(u32, bool),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    limits: PoolLimits,
+    shares: [Share; MEMBERS],
+    parallelism: u32,
+    own_room: u32,
+    /// Nanoseconds between two steps.
+    pace: u64,
+}
+
+#[derive(Clone)]
+struct Driver {
+    rules: Rules,
+    settings: Settings,
+    now: Nanos,
+    /// How often the second was admitted with a rank above the first's, while the first waited with the same claim.
+    passed: [[u32; MEMBERS]; MEMBERS],
+    parallelism: [u32; MEMBERS],
+}
+
+impl Driver {
+    fn new(settings: Settings) -> Self {
+        let mut rules = Rules::new(settings.limits);
+        for share in settings.shares {
+            let guaranteed = share.guaranteed.min(settings.parallelism);
+            rules.add(settings.parallelism, Share { guaranteed, ..share }, None);
+        }
+        let parallelism = [settings.parallelism; MEMBERS];
+        Self { rules, settings, now: Nanos::ZERO, passed: Default::default(), parallelism }
+    }
+
+    fn held(&self, member: u32) -> u32 {
+        self.rules.members.all[member as usize].held
+    }
+
+    fn waiting(&self, member: u32) -> u32 {
+        self.rules.members.all[member as usize].waiting
+    }
+
+    /// Whether a step is possible.
+    fn allows(&self, step: Step) -> bool {
+        match step {
+            Step::Release(member) => self.held(member) > 0,
+            Step::Leave(member) => self.waiting(member) > 0,
+            Step::Resize(capacity) => {
+                capacity > 0 && capacity != self.rules.state().limits.capacity
+            }
+            Step::Reparallel(member, parallelism) => {
+                self.parallelism[member as usize] != parallelism
+            }
+            Step::Arrive { .. } | Step::Pause(..) => true,
+        }
+    }
+
+    /// Makes a step as the section of a gate does.
+    fn step(&mut self, step: Step, pause: u64) {
+        self.now = self.now.plus(std::time::Duration::from_nanos(pause));
+        self.rules.clock(self.now);
+        match step {
+            Step::Arrive { member, waits } => self.arrive(member, waits),
+            Step::Release(member) => {
+                self.rules.release(member);
+                self.passed[member as usize] = [0; MEMBERS];
+            }
+            Step::Leave(member) => self.rules.leave(member, 1),
+            Step::Resize(capacity) => {
+                let room = self.rules.state().limits.room;
+                self.rules.set_limits(PoolLimits { capacity, room });
+            }
+            Step::Reparallel(member, parallelism) => {
+                let share = self.settings.shares[member as usize];
+                let guaranteed = share.guaranteed.min(parallelism);
+                self.rules.change(member, parallelism, Share { guaranteed, ..share });
+                self.parallelism[member as usize] = parallelism;
+            }
+            Step::Pause(member, is_paused) => self.rules.set_paused(member, is_paused),
+        }
+        while let Some(member) = self.rules.next() {
+            self.assert_turn(member);
+            self.rules.hand_over(member);
+            self.passed[member as usize] = [0; MEMBERS];
+        }
+        if self.rules.begins_pressure() {
+            self.rules.begin_pressure(self.now);
+        }
+        for member in 0..MEMBERS {
+            if self.rules.members.all[member].order.is_none() {
+                self.passed[member] = [0; MEMBERS];
+            }
+        }
+        self.rules.assert_invariants(false);
+    }
+
+    fn arrive(&mut self, member: u32, waits: bool) {
+        let own = self.rules.members.all[member as usize];
+        if own.waiting == 0 && own.held < own.parallelism && !own.is_paused && self.rules.has_seat()
+        {
+            self.rules.admit(member);
+        } else if waits && own.waiting < self.settings.own_room && self.rules.place(member).is_ok()
+        {
+            self.rules.join(member);
+        } else if waits && own.waiting < self.settings.own_room {
+            let unused = own.held + own.waiting < own.share.guaranteed;
+            assert!(!unused, "a guarantee always has a place");
+            assert_eq!(self.rules.places(member), own.waiting.min(self.rules.places(member)));
+        }
+    }
+
+    /// Asserts that nobody who waits has a better claim, but for one admission and the slots that tags are compared by.
+    fn assert_turn(&mut self, admitted: u32) {
+        let own = self.rules.members.all[admitted as usize];
+        assert!(own.waiting > 0 && own.held < own.parallelism && !own.is_paused);
+        let state = self.rules.state();
+        assert!(state.used < state.limits.capacity);
+        let rank = self.rules.rank(admitted);
+        for other in (0..MEMBERS as u32).filter(|&other| other != admitted) {
+            let Some(order) = self.rules.members.all[other as usize].order else { continue };
+            if order == Order::Guaranteed {
+                assert_eq!(own.order, Some(Order::Guaranteed), "guarantees come first");
+            } else if own.order == Some(Order::Guaranteed) {
+                continue;
+            }
+            if rank >> SLOT_BITS > (self.rules.rank(other) >> SLOT_BITS) + 1 {
+                let passed = &mut self.passed[other as usize][admitted as usize];
+                *passed += 1;
+                assert!(*passed <= 1, "{admitted} is admitted before {other} again and again");
+            }
+        }
+    }
+}
+
+fn steps() -> Vec<Step> {
+    let members = 0..MEMBERS as u32;
+    let of_each = members.flat_map(|member| {
+        [
+            Step::Arrive { member, waits: true },
+            Step::Arrive { member, waits: false },
+            Step::Release(member),
+            Step::Leave(member),
+        ]
+    });
+    of_each.chain([1, 2, 3].map(Step::Resize)).collect()
+}
+
+/// Goes through all sequences of so many steps. Returns how many steps there were.
+fn explore(driver: &Driver, all: &[Step], depth: usize) -> u64 {
+    let mut count = 0;
+    for &step in all.iter().filter(|&&step| driver.allows(step)) {
+        let mut next = driver.clone();
+        next.step(step, driver.settings.pace);
+        count += 1;
+        if depth > 1 {
+            count += explore(&next, all, depth - 1);
+        }
+    }
+    count
+}
+
+fn settings() -> Vec<Settings> {
+    let mut all = Vec::new();
+    let share = |weight, guaranteed| Share { weight, guaranteed };
+    for capacity in 1..=3 {
+        for room in [0, 1, 3] {
+            for shares in [
+                [Share::EVEN; MEMBERS],
+                [share(2, 0), Share::EVEN, Share::EVEN],
+                [share(1, 1), share(2, 0), Share::EVEN],
+                [share(1, 1), share(2, 1), share(1, 1)],
+            ] {
+                for (parallelism, own_room) in [(1, 9), (2, 1), (9, 9)] {
+                    for pace in [0, 20_000, 5_000_000] {
+                        let limits = PoolLimits { capacity, room };
+                        all.push(Settings { limits, shares, parallelism, own_room, pace });
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn whatever_happens_in_a_few_steps_the_invariants_hold() {
+    let depth = std::env::var("BULKLINK_POOL_DEPTH").map_or(4, |depth| depth.parse().unwrap());
+    let (all, mut count) = (steps(), 0);
+    for settings in settings() {
+        count += explore(&Driver::new(settings), &all, depth);
+    }
+    println!("{count} steps");
+}
+
+/// Numbers by xorshift (Marsaglia, 2003).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+#[test]
+fn on_long_walks_the_invariants_hold() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for settings in settings() {
+        let mut driver = Driver::new(settings);
+        for _ in 0..1_000 {
+            let member = random.below(MEMBERS as u64) as u32;
+            let step = match random.below(16) {
+                0..7 => Step::Arrive { member, waits: true },
+                7 => Step::Arrive { member, waits: false },
+                8..13 => Step::Release(member),
+                13 => Step::Leave(member),
+                14 => Step::Resize(1 + random.below(3) as u32),
+                _ if random.below(2) == 0 => Step::Pause(member, random.below(3) == 0),
+                _ => Step::Reparallel(member, 1 + random.below(3) as u32),
+            };
+            let pause = [0, 1_000, 300_000, 50_000_000][random.below(4) as usize];
+            if driver.allows(step) {
+                driver.step(step, random.below(pause + 1));
+            }
+        }
+    }
+}
