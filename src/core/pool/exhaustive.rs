@@ -12,6 +12,9 @@ use crate::core::clock::Nanos;
 /// Tags are compared by slots of so many ticks, as a power of two.
 const SLOT_BITS: u32 = 4;
 
+/// Nanoseconds per tick, as a power of two.
+const TICK_BITS: u32 = 10;
+
 const MEMBERS: usize = 3;
 
 /// Tests only: what a pool shows of itself.
@@ -50,6 +53,7 @@ enum Step {
     Leave(u32),
     Resize(u32),
     Reparallel(u32, u32),
+    Reweigh(u32, u32),
     Pause(u32, bool),
 }
 
@@ -71,6 +75,11 @@ struct Driver {
     /// How often the second was admitted with a rank above the first's, while the first waited with the same claim.
     passed: [[u32; MEMBERS]; MEMBERS],
     parallelism: [u32; MEMBERS],
+    shares: [Share; MEMBERS],
+    /// The pressure, in nanoseconds.
+    pressure: u64,
+    /// The seat time under pressure of each member, and one for each admission from the line, in ticks.
+    seat_time: [u64; MEMBERS],
 }
 
 impl Driver {
@@ -80,8 +89,16 @@ impl Driver {
             let guaranteed = share.guaranteed.min(settings.parallelism);
             rules.add(settings.parallelism, Share { guaranteed, ..share }, None);
         }
-        let parallelism = [settings.parallelism; MEMBERS];
-        Self { rules, settings, now: Nanos::ZERO, passed: Default::default(), parallelism }
+        Self {
+            rules,
+            settings,
+            now: Nanos::ZERO,
+            passed: Default::default(),
+            parallelism: [settings.parallelism; MEMBERS],
+            shares: settings.shares,
+            pressure: 0,
+            seat_time: [0; MEMBERS],
+        }
     }
 
     fn held(&self, member: u32) -> u32 {
@@ -103,13 +120,21 @@ impl Driver {
             Step::Reparallel(member, parallelism) => {
                 self.parallelism[member as usize] != parallelism
             }
-            Step::Arrive { .. } | Step::Pause(..) => true,
+            Step::Arrive { .. } | Step::Pause(..) | Step::Reweigh(..) => true,
         }
     }
 
     /// Makes a step as the section of a gate does.
     fn step(&mut self, step: Step, pause: u64) {
         self.now = self.now.plus(std::time::Duration::from_nanos(pause));
+        if self.rules.is_pressed() {
+            let before = self.pressure >> TICK_BITS;
+            self.pressure += pause;
+            let ticks = (self.pressure >> TICK_BITS) - before;
+            for member in 0..MEMBERS {
+                self.seat_time[member] += ticks * u64::from(self.held(member as u32));
+            }
+        }
         self.rules.clock(self.now);
         match step {
             Step::Arrive { member, waits } => self.arrive(member, waits),
@@ -123,16 +148,28 @@ impl Driver {
                 self.rules.set_limits(PoolLimits { capacity, room });
             }
             Step::Reparallel(member, parallelism) => {
-                let share = self.settings.shares[member as usize];
-                let guaranteed = share.guaranteed.min(parallelism);
-                self.rules.change(member, parallelism, Share { guaranteed, ..share });
                 self.parallelism[member as usize] = parallelism;
+                self.change(member);
+            }
+            Step::Reweigh(member, weight) => {
+                self.rules.touch(member);
+                let waits = self.rules.members.all[member as usize].order.is_some();
+                let before = self.rules.members.all[member as usize].settled();
+                self.shares[member as usize].weight = weight;
+                self.change(member);
+                let after = self.rules.members.all[member as usize].settled();
+                assert!(!waits || after == before, "the past keeps its weight");
             }
             Step::Pause(member, is_paused) => self.rules.set_paused(member, is_paused),
         }
         while let Some(member) = self.rules.next() {
             self.assert_turn(member);
+            self.rules.touch(member);
+            let settled = self.rules.members.all[member as usize].settled();
+            let most = self.rules.level().max(settled);
             self.rules.hand_over(member);
+            assert!(self.rules.level() <= most, "the level rises above those who are served");
+            self.seat_time[member as usize] += 1;
             self.passed[member as usize] = [0; MEMBERS];
         }
         if self.rules.begins_pressure() {
@@ -146,18 +183,35 @@ impl Driver {
         self.rules.assert_invariants(false);
     }
 
+    /// To look at it counts it up to now, so it is not looked at after every step.
+    fn assert_seat_time(&mut self) {
+        for member in 0..MEMBERS as u32 {
+            let seat_time = self.rules.seat_time(member) >> TICK_BITS;
+            assert_eq!(seat_time, self.seat_time[member as usize], "the seat time of {member}");
+        }
+    }
+
+    fn change(&mut self, member: u32) {
+        let (share, parallelism) =
+            (self.shares[member as usize], self.parallelism[member as usize]);
+        let guaranteed = share.guaranteed.min(parallelism);
+        self.rules.change(member, parallelism, Share { guaranteed, ..share });
+    }
+
     fn arrive(&mut self, member: u32, waits: bool) {
         let own = self.rules.members.all[member as usize];
+        let (state, share) = (self.rules.state(), own.share);
+        let free = state.limits.room.saturating_sub(state.waiting);
+        let has_place = own.held + own.waiting < share.guaranteed
+            || (free > 0 && own.waiting < share.weight * free);
+        assert_eq!(self.rules.place(member).is_ok(), has_place, "{own:?} with {free} free");
         if own.waiting == 0 && own.held < own.parallelism && !own.is_paused && self.rules.has_seat()
         {
             self.rules.admit(member);
         } else if waits && own.waiting < self.settings.own_room && self.rules.place(member).is_ok()
         {
+            assert!(own.waiting < self.rules.places(member));
             self.rules.join(member);
-        } else if waits && own.waiting < self.settings.own_room {
-            let unused = own.held + own.waiting < own.share.guaranteed;
-            assert!(!unused, "a guarantee always has a place");
-            assert_eq!(self.rules.places(member), own.waiting.min(self.rules.places(member)));
         }
     }
 
@@ -204,8 +258,9 @@ fn explore(driver: &Driver, all: &[Step], depth: usize) -> u64 {
         let mut next = driver.clone();
         next.step(step, driver.settings.pace);
         count += 1;
-        if depth > 1 {
-            count += explore(&next, all, depth - 1);
+        match depth {
+            1 => next.assert_seat_time(),
+            _ => count += explore(&next, all, depth - 1),
         }
     }
     count
@@ -270,11 +325,15 @@ fn on_long_walks_the_invariants_hold() {
                 13 => Step::Leave(member),
                 14 => Step::Resize(1 + random.below(3) as u32),
                 _ if random.below(2) == 0 => Step::Pause(member, random.below(3) == 0),
+                _ if random.below(2) == 0 => Step::Reweigh(member, 1 + random.below(4) as u32),
                 _ => Step::Reparallel(member, 1 + random.below(3) as u32),
             };
             let pause = [0, 1_000, 300_000, 50_000_000][random.below(4) as usize];
             if driver.allows(step) {
                 driver.step(step, random.below(pause + 1));
+                if random.below(50) == 0 {
+                    driver.assert_seat_time();
+                }
             }
         }
     }
