@@ -60,7 +60,8 @@
 //!
 //! - No user code runs under it. No waker is called, cloned or dropped, and no event handler is called or
 //!   dropped: a locked section collects them as `Effects`, which are carried out after unlocking.
-//! - The only lock taken under it is that of a `RejectionCache`.
+//! - The only lock taken under it is that of a `RejectionCache`. Sections that go on through the lines of a pool lock one gate
+//!   within the other, and hold the lock of the pool meanwhile.
 //! - An alarm's timer is armed without it, because arming may wake the alarm's waker at once.
 //! - Memory may be allocated under it. The memory of an emptied line is freed after unlocking.
 //!
@@ -79,6 +80,11 @@
 //!    drained, permanently.
 //! 7. Nobody stands in front of a gate that is not full.
 //! 8. A period of pressure goes on exactly if there are waiters and the gate is not paused.
+//!
+//! Gates that share a capacity are members of a pool. For them, 3 is: whoever waits and could run waits only while no seat of the
+//! pool is free. The word is slow for good and its counts are zero: what it counts elsewhere, the member in the pool counts
+//! here, under the lock of the pool, which comes before that of the gate. Strict order is kept within a gate; between gates the
+//! pool decides. See `pool::rules` for its invariants and `gate::pooled` for the sections.
 //!
 //! # Who enforces the limits
 //!

@@ -3,7 +3,7 @@
 //! This file owns the public API, with `changes` for settings and limits, and `shutdown` for pausing, draining and closing. `map` finds, creates and evicts partitions. `shards` determines which
 //! partition has been idle longest, `shard` holds some of the partitions, `index` finds them by key and
 //! `idle_order` orders the idle ones. `parent` is what all partitions of one bulkhead share, and `partition_limits`
-//! determines the limits of a key.
+//! determines the limits of a key. What all keys share is in `core::pool`.
 
 mod builder;
 mod changes;
@@ -50,6 +50,45 @@ use crate::{
 /// room for a new key; an operation with a new key is rejected only if no partition is idle.
 ///
 /// A key is held only while its partition is retained. Keys appear in no status, error or `Debug` output.
+///
+/// # One capacity for all keys
+///
+/// With [`total_parallelism`](PartitionedBulkheadBuilder::total_parallelism), all keys together may run only so many operations at
+/// once. While they compete, each gets its fair share of it:
+///
+/// - Nobody waits who could run while a slot is free: a key alone may use all of them, up to its own parallelism.
+/// - Within a key, operations are served strictly in the order of their arrival.
+/// - Between keys, the time in which slots are held is shared, in proportion to their [weights](PartitionLimits::weight): a key with
+///   requests of a minute gets as much of it as one with requests of milliseconds, and no more.
+/// - A [guarantee](PartitionLimits::guaranteed) is met before anybody else is served. While it is not used, others may use it.
+/// - In the [room](PartitionedBulkheadBuilder::total_waiting_room) of all, a key may take as many places as it leaves free, times its
+///   weight. So a key that floods cannot fill it.
+/// - Nothing is gained by many small or few large requests, by leaving while waiting, or by going and coming back.
+///
+/// Slots that are given to long work are not taken back. How many of them a key may have at most is its parallelism. A customer who
+/// appears under several keys has a share for each: authenticate before you choose the key.
+///
+/// An operation that finds no place is rejected as [`TotalSaturated`](crate::RejectionReason::TotalSaturated).
+///
+/// ```
+/// use bulklink::{PartitionLimits, PartitionedBulkhead};
+///
+/// let customers = PartitionedBulkhead::<String>::builder("customers")
+///     .parallelism(8)
+///     .max_partitions(1_000)
+///     .total_parallelism(40)
+///     .total_waiting_room(200)
+///     .limits_for(|name| match name.as_str() {
+///         "gold" => PartitionLimits::new(20).waiting_room(50).weight(4).guaranteed(2),
+///         _ => PartitionLimits::new(8).waiting_room(50),
+///     })
+///     .build()?;
+/// let slot = customers.slot_now(&"gold".to_owned())?;
+/// let total = customers.status().total.expect("they share a capacity");
+/// assert_eq!((total.in_flight, total.parallelism, total.guaranteed), (1, 40, 2));
+/// # drop(slot);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Examples
 ///

@@ -13,9 +13,16 @@ const SIZES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 /// Returns the heap bytes per partition, for `partitions` idle partitions that `touch` has used once each.
 fn bytes_per_partition(partitions: u64, touch: impl Fn(&PartitionedBulkhead<u64>, u64)) -> f64 {
-    let customers = customers(1, 4, partitions as usize);
+    bytes_per_partition_of(&customers(1, 4, partitions as usize), partitions, touch)
+}
+
+fn bytes_per_partition_of(
+    customers: &PartitionedBulkhead<u64>,
+    partitions: u64,
+    touch: impl Fn(&PartitionedBulkhead<u64>, u64),
+) -> f64 {
     let before = live();
-    (0..partitions).for_each(|key| touch(&customers, key));
+    (0..partitions).for_each(|key| touch(customers, key));
     let used = live() - before;
     let status = customers.status();
     assert_eq!((status.partitions as u64, status.active_partitions), (partitions, 0));
@@ -53,6 +60,19 @@ fn an_idle_partition_that_had_waiters_takes_at_most_272_bytes() {
         let bytes = bytes_per_partition(partitions, after_waiting);
         println!("{bytes:.1} bytes per partition, {partitions} partitions, used after waiting");
         assert!(bytes <= 272.0, "{bytes} bytes per partition, {partitions} partitions");
+    }
+}
+
+/// What its pool knows of it is beside it.
+#[test]
+fn an_idle_partition_with_a_shared_capacity_takes_at_most_400_bytes() {
+    for partitions in [1_000, 1_000_000] {
+        let builder = PartitionedBulkhead::builder("customers").parallelism(1).waiting_room(4);
+        let builder = builder.max_partitions(partitions as usize).total_parallelism(1);
+        let customers = builder.total_waiting_room(4).build().unwrap();
+        let bytes = bytes_per_partition_of(&customers, partitions, without_waiting);
+        println!("{bytes:.1} bytes per partition, {partitions} partitions, with a shared capacity");
+        assert!(bytes <= 400.0, "{bytes} bytes per partition, {partitions} partitions");
     }
 }
 
