@@ -252,8 +252,11 @@ impl Compartment {
     pub(crate) fn load_without(&self, own: usize, cost: usize) -> f64 {
         let now = self.gate.snapshot(self.shared());
         let (capacity, used) = (now.settings.capacity as usize, now.used as usize);
-        let must_wait = now.waiting > 0 || cost > capacity.saturating_sub(used);
-        let is_rejected = cost > capacity || (must_wait && now.waiting >= now.settings.room);
+        let pool = self.shared().and_then(|shared| shared.pool.as_ref());
+        let (has_seat, has_place) = pool.map_or((true, true), |pool| pool.offers(&self.gate));
+        let must_wait = now.waiting > 0 || cost > capacity.saturating_sub(used) || !has_seat;
+        let is_full = now.waiting >= now.settings.room || !has_place;
+        let is_rejected = cost > capacity || (must_wait && is_full);
         if now.phase != Phase::Open || now.is_refused || (is_rejected && own == 0) {
             return f64::INFINITY;
         }

@@ -89,12 +89,6 @@ impl Section<'_> {
         member.map(|member| (pool, member))
     }
 
-    /// Whether the gate shares a capacity.
-    #[inline]
-    pub(super) fn is_pooled(&self) -> bool {
-        self.pool.is_some() && self.gate().member().is_some()
-    }
-
     /// Takes over what was admitted and released without this lock.
     #[inline]
     pub(super) fn take_over_from_pool(&mut self) {
@@ -144,6 +138,7 @@ impl Gate {
     }
 
     /// Returns the number of this gate in its pool.
+    #[inline]
     pub(in crate::core) fn member(&self) -> Option<u32> {
         Some(self.member.load(Ordering::Relaxed)).filter(|&member| member != NO_MEMBER)
     }

@@ -235,7 +235,8 @@ impl<'a> Section<'a> {
     /// the lock.
     #[inline]
     fn next_word(&mut self) -> Word {
-        if self.is_pooled() {
+        if self.gate.member().is_some() {
+            debug_assert!(self.pool.is_some(), "a gate in a pool is changed without it");
             self.state.ceiling = self.used;
             return Word::new(0, 0, true);
         }

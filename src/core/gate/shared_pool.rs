@@ -138,6 +138,13 @@ impl SharedPool {
         PoolSnapshot { state, peak_used, peak_waiting, peak_waiting_members, pressure }
     }
 
+    /// Whether a newcomer of this gate would get a seat, and whether it would get a place to wait, as far as the pool is concerned.
+    pub(crate) fn offers(&self, gate: &Gate) -> (bool, bool) {
+        let pool = self.lock();
+        let has_place = gate.member().is_none_or(|member| pool.rules.place(member).is_ok());
+        (pool.rules.has_seat(), has_place)
+    }
+
     /// Returns the share of a gate, and its seat time in nanoseconds.
     pub(crate) fn share_of(&self, gate: &Gate, now: Nanos) -> Option<(Share, u64)> {
         let mut pool = self.lock();

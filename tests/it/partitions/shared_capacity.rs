@@ -416,6 +416,22 @@ async fn a_handle_under_backpressure_is_woken_by_a_release_of_another_key() {
     assert_nothing_left(&customers);
 }
 
+#[tokio::test]
+async fn the_load_of_a_key_is_infinite_while_the_others_leave_it_neither_a_slot_nor_a_place() {
+    let customers = shared(2, 2);
+    let shop = || service_fn(|_: ()| ready(Ok::<_, Infallible>(())));
+    let load = |key| PartitionedBulkheadLayer::fixed(&customers, key).layer(shop()).load();
+    let slots = [1, 1].map(|key| customers.slot_now(&key).unwrap());
+    drop(customers.slot_now(&2));
+    assert_eq!((load(1), load(2)), (2.0 / 9.0, 0.0));
+    let line = [3, 4].map(|key| waiting(slot(&customers, key)));
+    assert_eq!((load(1), load(2)), (f64::INFINITY, f64::INFINITY));
+    drop(line);
+    assert_eq!(load(2), 0.0);
+    drop(slots);
+    assert_nothing_left(&customers);
+}
+
 /// Whatever many threads do with many keys, the numbers of the whole are those of its parts.
 #[test]
 fn threads_and_keys_leave_nothing_behind() {

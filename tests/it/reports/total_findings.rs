@@ -123,6 +123,7 @@ async fn a_room_with_few_places_for_each_key_that_waits_and_rejections_of_a_hund
         "4 of 20 operations found no place (20.0 %) in a room of 23 for all keys, in which up to 2 keys waited at once"
     );
     assert!(recommendation.starts_with("raise total_waiting_room to 24,"), "{recommendation}");
+    let report = check(23, 20, 8).await;
     let rejections = report.finding(ElevatedRejectionRate).unwrap();
     assert!(rejections.recommendation.contains("total_waiting_room"), "{rejections:?}");
 }
