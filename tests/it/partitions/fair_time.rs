@@ -11,7 +11,7 @@ use std::{
 use bulklink::{PartitionLimits, PartitionedBulkhead};
 use tokio::time::{Instant, interval, sleep};
 
-use crate::support::ms;
+use crate::support::{Random, ms};
 
 type Customers = PartitionedBulkhead<u64>;
 
@@ -134,4 +134,161 @@ async fn long_requests_do_not_take_all_slots_that_become_free_at_once() {
     let seconds = |key: u64| customers.partition_share(&key).unwrap().seat_time.as_secs_f64();
     let gold = seconds(1) / (seconds(1) + seconds(2) + seconds(SLOW));
     assert!((gold - 4.0 / 6.0).abs() < 0.02, "{gold}");
+}
+
+/// What a key sends: so many clients, each one request after the other.
+struct Load {
+    key: u64,
+    clients: usize,
+    /// Milliseconds of work, at random between these.
+    work: (u64, u64),
+    /// How long a client sends, and then rests.
+    bursts: Option<(u64, u64)>,
+    /// Milliseconds between two requests of a client.
+    pause: u64,
+}
+
+impl Load {
+    const fn steady(key: u64, clients: usize, work: (u64, u64)) -> Self {
+        Self { key, clients, work, bursts: None, pause: 0 }
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    times: Vec<Duration>,
+    rejected: usize,
+    running: usize,
+    most: usize,
+    /// The time for which its requests ran.
+    worked: Duration,
+}
+
+/// Lets keys send requests for a while. Returns what each of them saw after the first second.
+async fn play(customers: &Customers, loads: &[Load], time: Duration) -> Vec<Seen> {
+    let start = Instant::now();
+    let seen: Vec<Arc<Mutex<Seen>>> = loads.iter().map(|_| Arc::default()).collect();
+    let mut random = Random::new(42);
+    let mut tasks = Vec::new();
+    for (load, seen) in loads.iter().zip(&seen) {
+        let &Load { key, work, bursts, pause, .. } = load;
+        for _ in 0..load.clients {
+            let (customers, seen) = (customers.clone(), seen.clone());
+            let mut random = Random::new(random.below(1 << 30) as u64);
+            tasks.push(tokio::spawn(async move {
+                loop {
+                    if let Some((busy, rests)) = bursts {
+                        let at = start.elapsed().as_millis() as u64 % (busy + rests);
+                        if at >= busy {
+                            sleep(ms(busy + rests - at)).await;
+                        }
+                    }
+                    let work = ms(work.0 + random.below((work.1 - work.0 + 1) as usize) as u64);
+                    let arrived = Instant::now();
+                    let is_counted = arrived - start > ms(1_000);
+                    let outcome = customers
+                        .execute(&key, async {
+                            {
+                                let mut seen = seen.lock().unwrap();
+                                seen.running += 1;
+                                if is_counted {
+                                    seen.most = seen.most.max(seen.running);
+                                }
+                            }
+                            sleep(work).await;
+                            seen.lock().unwrap().running -= 1;
+                        })
+                        .await;
+                    let is_rejected = outcome.is_err();
+                    if is_counted {
+                        let mut seen = seen.lock().unwrap();
+                        match outcome {
+                            Ok(()) => {
+                                seen.times.push(arrived.elapsed());
+                                seen.worked += work;
+                            }
+                            Err(_) => seen.rejected += 1,
+                        }
+                    }
+                    sleep(ms(if is_rejected { 10 } else { pause })).await;
+                }
+            }));
+        }
+    }
+    sleep(time).await;
+    tasks.iter().for_each(|task| task.abort());
+    seen.iter().map(|seen| std::mem::take(&mut *seen.lock().unwrap())).collect()
+}
+
+/// Eight slots, and for each key as many, with a room of 64.
+fn eight_slots(total_room: usize) -> Customers {
+    let builder = Customers::builder("customers").parallelism(8).waiting_room(64);
+    let builder = builder.max_partitions(99).total_parallelism(8).total_waiting_room(total_room);
+    builder.build().unwrap()
+}
+
+fn quantile(times: &mut [Duration], per_cent: usize) -> Duration {
+    times.sort();
+    times[times.len() * per_cent / 100]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_takes_nothing_from_one_that_needs_little() {
+    let mut light = Load::steady(1, 1, (5, 15));
+    light.pause = 40;
+    let loads = [light, Load::steady(2, 200, (20, 80))];
+    let seen = play(&eight_slots(64), &loads, ms(10_000)).await.remove(0);
+    let mut times = seen.times;
+    assert!(times.len() > 150 && seen.rejected == 0, "{} and {}", times.len(), seen.rejected);
+    // It waits for one slot of eight whose work takes 50 ms on average.
+    let slow = quantile(&mut times, 99);
+    assert!(slow <= ms(50), "{slow:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_with_requests_of_a_minute_among_keys_with_requests_of_milliseconds() {
+    let mut loads: Vec<_> = (0..20).map(|key| Load::steady(key, 4, (4, 6))).collect();
+    loads.push(Load::steady(20, 10, (60_000, 60_000)));
+    // It is not there first.
+    let customers = eight_slots(256);
+    play(&customers, &loads[..20], ms(2_000)).await;
+    let seen = play(&customers, &loads, ms(20_000)).await;
+    let hours = seen[20].most.max(seen[20].running);
+    assert!((1..=2).contains(&hours), "its fair share is 0.4 slots, and it has {hours}");
+    let mut all: Vec<_> = seen[..20].iter().flat_map(|seen| seen.times.iter().copied()).collect();
+    let slow = quantile(&mut all, 99);
+    assert!(slow <= ms(120), "80 wait for 6 slots: {slow:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_with_requests_of_a_millisecond_beside_keys_with_requests_of_a_second() {
+    let mut light = Load::steady(0, 1, (1, 1));
+    light.pause = 100;
+    let mut loads = vec![light];
+    loads.extend((1..=20).map(|key| Load::steady(key, 4, (900, 1_100))));
+    let mut seen = play(&eight_slots(256), &loads, ms(60_000)).await.remove(0);
+    assert_eq!(seen.rejected, 0);
+    // A slot becomes free every 125 ms.
+    let (half, slow) = (quantile(&mut seen.times, 50), quantile(&mut seen.times, 99));
+    assert!(half <= ms(200) && slow <= ms(800), "{half:?}, {slow:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_gained_by_bursts_or_by_many_small_or_few_large_requests() {
+    let loads = [
+        Load::steady(0, 20, (40, 60)),
+        Load { bursts: Some((500, 500)), ..Load::steady(1, 40, (40, 60)) },
+        Load { bursts: Some((60, 60)), ..Load::steady(2, 40, (40, 60)) },
+        Load::steady(3, 60, (2, 4)),
+        Load::steady(4, 10, (1_500, 2_500)),
+        Load::steady(5, 20, (40, 60)),
+    ];
+    let seen = play(&eight_slots(512), &loads, ms(90_000)).await;
+    let all: f64 = seen.iter().map(|seen| seen.worked.as_secs_f64()).sum();
+    let shares: Vec<f64> = seen.iter().map(|seen| seen.worked.as_secs_f64() / all).collect();
+    // A sixth is fair. The long ones count when they are done.
+    for (load, share) in loads.iter().zip(&shares) {
+        assert!(*share <= 1.0 / 6.0 + 0.02, "{} has {share:.3} of {shares:.3?}", load.key);
+    }
+    assert!(shares[0] >= 1.0 / 6.0 - 0.02, "{shares:.3?}");
 }
