@@ -105,7 +105,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         let records = SharedRecords::new(
             RejectionCache::new(label.clone(), instance, true),
             WaitLimit::new(wait_limit),
-            settings.total.map(SharedPool::new),
+            settings.total.map(SharedPool::boxed),
         );
         Self {
             parent: Arc::new(PartitionParent { label, root_gate, records, pin_counter }),

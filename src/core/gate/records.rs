@@ -37,14 +37,14 @@ pub(crate) struct SharedRecords {
     pub(crate) wait_limit: WaitLimit,
     pub(crate) undrained: Undrained,
     /// The capacity that the partitions share, if they do. Its lock comes before that of a gate.
-    pub(crate) pool: Option<SharedPool>,
+    pub(crate) pool: Option<Box<SharedPool>>,
 }
 
 impl SharedRecords {
     pub(crate) fn new(
         rejections: RejectionCache,
         wait_limit: WaitLimit,
-        pool: Option<SharedPool>,
+        pool: Option<Box<SharedPool>>,
     ) -> Self {
         let (rejections, times) = (Mutex::new(rejections), Mutex::new(Times::default()));
         let undrained = Undrained(AtomicU64::new(0));

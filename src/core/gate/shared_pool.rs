@@ -68,7 +68,9 @@ pub(crate) struct PoolSnapshot {
 }
 
 impl SharedPool {
-    pub(crate) fn new(limits: PoolLimits) -> Self {
+    /// Boxed, because it is large and few bulkheads have one.
+    #[inline(never)]
+    pub(crate) fn boxed(limits: PoolLimits) -> Box<Self> {
         let pool = Pool {
             rules: Rules::new(limits),
             gates: Vec::new(),
@@ -79,7 +81,7 @@ impl SharedPool {
             peak_waiting: 0,
             peak_waiting_members: 0,
         };
-        Self { pool: Mutex::new(pool), is_pressed: UnexploredBool::new(false) }
+        Box::new(Self { pool: Mutex::new(pool), is_pressed: UnexploredBool::new(false) })
     }
 
     #[inline]

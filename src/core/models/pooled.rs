@@ -16,7 +16,7 @@ impl PooledGate for GateOfModel {
 /// Returns gates with a parallelism and a room of 2 each, and how many seats and places they share.
 fn pooled<const GATES: usize>(capacity: u32, room: u32) -> [SharedGate; GATES] {
     let rejections = RejectionCache::new("model".into(), 1, true);
-    let pool = SharedPool::new(PoolLimits { capacity, room });
+    let pool = SharedPool::boxed(PoolLimits { capacity, room });
     let records = Arc::new(SharedRecords::new(rejections, WaitLimit::new(None), Some(pool)));
     std::array::from_fn(|hash| {
         let gate = SharedGate::partition(2, 2, records.clone());
@@ -27,7 +27,7 @@ fn pooled<const GATES: usize>(capacity: u32, room: u32) -> [SharedGate; GATES] {
 
 impl SharedGate {
     fn pool(&self) -> &SharedPool {
-        self.shared().and_then(|shared| shared.pool.as_ref()).expect("it is in a pool")
+        self.shared().and_then(|shared| shared.pool.as_deref()).expect("it is in a pool")
     }
 
     fn set_capacity(&self, capacity: u32) {
