@@ -95,6 +95,8 @@
 
 mod bulkhead;
 mod core;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod integrations;
 mod middleware;
 mod observe;
