@@ -16,12 +16,13 @@
 //!
 //! [`Rejection`] has the same table, with every reason.
 //!
-//! Over HTTP the time to try again is `Retry-After`, in whole seconds. Over gRPC it is `grpc-retry-pushback-ms`. It is an estimate from the
-//! pace of the line: when all who wait will have had their turn, from 1 to 60 s. [`BulkheadLayer::retry_after`] sets another.
+//! Over HTTP the time to try again is `Retry-After`, in whole seconds. Over gRPC it is `grpc-retry-pushback-ms`. It is
+//! an estimate from the pace of the line: when all who wait will have had their turn, from 1 to 60 s.
+//! [`BulkheadLayer::retry_after`] sets another.
 //!
-//! The body is empty, and nothing tells the label or the numbers of the bulkhead, because the answer may go to strangers. Over gRPC the
-//! message is the name of the reason, such as `saturated`. The protocol is that of the request, by its content type: HTTP, gRPC or
-//! gRPC-Web.
+//! The body is empty, and nothing tells the label or the numbers of the bulkhead, because the answer may go to
+//! strangers. Over gRPC the message is the name of the reason, such as `saturated`. The protocol is that of the
+//! request, by its content type: HTTP, gRPC or gRPC-Web.
 //!
 //! ```
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -85,9 +86,9 @@
 //!
 //! # In layers outside
 //!
-//! A response that the layer made has the [`Rejection`] in its extensions, unless it is that of `on_reject`. A layer outside can read it,
-//! for a log line. Behind layers that box errors, [`Rejection::find_in`] finds it. A handler that uses a bulkhead without a layer answers
-//! with [`Rejection::into_response`].
+//! A response that the layer made has the [`Rejection`] in its extensions, unless it is that of `on_reject`. A layer
+//! outside can read it, for a log line. Behind layers that box errors, [`Rejection::find_in`] finds it. A handler that
+//! uses a bulkhead without a layer answers with [`Rejection::into_response`].
 //!
 //! [`BulkheadLayer::decorate`]: crate::AdmissionLayer::decorate
 //! [`BulkheadLayer::describe`]: crate::AdmissionLayer::describe

@@ -24,8 +24,8 @@
 //! - A smaller waiting room rejects nobody who is in it.
 //! - A new wait limit holds for those who join the line from now on.
 //!
-//! [`WeightedChange`] and [`PartitionedChange`] are the same for the other kinds. The new limits of a partitioned bulkhead reach the
-//! partitions that exist, but for those whose limits came from `limits_for` or `set_limits`.
+//! [`WeightedChange`] and [`PartitionedChange`] are the same for the other kinds. The new limits of a partitioned
+//! bulkhead reach the partitions that exist, but for those whose limits came from `limits_for` or `set_limits`.
 //!
 //! # All of them, from a file
 //!
@@ -69,26 +69,27 @@
 //! # fn main() {}
 //! ```
 //!
-//! An entry is the whole of a bulkhead: what it leaves out goes back to the default, as the builder has it. So an entry without
-//! `wait_limit` removes the limit. Bulkheads that are registered and not in the file are left alone, unless
-//! [`RegistryPlan::remove_missing`] is asked for. What cannot be done in place, such as another kind or a new partitioned
-//! bulkhead, is an error of `plan`.
+//! An entry is the whole of a bulkhead: what it leaves out goes back to the default, as the builder has it. So an entry
+//! without `wait_limit` removes the limit. Bulkheads that are registered and not in the file are left alone, unless
+//! [`RegistryPlan::remove_missing`] is asked for. What cannot be done in place, such as another kind or a new
+//! partitioned bulkhead, is an error of `plan`.
 //!
 //! A plan is for what it was made for: if anything in the registry has changed since, `apply` refuses it. Make another.
 //!
-//! The example `reload` reads a file on SIGHUP. Write the new file beside the old one and rename it, so that nobody reads half of it.
-//! Settings without a file work as well: [`RegistryConfig::insert`] takes a [`BulkheadConfig`].
+//! The example `reload` reads a file on SIGHUP. Write the new file beside the old one and rename it, so that nobody
+//! reads half of it. Settings without a file work as well: [`RegistryConfig::insert`] takes a [`BulkheadConfig`].
 //!
 //! # Stop and go
 //!
-//! [`Bulkhead::pause`] admits nobody until [`Bulkhead::resume`]: for maintenance of what is behind, for example. Operations wait meanwhile if
-//! there is a place, their limits run on, and those that find none are rejected as `Paused` (503). [`BulkheadRegistry::pause`] does it by
-//! label.
+//! [`Bulkhead::pause`] admits nobody until [`Bulkhead::resume`]: for maintenance of what is behind, for example.
+//! Operations wait meanwhile if there is a place, their limits run on, and those that find none are rejected as
+//! `Paused` (503). [`BulkheadRegistry::pause`] does it by label.
 //!
 //! # Who changed it?
 //!
-//! Each change is an event: `Resized`, `Reconfigured`, `Paused` or `Resumed`. The first two say what was before. With the feature `tracing`
-//! each is a log line at info. [`RegistrySnapshot::config_generation`] counts the configurations that were applied.
+//! Each change is an event: `Resized`, `Reconfigured`, `Paused` or `Resumed`. The first two say what was before. With
+//! the feature `tracing` each is a log line at info. [`RegistrySnapshot::config_generation`] counts the configurations
+//! that were applied.
 //!
 //! [`Bulkhead::pause`]: crate::Bulkhead::pause
 //! [`BulkheadConfig`]: crate::BulkheadConfig

@@ -1,7 +1,7 @@
 //! How do I keep work from starting whose caller has already left?
 //!
-//! Give the request a [`Deadline`], and the bulkhead admits it before that or not at all. A wait limit is the same for all requests; a
-//! deadline is the request's own. The earlier of the two counts.
+//! Give the request a [`Deadline`], and the bulkhead admits it before that or not at all. A wait limit is the same for
+//! all requests; a deadline is the request's own. The earlier of the two counts.
 //!
 //! ```
 //! use std::time::Duration;
@@ -21,7 +21,8 @@
 //! # }
 //! ```
 //!
-//! A deadline bounds admission only. A bulkhead never cancels work that it has admitted: for that, put a timeout inside of the layer.
+//! A deadline bounds admission only. A bulkhead never cancels work that it has admitted: for that, put a timeout inside
+//! of the layer.
 //!
 //! # From requests
 //!
@@ -32,9 +33,9 @@
 //! | a closure `Fn(&Request) -> Option<Deadline>` | whatever you like |
 //! | [`DeadlineExtension`] | a [`Deadline`] in the extensions of the request |
 //!
-//! A layer that answers with HTTP responses always reads the extension, so an outer layer of yours can insert it. It ends a wait only if the
-//! layer is `per_request`.
-//! Setting a source with [`BulkheadLayer::deadline`] implies `per_request`.
+//! A layer that answers with HTTP responses always reads the extension, so an outer layer of yours can insert it. It
+//! ends a wait only if the layer is `per_request`. Setting a source with [`BulkheadLayer::deadline`] implies
+//! `per_request`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -62,25 +63,27 @@
 //!
 //! # Time for the work
 //!
-//! [`BulkheadLayer::deadline_reserve`] keeps time for the work: a request with less than that left is rejected on arrival, or as soon as
-//! less is left while it waits. Take the 90th percentile of the hold times: `interval.holds.quantile(0.9)`.
+//! [`BulkheadLayer::deadline_reserve`] keeps time for the work: a request with less than that left is rejected on
+//! arrival, or as soon as less is left while it waits. Take the 90th percentile of the hold times:
+//! `interval.holds.quantile(0.9)`.
 //!
-//! tonic's own server has a timer for `grpc-timeout` too. If that fires first, the client hears CANCELLED; with a reserve it hears
-//! DEADLINE_EXCEEDED, which is true. The example `tonic_service` reserves 100 ms for that.
+//! tonic's own server has a timer for `grpc-timeout` too. If that fires first, the client hears CANCELLED; with a
+//! reserve it hears DEADLINE_EXCEEDED, which is true. The example `tonic_service` reserves 100 ms for that.
 //!
 //! # What clients hear
 //!
-//! 504 over HTTP, 4 DEADLINE_EXCEEDED over gRPC, neither with a time to try again. See [answers](super::answers). In the totals they are
-//! `expired_by_deadline` or, if the time was over on arrival, `expired_before_queue_by_deadline`. The finding
-//! [`FindingCode::DeadlinesPassed`] tells of many such arrivals: the time was spent before the bulkhead, so look there.
+//! 504 over HTTP, 4 DEADLINE_EXCEEDED over gRPC, neither with a time to try again. See [answers](super::answers). In
+//! the totals they are `expired_by_deadline` or, if the time was over on arrival, `expired_before_queue_by_deadline`.
+//! The finding [`FindingCode::DeadlinesPassed`] tells of many such arrivals: the time was spent before the bulkhead, so
+//! look there.
 //!
 //! # Trust
 //!
-//! A header with a timeout comes from the client. It can only shorten its own wait: the wait limit of the bulkhead holds as well, so a
-//! bulkhead that strangers reach needs one. Malformed values count as missing.
+//! A header with a timeout comes from the client. It can only shorten its own wait: the wait limit of the bulkhead
+//! holds as well, so a bulkhead that strangers reach needs one. Malformed values count as missing.
 //!
-//! Deadlines are not passed on by themselves. For a call to the next service, read the [`Deadline`] from the extensions if you have put
-//! it there, and send [`Deadline::remaining`].
+//! Deadlines are not passed on by themselves. For a call to the next service, read the [`Deadline`] from the extensions
+//! if you have put it there, and send [`Deadline::remaining`].
 //!
 //! [`BulkheadLayer::deadline_reserve`]: crate::AdmissionLayer::deadline_reserve
 //! [`BulkheadLayer::deadline`]: crate::AdmissionLayer::deadline

@@ -19,8 +19,8 @@
 //! # Ok::<(), bulklink::ConfigError>(())
 //! ```
 //!
-//! Only the parallelism is required. Without a waiting room nobody waits, and without a wait limit there is no limit to the wait.
-//! `/healthz` has no layer, so it is never limited. The README has a whole `main.rs` around this.
+//! Only the parallelism is required. Without a waiting room nobody waits, and without a wait limit there is no limit to
+//! the wait. `/healthz` has no layer, so it is never limited. The README has a whole `main.rs` around this.
 //!
 //! # What can happen to a request
 //!
@@ -79,8 +79,8 @@
 //! # }
 //! ```
 //!
-//! [`Bulkhead::slot_now`] and [`Bulkhead::execute_now`] never wait. Those that end in `_within` take a limit of their own, and those
-//! that end in `_before` a [`Deadline`].
+//! [`Bulkhead::slot_now`] and [`Bulkhead::execute_now`] never wait. Those that end in `_within` take a limit of their
+//! own, and those that end in `_before` a [`Deadline`].
 //!
 //! # Which bulkhead
 //!

@@ -8,7 +8,8 @@
 //! | an upgraded connection: a WebSocket | [`BulkheadLayer::lend_slot`] | when the last clone is dropped |
 //! | a `spawn_blocking` job, or a task that is left behind | [`BulkheadLayer::lend_slot`] | the same |
 //!
-//! Give long-lived work a bulkhead of its own. One that streams and short requests share is full of streams before long.
+//! Give long-lived work a bulkhead of its own. One that streams and short requests share is full of streams before
+//! long.
 //!
 //! # Streams
 //!
@@ -35,8 +36,8 @@
 //! # }
 //! ```
 //!
-//! A client that reads slowly holds the slot for as long. `hold_body` sets no time limit; put one on the body, or end the stream yourself.
-//! Bodies that are dropped before their end are counted in [`Totals::bodies_ended_early`].
+//! A client that reads slowly holds the slot for as long. `hold_body` sets no time limit; put one on the body, or end
+//! the stream yourself. Bodies that are dropped before their end are counted in [`Totals::bodies_ended_early`].
 //!
 //! # WebSockets
 //!
@@ -65,8 +66,9 @@
 //!
 //! # Blocking work
 //!
-//! A job in `spawn_blocking` goes on when the future that waits for it is dropped. If its client leaves and the slot goes with the future,
-//! the next job starts beside it, and there are soon more jobs than slots. So the job takes the slot along:
+//! A job in `spawn_blocking` goes on when the future that waits for it is dropped. If its client leaves and the slot
+//! goes with the future, the next job starts beside it, and there are soon more jobs than slots. So the job takes the
+//! slot along:
 //!
 //! ```
 //! use axum::{Extension, Router, body::Body, http::Request, routing::get};
@@ -95,14 +97,16 @@
 //! # }
 //! ```
 //!
-//! `move` matters: a job that does not mention the slot does not hold it. Without a layer, [`Slot::share`] makes a [`LentSlot`] of a slot.
+//! `move` matters: a job that does not mention the slot does not hold it. Without a layer, [`Slot::share`] makes a
+//! [`LentSlot`] of a slot.
 //!
 //! If the client leaves early, the request counts as cut short, once the last clone is dropped.
 //!
 //! # In the reports
 //!
-//! Slots that are held for hours look like slots that have leaked: [`FindingCode::SlotsHeldLong`]. That is expected in a bulkhead for streams,
-//! and one more reason to give them their own. For the end of long-lived work at a shutdown, see [shutdown](super::shutdown).
+//! Slots that are held for hours look like slots that have leaked: [`FindingCode::SlotsHeldLong`]. That is expected in
+//! a bulkhead for streams, and one more reason to give them their own. For the end of long-lived work at a shutdown,
+//! see [shutdown](super::shutdown).
 //!
 //! The examples `server_sent_events`, `websocket` and `blocking_work` run these over sockets.
 //!

@@ -22,18 +22,25 @@
 //! | [moving] | How do I move here from another limiter? |
 //! | [faq] | Why is it made like this? |
 //!
-//! New here? Read [getting_started], [where_in_the_stack] and [sizing], in this order. The others can wait until you have their
-//! question.
+//! New here? Read [getting_started], [where_in_the_stack] and [sizing], in this order. The others can wait until you
+//! have their question.
 
 pub mod answers;
 pub mod changing;
+pub mod checklist;
 pub mod deadlines;
+pub mod faq;
 pub mod getting_started;
 pub mod long_lived;
+pub mod metrics;
+pub mod moving;
 pub mod per_customer;
 pub mod reading;
+pub mod replicas;
+pub mod retries;
 pub mod sharing;
 pub mod shutdown;
 pub mod sizing;
+pub mod testing;
 pub mod weighted;
 pub mod where_in_the_stack;

@@ -21,16 +21,16 @@
 //! # }
 //! ```
 //!
-//! A partition is made when a key is first used. It goes when it has been idle for the idle timeout (300 s unless you set it), or when its
-//! place is needed. At most `max_partitions` are kept, some 250 bytes each besides the key.
+//! A partition is made when a key is first used. It goes when it has been idle for the idle timeout (300 s unless you
+//! set it), or when its place is needed. At most `max_partitions` are kept, some 250 bytes each besides the key.
 //!
-//! These limits are for each key. They do not bound what all keys use together: 10,000 customers with 3 slots each may run 30,000
-//! operations. [`PartitionedBulkhead`] says what there is for that.
+//! These limits are for each key. They do not bound what all keys use together: 10,000 customers with 3 slots each may
+//! run 30,000 operations. [`PartitionedBulkhead`] says what there is for that.
 //!
 //! # Authenticate before you key
 //!
-//! A key that a stranger may choose is no limit: with a new key for each request, each request has fresh slots. So take the key from
-//! what an authenticating layer outside of the bulkhead has found out, by [`ExtensionKey`] or a closure:
+//! A key that a stranger may choose is no limit: with a new key for each request, each request has fresh slots. So take
+//! the key from what an authenticating layer outside of the bulkhead has found out, by [`ExtensionKey`] or a closure:
 //!
 //! ```
 //! use axum::{Router, body::Body, extract::Request, http::StatusCode, middleware::{Next, from_fn}, routing::post};
@@ -75,7 +75,8 @@
 //! | [`BearerTokenKey`] | for tokens that were checked outside; only a digest is kept |
 //! | [`ForwardedIpKey`] | before authentication, behind proxies of your own |
 //!
-//! A request without a key is answered 400, unless [`PartitionedBulkheadLayer::missing_key`] lets it pass or gives it a common key.
+//! A request without a key is answered 400, unless [`PartitionedBulkheadLayer::missing_key`] lets it pass or gives it a
+//! common key.
 //!
 //! # Gold customers
 //!
@@ -101,20 +102,23 @@
 //! # }
 //! ```
 //!
-//! `limits_for` is asked when a partition is made, and a request waits for its answer: let it read memory, not a database. After the plans of
-//! customers have changed, [`PartitionedBulkhead::refresh_limits`] asks again for all partitions.
+//! `limits_for` is asked when a partition is made, and a request waits for its answer: let it read memory, not a
+//! database. After the plans of customers have changed, [`PartitionedBulkhead::refresh_limits`] asks again for all
+//! partitions.
 //!
 //! # Made-up keys
 //!
-//! Where keys cannot be checked first, `max_partitions` bounds the memory. At that limit a new key takes the place of the partition that
-//! has been idle longest. So a scan through random keys pushes out idle customers, who lose nothing but the counters of their own
-//! partitions. Only if all partitions are in use, a new key is rejected: 503, `PartitionLimit`. The finding [`FindingCode::KeysTurnedAway`] tells of it. Let
-//! `limits_for` refuse what cannot be a key: nothing is kept for a refused one.
+//! Where keys cannot be checked first, `max_partitions` bounds the memory. At that limit a new key takes the place of
+//! the partition that has been idle longest. So a scan through random keys pushes out idle customers, who lose nothing
+//! but the counters of their own partitions. Only if all partitions are in use, a new key is rejected: 503,
+//! `PartitionLimit`. The finding [`FindingCode::KeysTurnedAway`] tells of it. Let `limits_for` refuse what cannot be a
+//! key: nothing is kept for a refused one.
 //!
 //! # Who is it?
 //!
-//! [`PartitionedBulkhead::busiest`] returns the busiest keys with their statuses. It and [`PartitionedBulkhead::for_each_partition`] are
-//! the only ones that give out keys: no status, error, metric or log line has any.
+//! [`PartitionedBulkhead::busiest`] returns the busiest keys with their statuses. It and
+//! [`PartitionedBulkhead::for_each_partition`] are the only ones that give out keys: no status, error, metric or log
+//! line has any.
 //!
 //! [`BearerTokenKey`]: crate::BearerTokenKey
 //! [`ExtensionKey`]: crate::ExtensionKey

@@ -40,13 +40,14 @@
 //! | `cut_short` | the caller left while the work ran: the work was wasted |
 //! | `abandoned` | admitted, but never started |
 //!
-//! [`Totals`] has all of them. `waits`, `patience` and `holds` of a status are distributions: of waits that ended with an admission, of those
-//! that ended with the caller leaving, and of the time that slots were held. `status.waits.quantile(0.99)` is the 99th percentile.
+//! [`Totals`] has all of them. `waits`, `patience` and `holds` of a status are distributions: of waits that ended with
+//! an admission, of those that ended with the caller leaving, and of the time that slots were held.
+//! `status.waits.quantile(0.99)` is the 99th percentile.
 //!
 //! # An interval, and its report
 //!
-//! Counters only rise, so take two statuses and look at the difference. A report of a status judges all of time, and an incident of
-//! last week is still in it. Act on reports of intervals:
+//! Counters only rise, so take two statuses and look at the difference. A report of a status judges all of time, and an
+//! incident of last week is still in it. Act on reports of intervals:
 //!
 //! ```
 //! use std::time::Duration;
@@ -72,8 +73,8 @@
 //! # }
 //! ```
 //!
-//! [`FindingCode`] lists all rules with their thresholds. A rule is silent while there are too few operations to judge, so no findings in
-//! the first seconds say little. [`CapacityReport::summary`] is one sentence, for a log line.
+//! [`FindingCode`] lists all rules with their thresholds. A rule is silent while there are too few operations to judge,
+//! so no findings in the first seconds say little. [`CapacityReport::summary`] is one sentence, for a log line.
 //!
 //! # All bulkheads, every minute
 //!
@@ -97,13 +98,14 @@
 //! # fn main() {}
 //! ```
 //!
-//! For better sizes, keep the snapshot of an hour ago as well: see [sizing](super::sizing). For graphs and alerts: [metrics](super::metrics).
+//! For better sizes, keep the snapshot of an hour ago as well: see [sizing](super::sizing). For graphs and alerts:
+//! [metrics](super::metrics).
 //!
 //! # Events
 //!
-//! [`Bulkhead::subscribe`] calls a handler for every change, on the thread that made it, outside of all locks. Be quick there. While there
-//! is a subscriber, every operation takes the lock of the bulkhead, which is slower. For counts and rates take statuses, which cost
-//! operations nothing.
+//! [`Bulkhead::subscribe`] calls a handler for every change, on the thread that made it, outside of all locks. Be quick
+//! there. While there is a subscriber, every operation takes the lock of the bulkhead, which is slower. For counts and
+//! rates take statuses, which cost operations nothing.
 //!
 //! [`Bulkhead::status`]: crate::Bulkhead::status
 //! [`Bulkhead::subscribe`]: crate::Bulkhead::subscribe

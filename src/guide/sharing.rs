@@ -11,7 +11,8 @@
 //! }
 //! ```
 //!
-//! With more than a few bulkheads, make all of them in one place, in a [`BulkheadRegistry`], and let each module ask by label:
+//! With more than a few bulkheads, make all of them in one place, in a [`BulkheadRegistry`], and let each module ask by
+//! label:
 //!
 //! ```
 //! use axum::{Router, routing::post};
@@ -42,7 +43,8 @@
 //! # }
 //! ```
 //!
-//! A label that is unknown, taken or of another kind is an error with the label in it, at startup, where the routes are made:
+//! A label that is unknown, taken or of another kind is an error with the label in it, at startup, where the routes are
+//! made:
 //!
 //! ```
 //! # use bulklink::{Bulkhead, BulkheadRegistry};
@@ -64,16 +66,17 @@
 //! - Draining everything at once: [shutdown](super::shutdown).
 //! - [metrics](super::metrics) and the dashboard.
 //!
-//! A bulkhead that was made elsewhere joins with [`BulkheadRegistry::register`]. [`BulkheadRegistry::remove`] closes a bulkhead and frees
-//! its label at once; [`BulkheadRegistry::remove_drained`] serves its line first.
+//! A bulkhead that was made elsewhere joins with [`BulkheadRegistry::register`]. [`BulkheadRegistry::remove`] closes a
+//! bulkhead and frees its label at once; [`BulkheadRegistry::remove_drained`] serves its line first.
 //!
 //! # What to put behind one bulkhead
 //!
-//! What breaks together. A bulkhead protects a dependency (a database pool, an upstream service, the cores) from too much work, and
-//! everything else from that dependency. So:
+//! What breaks together. A bulkhead protects a dependency (a database pool, an upstream service, the cores) from too
+//! much work, and everything else from that dependency. So:
 //!
 //! - Two routes that use the same pool for work of the same kind share one bulkhead.
-//! - Payments and reports that use the same pool have one each, with fewer slots together than the pool has connections.
+//! - Payments and reports that use the same pool have one each, with fewer slots together than the pool has
+//!   connections.
 //! - A limit per customer goes around all of them, in the same registry, as a bulkhead of its own.
 //!
 //! [`BulkheadRegistry::register`]: crate::BulkheadRegistry::register

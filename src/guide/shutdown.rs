@@ -1,7 +1,7 @@
 //! How do I stop a server without losing requests?
 //!
-//! Drain the registry first, and stop the server after that. While it drains, those who wait are served, what runs goes on, and newcomers
-//! get 503, so that a load balancer sends them elsewhere:
+//! Drain the registry first, and stop the server after that. While it drains, those who wait are served, what runs goes
+//! on, and newcomers get 503, so that a load balancer sends them elsewhere:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -26,7 +26,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! In a container the signal is SIGTERM: `tokio::signal::unix`. Let the time to give up be shorter than the grace period of the platform.
+//! In a container the signal is SIGTERM: `tokio::signal::unix`. Let the time to give up be shorter than the grace
+//! period of the platform.
 //!
 //! # Drain or close
 //!
@@ -35,8 +36,8 @@
 //! | [`Bulkhead::drain`] | go on | are served | rejected |
 //! | [`Bulkhead::close`] | go on | are rejected | rejected |
 //!
-//! Both are final, and both reject as `Closed`: 503 without `Retry-After`, because this process will not come back. The bulkhead never
-//! ends work that runs.
+//! Both are final, and both reject as `Closed`: 503 without `Retry-After`, because this process will not come back. The
+//! bulkhead never ends work that runs.
 //!
 //! ```
 //! use bulklink::Bulkhead;
@@ -61,11 +62,13 @@
 //! # }
 //! ```
 //!
-//! [`Bulkhead::drain_and_wait`] and [`Bulkhead::close_and_wait`] do both. On a [`BulkheadRegistry`] they are for all of its bulkheads.
+//! [`Bulkhead::drain_and_wait`] and [`Bulkhead::close_and_wait`] do both. On a [`BulkheadRegistry`] they are for all of
+//! its bulkheads.
 //!
 //! # Streams have to end themselves
 //!
-//! A stream that holds its slot keeps the drain waiting. [`Bulkhead::closing`] completes when a drain or a close begins, so select on it:
+//! A stream that holds its slot keeps the drain waiting. [`Bulkhead::closing`] completes when a drain or a close
+//! begins, so select on it:
 //!
 //! ```
 //! use bulklink::Bulkhead;
@@ -103,11 +106,12 @@
 //!
 //! # Readiness probes
 //!
-//! Let the probe fail once [`BulkheadRegistry::is_draining`] or [`BulkheadRegistry::is_closed`] is true, so that no new connections come. The
-//! path `/health` of the dashboard does that. Load balancers take a while to notice: newcomers until then get the 503.
+//! Let the probe fail once [`BulkheadRegistry::is_draining`] or [`BulkheadRegistry::is_closed`] is true, so that no new
+//! connections come. The path `/health` of the dashboard does that. Load balancers take a while to notice: newcomers
+//! until then get the 503.
 //!
-//! Requests that hold no slot, such as those of routes without a layer, are not waited for by a drain. `with_graceful_shutdown` waits for
-//! them.
+//! Requests that hold no slot, such as those of routes without a layer, are not waited for by a drain.
+//! `with_graceful_shutdown` waits for them.
 //!
 //! [`Bulkhead::close_and_wait`]: crate::Bulkhead::close_and_wait
 //! [`Bulkhead::close`]: crate::Bulkhead::close

@@ -8,35 +8,36 @@
 //!
 //! # Parallelism: demand, by Little's law
 //!
-//! The *demand* is how many slots the operations use on average, if all are admitted: arrivals per second, times the seconds that each
-//! one holds its slot.
+//! The *demand* is how many slots the operations use on average, if all are admitted: arrivals per second, times the
+//! seconds that each one holds its slot.
 //!
-//! Take the shop of the package `storefront`. It has a pool of 8 connections, and 100 payments arrive each second. A payment of 10 ms
-//! would need 100 x 0.01 = 1 connection on average. Then 64 clients ask for reports, one after another without a pause. In the run that
-//! the README shows, one report at a time was let through, and 36 were served in the flood of six seconds: a report takes about 170 ms.
-//! 3,523 were asked for, 587 a second, which is a demand of 587 x 0.17 = 100 connections. No pool has those, so most reports have to be
-//! rejected, and the question is only whether they take the payments with them.
+//! Take the shop of the package `storefront`. It has a pool of 8 connections, and 100 payments arrive each second. A
+//! payment of 10 ms would need 100 x 0.01 = 1 connection on average. Then 64 clients ask for reports, one after another
+//! without a pause. In the run that the README shows, one report at a time was let through, and 36 were served in the
+//! flood of six seconds: a report takes about 170 ms. 3,523 were asked for, 587 a second, which is a demand of 587 x
+//! 0.17 = 100 connections. No pool has those, so most reports have to be rejected, and the question is only whether
+//! they take the payments with them.
 //!
-//! So the shop splits its 8 connections: at most 6 payments and 1 report at once. Together that is below 8, so that whoever is admitted
-//! never waits for a connection. 6 is far more than payments need on average; the rest is for bursts. As a rule, plan for a demand of at
-//! most 80 % of the parallelism.
+//! So the shop splits its 8 connections: at most 6 payments and 1 report at once. Together that is below 8, so that
+//! whoever is admitted never waits for a connection. 6 is far more than payments need on average; the rest is for
+//! bursts. As a rule, plan for a demand of at most 80 % of the parallelism.
 //!
 //! # Wait limit: the patience, less the work
 //!
-//! A caller with a timeout of 3 s, for work that takes up to 1 s, may wait for 2 s. With a longer wait it is admitted, and leaves while the
-//! work runs: the slot was used for nothing, and is counted as [`Totals::cut_short`]. Where requests say how long their callers wait,
-//! use [deadlines](super::deadlines) too.
+//! A caller with a timeout of 3 s, for work that takes up to 1 s, may wait for 2 s. With a longer wait it is admitted,
+//! and leaves while the work runs: the slot was used for nothing, and is counted as [`Totals::cut_short`]. Where
+//! requests say how long their callers wait, use [deadlines](super::deadlines) too.
 //!
 //! # Waiting room: what the line can serve in that time
 //!
-//! With 6 slots and work of 10 ms, the line moves up by 600 a second, so a room of 50 is served in 83 ms. A single slot with reports of
-//! 170 ms moves up by 6 a second: in 5 s it serves 29. The shop lets 4 wait: none of them waits for much longer than 0.7 s,
-//! and everybody else hears "no" at once. A room of 0 is fine where callers can go elsewhere.
+//! With 6 slots and work of 10 ms, the line moves up by 600 a second, so a room of 50 is served in 83 ms. A single slot
+//! with reports of 170 ms moves up by 6 a second: in 5 s it serves 29. The shop lets 4 wait: none of them waits for
+//! much longer than 0.7 s, and everybody else hears "no" at once. A room of 0 is fine where callers can go elsewhere.
 //!
 //! # Measure, then ask
 //!
-//! [`BulkheadInterval::demand`] is the demand as measured, rejected operations included, and [`BulkheadInterval::advise`] computes all
-//! three numbers from an interval:
+//! [`BulkheadInterval::demand`] is the demand as measured, rejected operations included, and
+//! [`BulkheadInterval::advise`] computes all three numbers from an interval:
 //!
 //! ```
 //! use std::time::Duration;
@@ -72,10 +73,10 @@
 //! # }
 //! ```
 //!
-//! The advice is careful: it needs 1,000 timed operations, or 64,000 if none of them had to wait, because then only one in 64 is timed.
-//! It never goes beyond 1.5 times the present capacity in one step, because nobody has tried whether the dependency bears more. It
-//! describes the mean load of its interval, so ask about the busiest hour. It counts retries as arrivals. `docs/advice.md` has the
-//! formulas.
+//! The advice is careful: it needs 1,000 timed operations, or 64,000 if none of them had to wait, because then only one
+//! in 64 is timed. It never goes beyond 1.5 times the present capacity in one step, because nobody has tried whether
+//! the dependency bears more. It describes the mean load of its interval, so ask about the busiest hour. It counts
+//! retries as arrivals. `docs/advice.md` has the formulas.
 //!
 //! # When the numbers are wrong
 //!

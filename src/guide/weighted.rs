@@ -1,7 +1,7 @@
 //! What if some operations cost more than others?
 //!
-//! Use a [`WeightedBulkhead`]: it has a capacity in units, and each operation says how many it needs. A unit is what is scarce: a
-//! megabyte of memory, a core, a thousand rows.
+//! Use a [`WeightedBulkhead`]: it has a capacity in units, and each operation says how many it needs. A unit is what is
+//! scarce: a megabyte of memory, a core, a thousand rows.
 //!
 //! ```
 //! use bulklink::{RejectionReason, WeightedBulkhead};
@@ -24,7 +24,8 @@
 //!
 //! # In front of a service
 //!
-//! The cost comes from a closure `Fn(&Request) -> usize`, from [`ContentLengthCost`], or is `fixed` for all requests of a route:
+//! The cost comes from a closure `Fn(&Request) -> usize`, from [`ContentLengthCost`], or is `fixed` for all requests of
+//! a route:
 //!
 //! ```
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::post};
@@ -55,13 +56,14 @@
 //! ```
 //!
 //! A client decides whether it sends a `content-length`. Without one a request costs 1 unit, unless
-//! [`ContentLengthCost::without_length`] says otherwise: charge what such a body may have at most, and limit it to that, with
-//! tower-http's `RequestBodyLimitLayer` for example. A cost of 0 is a mistake of the extractor: 500.
+//! [`ContentLengthCost::without_length`] says otherwise: charge what such a body may have at most, and limit it to
+//! that, with tower-http's `RequestBodyLimitLayer` for example. A cost of 0 is a mistake of the extractor: 500.
 //!
 //! # The line
 //!
-//! The line is first in, first out here too. A small operation never overtakes a large one: while the first does not fit, nobody is
-//! admitted, although units may be free. Otherwise a stream of small operations would keep the large one waiting for ever.
+//! The line is first in, first out here too. A small operation never overtakes a large one: while the first does not
+//! fit, nobody is admitted, although units may be free. Otherwise a stream of small operations would keep the large one
+//! waiting for ever.
 //!
 //! ```
 //! # use bulklink::WeightedBulkhead;
@@ -78,15 +80,17 @@
 //! # }
 //! ```
 //!
-//! So with a capacity that is only a little above the largest cost, much of it stays idle while a large operation is next. Take several times
-//! the largest cost. If a few operations are far larger than all others, give them a bulkhead of their own.
+//! So with a capacity that is only a little above the largest cost, much of it stays idle while a large operation is
+//! next. Take several times the largest cost. If a few operations are far larger than all others, give them a bulkhead
+//! of their own.
 //!
 //! # Sizes
 //!
 //! - The waiting room counts operations, not units.
 //! - [`WeightedBulkhead::resize`] is refused if a waiter needs more than the new capacity.
-//! - [`BulkheadInterval::demand`] is in units. The largest cost is not recorded, so `advise` does not know it: keep the capacity at or
-//!   above it yourself. The finding [`FindingCode::OversizedRequests`] tells of costs above the capacity.
+//! - [`BulkheadInterval::demand`] is in units. The largest cost is not recorded, so `advise` does not know it: keep the
+//!   capacity at or above it yourself. The finding [`FindingCode::OversizedRequests`] tells of costs above the
+//!   capacity.
 //!
 //! [`BulkheadInterval::demand`]: crate::BulkheadInterval::demand
 //! [`ContentLengthCost::without_length`]: crate::ContentLengthCost::without_length

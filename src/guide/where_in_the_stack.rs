@@ -1,6 +1,7 @@
 //! Where does the layer go, and what do the layers around it see of a request that waits?
 //!
-//! In short: **on a server, put `per_request` on every layer, authenticate and trace outside of it, and time the work inside of it.**
+//! In short: **on a server, put `per_request` on every layer, authenticate and trace outside of it, and time the work
+//! inside of it.**
 //!
 //! # Where a request waits
 //!
@@ -9,8 +10,8 @@
 //! | [`BulkheadLayer::per_request`] | the response future | servers: axum, hyper, tonic |
 //! | [`BulkheadLayer`] without it | `poll_ready` | callers that ask for readiness before they have a request: a `Buffer`, a balancer, a loop that takes work from a queue |
 //!
-//! A layer that needs the request to decide always waits per request: one with a key or a cost that is read from the request, or with
-//! [`BulkheadLayer::deadline`] or [`BulkheadLayer::bypass`].
+//! A layer that needs the request to decide always waits per request: one with a key or a cost that is read from the
+//! request, or with [`BulkheadLayer::deadline`] or [`BulkheadLayer::bypass`].
 //!
 //! # What the layers outside see
 //!
@@ -23,12 +24,13 @@
 //! | `CorsLayer` | answers a preflight by itself, without a place in line, and adds its headers to rejections |
 //! | authentication | refuses strangers before they take a place |
 //!
-//! With the wait in `poll_ready`, the layers outside in the same `ServiceBuilder` are not called before the wait is over. So a timeout
-//! does not end the wait, a span does not contain it, and a preflight waits.
+//! With the wait in `poll_ready`, the layers outside in the same `ServiceBuilder` are not called before the wait is
+//! over. So a timeout does not end the wait, a span does not contain it, and a preflight waits.
 //!
 //! # The order
 //!
-//! From the outside in: trace, CORS, authentication, the timeout of the whole, the bulkhead, the timeout of the work, the handler.
+//! From the outside in: trace, CORS, authentication, the timeout of the whole, the bulkhead, the timeout of the work,
+//! the handler.
 //!
 //! ```
 //! use std::time::Duration;
@@ -67,28 +69,29 @@
 //! # }
 //! ```
 //!
-//! A wait limit below the outer timeout is better than that timeout: the client hears 503 with `Retry-After`, and the wait is counted as
-//! expired and not as cancelled. See [sizing](super::sizing).
+//! A wait limit below the outer timeout is better than that timeout: the client hears 503 with `Retry-After`, and the
+//! wait is counted as expired and not as cancelled. See [sizing](super::sizing).
 //!
 //! # In axum
 //!
-//! - `Router::layer` also covers the fallback, so requests for unknown paths take slots. `Router::route_layer`, and `.layer` on a
-//!   single route such as `get(handler).layer(..)`, do not.
+//! - `Router::layer` also covers the fallback, so requests for unknown paths take slots. `Router::route_layer`, and
+//!   `.layer` on a single route such as `get(handler).layer(..)`, do not.
 //! - Leave health probes without a layer, or let them pass with [`BulkheadLayer::bypass`].
 //! - All layers made from one bulkhead share it, wherever they are.
 //!
 //! # In tonic
 //!
-//! `Server::builder().layer(..)` covers every service of the server. For one service, layer that service; with the feature `tonic` it
-//! keeps the name by which tonic routes. Use `.deadline(GrpcTimeout)`: see [deadlines](super::deadlines).
+//! `Server::builder().layer(..)` covers every service of the server. For one service, layer that service; with the
+//! feature `tonic` it keeps the name by which tonic routes. Use `.deadline(GrpcTimeout)`: see
+//! [deadlines](super::deadlines).
 //!
 //! # Two in a row
 //!
 //! Two layers of the *same* bulkhead, one inside the other, take one slot: the inner one lets the request pass, and
 //! [`Totals::nested`] counts it. That does not reach into another task, such as that of a `Buffer` between the two.
 //!
-//! Of two *different* bulkheads, the outer one needs at least the parallelism and the waiting room of the inner one together, or
-//! requests wait outside while there is room inside. [`BulkheadLayer`] has the details.
+//! Of two *different* bulkheads, the outer one needs at least the parallelism and the waiting room of the inner one
+//! together, or requests wait outside while there is room inside. [`BulkheadLayer`] has the details.
 //!
 //! [`BulkheadLayer::bypass`]: crate::AdmissionLayer::bypass
 //! [`BulkheadLayer::deadline`]: crate::AdmissionLayer::deadline
