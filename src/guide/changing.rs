@@ -92,6 +92,7 @@
 //! that were applied.
 //!
 //! [`Bulkhead::pause`]: crate::Bulkhead::pause
+//! [`Bulkhead::resume`]: crate::Bulkhead::resume
 //! [`BulkheadConfig`]: crate::BulkheadConfig
 //! [`BulkheadRegistry::apply`]: crate::BulkheadRegistry::apply
 //! [`BulkheadRegistry::pause`]: crate::BulkheadRegistry::pause

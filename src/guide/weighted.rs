@@ -97,3 +97,4 @@
 //! [`ContentLengthCost`]: crate::ContentLengthCost
 //! [`FindingCode::OversizedRequests`]: crate::FindingCode::OversizedRequests
 //! [`WeightedBulkhead::resize`]: crate::WeightedBulkhead::resize
+//! [`WeightedBulkhead`]: crate::WeightedBulkhead
