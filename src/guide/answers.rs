@@ -39,13 +39,34 @@
 //! let answer = app.clone().oneshot(Request::new(Body::empty())).await?;
 //! assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 //! assert_eq!(answer.headers()["retry-after"], "1");
-//!
 //! let call = Request::get("/").header("content-type", "application/grpc").body(Body::empty())?;
 //! let answer = app.oneshot(call).await?;
 //! assert_eq!(answer.status(), StatusCode::OK); // as gRPC has it
 //! assert_eq!(answer.headers()["grpc-status"], "14");
 //! assert_eq!(answer.headers()["grpc-message"], "saturated");
-//! # drop(slot);
+//! # let check = |rejection: bulklink::Rejection, http: u16, grpc: i32, again: bool| {
+//! #     assert_eq!((rejection.status().as_u16(), rejection.grpc_code()), (http, grpc), "{rejection}");
+//! #     assert_eq!(rejection.retry_after().is_some(), again, "{rejection}");
+//! # };
+//! # check(payments.slot_now().unwrap_err(), 503, 14, true);
+//! # let past = bulklink::Deadline::at(std::time::Instant::now());
+//! # check(payments.slot_before(past).await.unwrap_err(), 504, 4, false);
+//! # check(payments.slot_within(std::time::Duration::ZERO).await.unwrap_err(), 503, 14, true);
+//! # let uploads = bulklink::WeightedBulkhead::builder("uploads").capacity(1).build()?;
+//! # check(uploads.slot_now(2).unwrap_err(), 413, 8, false);
+//! # check(uploads.slot_now(0).unwrap_err(), 500, 13, false);
+//! # uploads.pause();
+//! # check(uploads.slot_now(1).unwrap_err(), 503, 14, true);
+//! # let customers = bulklink::PartitionedBulkhead::<u8>::builder("customers").parallelism(1).max_partitions(1)
+//! #     .limits_for(|key| bulklink::PartitionLimits::new((key % 2).into())).build()?;
+//! # check(customers.slot_now(&2).unwrap_err(), 500, 13, false);
+//! # customers.set_limits(&5, bulklink::PartitionLimits::refused())?;
+//! # check(customers.slot_now(&5).unwrap_err(), 403, 7, false);
+//! # let one = customers.slot_now(&1)?;
+//! # check(customers.slot_now(&1).unwrap_err(), 429, 8, true);
+//! # check(customers.slot_now(&3).unwrap_err(), 503, 14, true);
+//! # payments.close();
+//! # check(payments.slot_now().unwrap_err(), 503, 14, false);
 //! # Ok(())
 //! # }
 //! ```
@@ -61,18 +82,15 @@
 //!
 //! ```
 //! use axum::{Json, Router, body::Body, http::{Request, StatusCode}, response::IntoResponse, routing::post};
-//! use bulklink::{RejectionReason, WeightedBulkhead, WeightedBulkheadLayer};
+//! use bulklink::{WeightedBulkhead, WeightedBulkheadLayer};
 //! use tower::ServiceExt;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let uploads = WeightedBulkhead::builder("uploads").capacity(10).build()?;
 //! let layer = WeightedBulkheadLayer::fixed(&uploads, 11).per_request().on_reject(|rejection, _request| {
-//!     let body = match rejection.reason() {
-//!         RejectionReason::CostExceedsCapacity { .. } => serde_json::json!({ "error": "too large" }),
-//!         _ => serde_json::json!({ "error": "busy" }),
-//!     };
-//!     (rejection.status(), Json(body)).into_response()
+//!     let reason = serde_json::json!({ "error": rejection.reason().name() });
+//!     (rejection.status(), Json(reason)).into_response()
 //! });
 //! let app: Router = Router::new().route("/upload", post(async || "stored")).layer(layer);
 //! let answer = app.oneshot(Request::post("/upload").body(Body::empty())?).await?;

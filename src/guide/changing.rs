@@ -54,9 +54,9 @@
 //!     .build()?;
 //!
 //! // Later, when the file has changed:
-//! let config: RegistryConfig = toml::from_str(&file.replace("= 10\n", "= 20\n"))?;
-//! let plan = registry.plan(&config)?;
-//! assert_eq!(plan.to_string(), "bulkhead \"payments\": parallelism 10 to 20\n");
+//! let file = file.replace("parallelism = 10", "parallelism = 20").replace("wait_limit = \"2s\"", "");
+//! let plan = registry.plan(&toml::from_str(&file)?)?;
+//! assert_eq!(plan.to_string(), "bulkhead \"payments\": parallelism 10 to 20, wait_limit 2s to none\n");
 //! registry.apply(plan)?;
 //! assert_eq!(registry.get::<Bulkhead>("payments")?.parallelism(), 20);
 //!

@@ -4,8 +4,9 @@
 //! many *run at once*. If the dependency becomes ten times slower, a rate limiter lets ten times as many pile up on it,
 //! and a bulkhead lets in a tenth of them. For quotas, such as 1,000 calls a day, you need a rate limiter.
 //!
-//! **Why is nobody allowed to wait by default?** A waiting room without thought is the queue that makes a slow service
-//! dead. Its size follows from a wait limit, which only you know: see [sizing](super::sizing).
+//! **Why is nobody allowed to wait by default?** A line that is too long makes every request late, and its callers
+//! leave. How long it may be follows from the time for which callers wait, which only you know: see
+//! [sizing](super::sizing).
 //!
 //! **Why strictly first in, first out?** It is what callers expect, and what can be reasoned about: whoever waits knows
 //! that only those before it are served first. Serving the newest first gives more of them a short wait in an overload,

@@ -5,8 +5,6 @@
 //! ```
 //! use bulklink::PartitionedBulkhead;
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let customers = PartitionedBulkhead::<u64>::builder("customers")
 //!     .parallelism(3)
 //!     .waiting_room(10)
@@ -16,9 +14,7 @@
 //! let slots = [customers.slot_now(&7)?, customers.slot_now(&7)?, customers.slot_now(&7)?];
 //! assert!(customers.slot_now(&7).is_err(), "customer 7 has all of hers");
 //! assert!(customers.slot_now(&8).is_ok(), "customer 8 does not notice");
-//! # drop(slots);
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! A partition is made when a key is first used. It goes when it has been idle for the idle timeout (300 s unless you
@@ -75,15 +71,13 @@
 //! | [`BearerTokenKey`] | for tokens that were checked outside; only a digest is kept |
 //! | [`ForwardedIpKey`] | before authentication, behind proxies of your own |
 //!
-//! A request without a key is answered 400, unless [`PartitionedBulkheadLayer::missing_key`] lets it pass or gives it a
-//! common key.
+//! A request without a key is answered 400, unless `missing_key` of the layer lets it pass or gives it a common key.
 //!
 //! # Gold customers
 //!
 //! ```
 //! use bulklink::{PartitionLimits, PartitionedBulkhead, RejectionReason};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let customers = PartitionedBulkhead::<u64>::builder("customers")
 //!     .parallelism(3)
 //!     .max_partitions(10_000)
@@ -98,13 +92,11 @@
 //! customers.set_limits(&666, PartitionLimits::refused())?;
 //! let rejection = customers.slot_now(&666).unwrap_err();
 //! assert_eq!(*rejection.reason(), RejectionReason::KeyRefused); // 403
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! `limits_for` is asked when a partition is made, and a request waits for its answer: let it read memory, not a
-//! database. After the plans of customers have changed, [`PartitionedBulkhead::refresh_limits`] asks again for all
-//! partitions.
+//! database. After the plans of customers have changed, `refresh_limits` asks again for all partitions.
 //!
 //! # Made-up keys
 //!
@@ -116,18 +108,13 @@
 //!
 //! # Who is it?
 //!
-//! [`PartitionedBulkhead::busiest`] returns the busiest keys with their statuses. It and
-//! [`PartitionedBulkhead::for_each_partition`] are the only ones that give out keys: no status, error, metric or log
-//! line has any.
+//! `customers.busiest(5)` returns the busiest keys with their statuses. It and `for_each_partition` are the only ones
+//! that give out keys: no status, error, metric or log line has any.
 //!
 //! [`BearerTokenKey`]: crate::BearerTokenKey
 //! [`ExtensionKey`]: crate::ExtensionKey
 //! [`FindingCode::KeysTurnedAway`]: crate::FindingCode::KeysTurnedAway
 //! [`ForwardedIpKey`]: crate::ForwardedIpKey
 //! [`HeaderKey`]: crate::HeaderKey
-//! [`PartitionedBulkhead::busiest`]: crate::PartitionedBulkhead::busiest
-//! [`PartitionedBulkhead::for_each_partition`]: crate::PartitionedBulkhead::for_each_partition
-//! [`PartitionedBulkhead::refresh_limits`]: crate::PartitionedBulkhead::refresh_limits
-//! [`PartitionedBulkheadLayer::missing_key`]: crate::AdmissionLayer::missing_key
 //! [`PartitionedBulkhead`]: crate::PartitionedBulkhead
 //! [`PathSegmentKey`]: crate::PathSegmentKey

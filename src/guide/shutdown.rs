@@ -42,8 +42,7 @@
 //! ```
 //! use bulklink::Bulkhead;
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio_test::block_on(async {
 //! let reports = Bulkhead::builder("reports").parallelism(1).waiting_room(2).build()?;
 //! let running = reports.slot_now()?;
 //! let mut waiting = tokio_test::task::spawn(reports.slot());
@@ -58,12 +57,10 @@
 //! drop(slot);
 //! reports.wait_closed().await;
 //! assert!(reports.status().is_drained());
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 //!
-//! [`Bulkhead::drain_and_wait`] and [`Bulkhead::close_and_wait`] do both. On a [`BulkheadRegistry`] they are for all of
-//! its bulkheads.
+//! `drain_and_wait` and `close_and_wait` do both. On a [`BulkheadRegistry`] they are for all of its bulkheads.
 //!
 //! # Streams have to end themselves
 //!
@@ -113,10 +110,8 @@
 //! Requests that hold no slot, such as those of routes without a layer, are not waited for by a drain.
 //! `with_graceful_shutdown` waits for them.
 //!
-//! [`Bulkhead::close_and_wait`]: crate::Bulkhead::close_and_wait
 //! [`Bulkhead::close`]: crate::Bulkhead::close
 //! [`Bulkhead::closing`]: crate::Bulkhead::closing
-//! [`Bulkhead::drain_and_wait`]: crate::Bulkhead::drain_and_wait
 //! [`Bulkhead::drain`]: crate::Bulkhead::drain
 //! [`BulkheadRegistry::is_closed`]: crate::BulkheadRegistry::is_closed
 //! [`BulkheadRegistry::is_draining`]: crate::BulkheadRegistry::is_draining

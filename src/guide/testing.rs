@@ -73,7 +73,7 @@
 //! |---|---|
 //! | a full bulkhead | take its slots with `slot_now`, and keep them |
 //! | a full waiting room | spawn requests, and yield until `status().waiting` says so |
-//! | a slow dependency | [`Bulkhead::pause`] before the requests, [`Bulkhead::resume`] when it is to go on |
+//! | a slow dependency | [`Bulkhead::pause`] before the requests, which then wait if there is a waiting room; [`Bulkhead::resume`] when it is to go on |
 //! | a full partition | `customers.slot_now(&key)` |
 //! | a shutdown | [`Bulkhead::drain`] or [`Bulkhead::close`] |
 //!
