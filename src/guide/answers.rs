@@ -5,6 +5,8 @@
 //! | `Saturated`: no slot, and no place to wait | 503 | 14 UNAVAILABLE | yes |
 //! | `WaitLimit`: it waited for as long as it may | 503 | 14 UNAVAILABLE | yes |
 //! | these two, of one key of a partitioned bulkhead | 429 | 8 RESOURCE_EXHAUSTED | yes |
+//! | `TotalSaturated`: what all keys share is full | 503 | 14 UNAVAILABLE | yes |
+//! | the same, if there are places and the key has its share of them | 429 | 8 RESOURCE_EXHAUSTED | yes |
 //! | `Paused` | 503 | 14 UNAVAILABLE | yes |
 //! | `PartitionLimit`: all partitions are in use | 503 | 14 UNAVAILABLE | yes |
 //! | `Closed`: closed or draining | 503 | 14 UNAVAILABLE | no |

@@ -45,7 +45,7 @@
 //!
 //! | question | query |
 //! |---|---|
-//! | how much is rejected | `rate(bulkhead_requests_total{result=~"saturated\|wait_limit"}[5m])` |
+//! | how much is rejected | `rate(bulkhead_requests_total{result=~"saturated\|total_saturated\|wait_limit"}[5m])` |
 //! | how full it is | `bulkhead_usage / bulkhead_limit` |
 //! | how long requests wait | `histogram_quantile(0.99, rate(bulkhead_request_time_in_queue_seconds_bucket{result="admitted"}[5m]))` |
 //! | whether it is at its limit for long | `rate(bulkhead_pressure_seconds_total[5m])`: the share of the time in which somebody waited; not for partitioned bulkheads, where it is a sum |

@@ -20,8 +20,7 @@
 //! A partition is made when a key is first used. It goes when it has been idle for the idle timeout (300 s unless you
 //! set it), or when its place is needed. At most `max_partitions` are kept, some 250 bytes each besides the key.
 //!
-//! These limits are for each key. They do not bound what all keys use together: 10,000 customers with 3 slots each may
-//! run 30,000 operations. [`PartitionedBulkhead`] says what there is for that.
+//! These limits are for each key. What all keys may use together is another setting: see "One capacity for all" below.
 //!
 //! # Authenticate before you key
 //!
@@ -97,6 +96,31 @@
 //!
 //! `limits_for` is asked when a partition is made, and a request waits for its answer: let it read memory, not a
 //! database. After the plans of customers have changed, `refresh_limits` asks again for all partitions.
+//!
+//! # One capacity for all
+//!
+//! With `total_parallelism`, the keys together may run only so many operations, and while they compete, each gets its
+//! fair share of the time in which slots are held, by weight:
+//!
+//! ```
+//! use bulklink::{PartitionLimits, PartitionedBulkhead};
+//!
+//! let customers = PartitionedBulkhead::<u64>::builder("customers")
+//!     .parallelism(8)
+//!     .max_partitions(10_000)
+//!     .total_parallelism(40)
+//!     .total_waiting_room(200)
+//!     .limits_for(|id| match id {
+//!         0..100 => PartitionLimits::new(20).waiting_room(50).weight(4).guaranteed(2), // gold
+//!         _ => PartitionLimits::new(8).waiting_room(50),
+//!     })
+//!     .build()?;
+//! assert_eq!(customers.total_parallelism(), Some(40));
+//! # Ok::<(), bulklink::ConfigError>(())
+//! ```
+//!
+//! A key alone may use all of it, up to its own parallelism. See [`PartitionedBulkhead`] for the rules, and the example
+//! `fair_customers` for what each of four customers gets.
 //!
 //! # Made-up keys
 //!
