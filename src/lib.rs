@@ -60,6 +60,19 @@
 //!   [`Bulkhead::close`].
 //! - [`Deadline`] travels with a request and bounds its wait.
 //!
+//! # Guides
+//!
+//! Each answers one question, with code that runs:
+//!
+//! - [getting_started](guide::getting_started), [where_in_the_stack](guide::where_in_the_stack), [sizing](guide::sizing): read
+//!   these three first
+//! - [deadlines](guide::deadlines), [weighted](guide::weighted), [per_customer](guide::per_customer),
+//!   [long_lived](guide::long_lived): streams, WebSockets and blocking work
+//! - [sharing](guide::sharing), [changing](guide::changing), [shutdown](guide::shutdown), [replicas](guide::replicas)
+//! - [answers](guide::answers): 413, 429, 503, 504, UNAVAILABLE and `Retry-After`; [retries](guide::retries)
+//! - [reading](guide::reading), [metrics](guide::metrics), [testing](guide::testing), [checklist](guide::checklist)
+//! - [moving](guide::moving) from another limiter, and the [faq](guide::faq)
+//!
 //! # Guarantees
 //!
 //! - The waiting line is strictly first in, first out: no operation overtakes a waiter.
@@ -95,6 +108,8 @@
 
 mod bulkhead;
 mod core;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod integrations;
 mod middleware;
 mod observe;
