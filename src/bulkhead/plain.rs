@@ -146,7 +146,10 @@ impl Bulkhead {
 
     /// Runs `work` in a slot, for which it waits as [`slot`](Self::slot) does.
     ///
-    /// `work` is not polled before it is admitted. The future borrows the bulkhead; to spawn it, move a
+    /// `work` is not polled before it is admitted. What it does when it is made, it does before: tokio's `sleep` starts its time
+    /// then, so write `async { sleep(time).await }`.
+    ///
+    /// The future borrows the bulkhead; to spawn it, move a
     /// clone into an `async` block.
     ///
     /// # Errors

@@ -134,7 +134,10 @@ impl WeightedBulkhead {
 
     /// Runs `work` in a slot of `cost` units, for which it waits as [`slot`](Self::slot) does.
     ///
-    /// `work` is not polled before it is admitted. The future borrows the bulkhead; to spawn it, move a
+    /// `work` is not polled before it is admitted. What it does when it is made, it does before: tokio's `sleep` starts its time
+    /// then, so write `async { sleep(time).await }`.
+    ///
+    /// The future borrows the bulkhead; to spawn it, move a
     /// clone into an `async` block.
     ///
     /// # Errors

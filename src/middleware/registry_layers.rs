@@ -27,8 +27,8 @@ impl BulkheadRegistry {
     /// # use bulklink::{Bulkhead, BulkheadRegistry};
     /// # let registry = BulkheadRegistry::new();
     /// registry.create(Bulkhead::builder("payments").parallelism(10))?;
-    /// let app: Router =
-    ///     Router::new().route("/pay", post(|| async { "paid" })).layer(registry.layer("payments")?);
+    /// let layer = registry.layer("payments")?.per_request();
+    /// let app: Router = Router::new().route("/pay", post(|| async { "paid" })).layer(layer);
     /// # Ok::<(), bulklink::RegistryError>(())
     /// ```
     pub fn layer(&self, label: &str) -> Result<BulkheadLayer, RegistryError> {

@@ -194,7 +194,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
 
     /// Runs `work` in a slot of the partition of `key`, for which it waits as [`slot`](Self::slot) does.
     ///
-    /// `work` is not polled before it is admitted.
+    /// `work` is not polled before it is admitted. What it does when it is made, it does before: tokio's `sleep` starts its time
+    /// then, so write `async { sleep(time).await }`.
     ///
     /// # Errors
     ///
