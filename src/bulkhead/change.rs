@@ -184,11 +184,8 @@ impl PartitionedChange {
             ("total_parallelism", self.total_parallelism),
             ("total_waiting_room", self.total_waiting_room),
         ];
-        if let Some((setting, value)) = total
-            .into_iter()
-            .find_map(|(setting, value)| Some((setting, value?)))
-            .filter(|_| !shares)
-        {
+        let named = total.into_iter().find_map(|(setting, value)| Some((setting, value?)));
+        if let (false, Some((setting, value))) = (shares, named) {
             return Err(ResizeError::WithoutTotal { label: label.clone(), setting, value });
         }
         if self.removes_total && shares {

@@ -20,6 +20,7 @@ use crate::{
             arrival::{Arrival, ArrivalOutcome, WhenFull},
             effects::Effects,
             lifecycle::Phase,
+            reconfiguring::PartitionSettings,
             records::SharedRecords,
             sampling::HandOverStamps,
             shared_pool::PooledGate,
@@ -313,10 +314,12 @@ impl Compartment {
     /// Sets the limits of a partition, or refuses its key, and leaves the effects to the caller. Returns whether that changes
     /// anything.
     pub(super) fn set_limits_leaving(&self, limits: Option<Limits>, effects: &mut Effects) -> bool {
-        let share = limits.map(|limits| limits.share);
-        let limits = limits.map(|limits| (limits.parallelism, limits.waiting_room));
-        let has_changed = self.gate.set_limits(limits, self.shared(), effects);
-        share.is_some_and(|share| self.gate.set_share(share, self.shared(), effects)) || has_changed
+        let limits = limits.map(|Limits { parallelism, waiting_room, share }| PartitionSettings {
+            capacity: parallelism,
+            room: waiting_room,
+            share,
+        });
+        self.gate.set_limits(limits, self.shared(), effects)
     }
 
     pub(crate) fn subscribe<F>(self: &Arc<Self>, handler: F) -> Subscription

@@ -77,9 +77,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             waiting: pool.state.waiting as usize,
             waiting_keys: pool.state.waiting_members as usize,
             guaranteed: usize::try_from(pool.state.guaranteed).unwrap_or(usize::MAX),
-            peak_in_flight: pool.peak_used as usize,
-            peak_waiting: pool.peak_waiting as usize,
-            peak_waiting_keys: pool.peak_waiting_members as usize,
+            peak_in_flight: pool.state.peaks.used as usize,
+            peak_waiting: pool.state.peaks.waiting as usize,
+            peak_waiting_keys: pool.state.peaks.waiting_members as usize,
             pressure: Duration::from_nanos(pool.pressure),
         })
     }

@@ -30,6 +30,7 @@ use crate::core::{
     },
     limits::{Expiry, LimitEnforcer, alarm_state::ToArm},
     line::{Ticket, Waiter, ends::End},
+    pool::rules::Rules,
     rejection::reason::RejectionReason,
 };
 
@@ -87,7 +88,7 @@ impl Gate {
         }
         if section.fits(cost) {
             section.admit(cost, None);
-            section.admit_in_pool();
+            section.in_pool(Rules::admit);
             return ArrivalOutcome::Admitted;
         }
         match &mut arrival.when_full {
@@ -212,7 +213,7 @@ fn join(section: &mut Section<'_>, waiter: Waiter) -> Ticket {
         units.queued += u64::from(cost);
         units.peak_waiting = units.peak_waiting.max(waiting_units);
     }
-    section.join_in_pool();
+    section.in_pool(Rules::join);
     section.record(EventKind::Queued, |change| {
         change.cost = Some(cost);
         change.from_queue = true;

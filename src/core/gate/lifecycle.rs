@@ -114,14 +114,14 @@ impl Gate {
                 section.freeze();
                 section.end_pressure();
                 section.state.phase = Phase::Paused;
-                section.update_in_pool();
+                section.pause_in_pool();
                 section.record(EventKind::Paused, |_| {});
             }
             (Phase::Paused, false) => {
                 section.freeze();
                 section.end_pause();
                 section.state.phase = Phase::Open;
-                section.update_in_pool();
+                section.pause_in_pool();
                 section.record(EventKind::Resumed, |_| {});
             }
             _ => return,
@@ -139,7 +139,7 @@ impl Gate {
         section.freeze();
         section.end_pause();
         section.state.phase = Phase::Draining;
-        section.update_in_pool();
+        section.pause_in_pool();
         if let Some(shared) = shared {
             shared.undrained.add();
         }
@@ -249,7 +249,8 @@ impl Section<'_> {
 
     /// Rejects all waiters, in the order of the line. All earlier ones have been called already.
     fn close_line(&mut self) {
-        self.leave_pool(self.state.waiting());
+        let waiting = self.state.waiting();
+        self.in_pool(|rules, member| rules.leave(member, waiting));
         let Some((first, mut waiter)) = self.advance() else { return };
         self.lazy().closed_from = Some(first);
         loop {

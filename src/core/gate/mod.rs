@@ -73,7 +73,7 @@ pub(crate) struct Gate {
     /// In a partition, the stamp of the last hand-over, written before `called`. A waiter that finds itself called takes it for
     /// its own: if others were called since, its hold seems shorter by that time. Other gates have [`HandOverStamps`].
     called_at: UnexploredU32,
-    /// The number of the gate in its pool, or [`NO_MEMBER`]. Written under the locks of both, while nobody uses the gate.
+    /// The number of the gate in its pool, or [`NO_MEMBER`]. Written under the lock of the pool, while nobody uses the gate.
     pub(in crate::core) member: UnexploredU32,
     pub(in crate::core) state: Mutex<GateState>,
 }
@@ -213,7 +213,7 @@ impl Gate {
         match section.take_outcome(ticket) {
             None => {
                 let Waiter { cost, waker, .. } = section.lazy().line.leave(ticket);
-                section.leave_pool(1);
+                section.in_pool(|rules, member| rules.leave(member, 1));
                 section.effects.retire(waker);
                 section.state.counts.cancelled += 1;
                 section.with_times(|times| times.add_cancelled(nanos(waited)));

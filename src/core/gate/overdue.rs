@@ -50,7 +50,7 @@ impl Section<'_> {
     pub(super) fn take_out_overdue(&mut self) {
         let now = self.nanos();
         while let Some((waiter, overdue)) = self.lazy().line.take_overdue(now) {
-            self.leave_pool(1);
+            self.in_pool(|rules, member| rules.leave(member, 1));
             self.count_expired(waiter, overdue);
         }
         self.mark_overdue();

@@ -6,6 +6,8 @@
 //! The pool's lock is taken before that of a gate, by every section. The word of such a gate is slow for good, so that nothing
 //! happens without the pool.
 
+use tokio::time::Instant;
+
 use crate::{
     core::{
         clock::{self, Nanos},
@@ -18,7 +20,7 @@ use crate::{
             shared_pool::{Pool, SharedPool},
             word::Word,
         },
-        pool::rules::{NoPlace, PoolLimits, PoolState, Share, Unseen},
+        pool::rules::{PoolLimits, PoolState, Rules, Share, Unseen},
         rejection::reason::RejectionReason,
     },
     sync::{MutexGuard, Ordering},
@@ -120,7 +122,7 @@ impl Gate {
     pub(crate) fn admit_pooled(&self, shared: Option<&SharedRecords>) -> bool {
         match shared {
             Some(SharedRecords { pool: Some(pool), .. }) => {
-                pool.lock().admit_fast(self.member.load(Ordering::Relaxed))
+                pool.lock().rules.admit_fast(self.member.load(Ordering::Relaxed))
             }
             _ => false,
         }
@@ -149,25 +151,6 @@ impl Gate {
         self.member.store(NO_MEMBER, Ordering::Relaxed);
         member
     }
-
-    /// Gives a partition its share of the pool. Returns whether that changes it.
-    ///
-    /// What is left to do is added to `effects`, because the caller holds a lock of its own.
-    pub(crate) fn set_share(
-        &self,
-        share: Share,
-        shared: Option<&SharedRecords>,
-        effects: &mut Effects,
-    ) -> bool {
-        let mut section = Section::enter_shared(self, shared, effects);
-        if section.pooled().is_none_or(|(pool, member)| pool.rules.share(member) == share) {
-            return false;
-        }
-        section.freeze();
-        section.change_in_pool(share);
-        section.settle();
-        true
-    }
 }
 
 impl SharedRecords {
@@ -177,11 +160,12 @@ impl SharedRecords {
     pub(crate) fn set_pool_limits(&self, limits: PoolLimits, effects: &mut Effects) {
         let Some(shared) = &self.pool else { return };
         let mut pool = shared.lock();
-        let now = Nanos::at(clock::now());
+        let instant = clock::now();
+        let now = Nanos::at(instant);
         pool.rules.clock(now);
         pool.rules.set_limits(limits);
-        serve(&mut pool, self, effects, NO_MEMBER);
-        wake_standing(&mut pool, self, effects, NO_MEMBER);
+        serve(&mut pool, self, effects, NO_MEMBER, instant);
+        wake_standing_elsewhere(&mut pool, self, effects, NO_MEMBER);
         if pool.rules.begins_pressure() {
             pool.rules.begin_pressure(now);
         }
@@ -211,20 +195,14 @@ impl Section<'_> {
     /// Whether somebody more may wait: in the gate's own room, and in that of all.
     #[inline]
     pub(super) fn has_place(&self) -> bool {
-        self.has_own_place() && self.place_in_pool().is_ok()
+        let has_place =
+            |pool: &Pool| self.gate().member().is_none_or(|member| pool.rules.has_place(member));
+        self.has_own_place() && self.pool.get().is_none_or(has_place)
     }
 
     #[inline]
     pub(super) fn has_own_place(&self) -> bool {
         self.state.waiting() < self.gate().room()
-    }
-
-    #[inline]
-    fn place_in_pool(&self) -> Result<(), NoPlace> {
-        match self.pool.get() {
-            Some(pool) => self.gate().member().map_or(Ok(()), |member| pool.rules.place(member)),
-            None => Ok(()),
-        }
     }
 
     /// Whether the pool is what an arrival is rejected for: the gate itself has a seat for it, or a place if it waits.
@@ -251,83 +229,40 @@ impl Section<'_> {
         }
     }
 
-    /// A newcomer was admitted.
+    /// Lets the pool know of a change, if there is one. The gate is the member with this number.
     #[inline]
-    pub(super) fn admit_in_pool(&mut self) {
+    pub(super) fn in_pool(&mut self, change: impl FnOnce(&mut Rules, u32)) {
         if self.pool.is_some() {
-            self.admit_in_pool_now();
+            self.in_own_pool(change);
         }
     }
 
     #[cold]
-    fn admit_in_pool_now(&mut self) {
+    fn in_own_pool(&mut self, change: impl FnOnce(&mut Rules, u32)) {
         if let Some((pool, member)) = self.pooled() {
-            pool.rules.admit(member);
-            pool.record_peaks();
-        }
-    }
-
-    /// A newcomer has joined the line.
-    #[inline]
-    pub(super) fn join_in_pool(&mut self) {
-        if self.pool.is_some() {
-            self.join_in_pool_now();
-        }
-    }
-
-    #[cold]
-    fn join_in_pool_now(&mut self) {
-        if let Some((pool, member)) = self.pooled() {
-            pool.rules.join(member);
-            pool.record_peaks();
-        }
-    }
-
-    /// Some have left the line.
-    #[inline]
-    pub(super) fn leave_pool(&mut self, operations: u32) {
-        if self.pool.is_some() {
-            self.leave_pool_now(operations);
-        }
-    }
-
-    #[cold]
-    fn leave_pool_now(&mut self, operations: u32) {
-        if let Some((pool, member)) = self.pooled() {
-            pool.rules.leave(member, operations);
-        }
-    }
-
-    /// An operation has ended.
-    #[inline]
-    pub(super) fn release_to_pool(&mut self) {
-        if self.pool.is_some() {
-            self.release_to_pool_now();
-        }
-    }
-
-    #[cold]
-    fn release_to_pool_now(&mut self) {
-        if let Some((pool, member)) = self.pooled() {
-            pool.rules.release(member);
+            change(&mut pool.rules, member);
         }
     }
 
     /// The capacity of the gate or its share has changed.
-    pub(super) fn change_in_pool(&mut self, share: Share) {
+    pub(super) fn change_in_pool(&mut self, share: Option<Share>) {
         let capacity = self.state.capacity;
-        if let Some((pool, member)) = self.pooled() {
-            pool.rules.change(member, capacity, share);
-        }
+        self.in_pool(|rules, member| {
+            let share = share.unwrap_or(rules.share(member));
+            rules.change(member, capacity, share);
+        });
     }
 
-    /// The gate was paused or resumed, or its capacity has changed.
-    pub(super) fn update_in_pool(&mut self) {
+    /// The gate was paused, or is so no more.
+    pub(super) fn pause_in_pool(&mut self) {
         let is_paused = self.state.phase.is_paused();
-        let Some((pool, member)) = self.pooled() else { return };
-        pool.rules.set_paused(member, is_paused);
-        let share = pool.rules.share(member);
-        self.change_in_pool(share);
+        self.in_pool(|rules, member| rules.set_paused(member, is_paused));
+    }
+
+    /// Whether the pool knows another share than this one.
+    pub(super) fn has_other_share(&mut self, share: Option<Share>) -> bool {
+        let own = self.pooled().map(|(pool, member)| pool.rules.share(member));
+        own.is_some() && share.is_some() && own != share
     }
 
     /// Takes the lazy state that another gate of the pool needs no more, if there is one: where many keys wait a little each,
@@ -364,11 +299,12 @@ impl Section<'_> {
     #[cold]
     fn serve_due(&mut self) {
         let (member, shared) = (self.gate().member().unwrap_or(NO_MEMBER), self.shared());
+        let now = self.now();
         loop {
             // The section that has lent its pool goes on.
             let PoolAccess::Locked(pool) = &mut self.pool else { return };
             let Some(shared) = shared else { return };
-            if !serve(pool, shared, self.effects, member) {
+            if !serve(pool, shared, self.effects, member, now) {
                 return;
             }
             pool.rules.hand_over(member);
@@ -387,9 +323,7 @@ impl Section<'_> {
     #[cold]
     fn settle_own_pool(&mut self) {
         let is_open = self.state.phase == Phase::Open && !self.state.is_refused;
-        if let Some((pool, member)) = self.pooled() {
-            pool.rules.set_open(member, is_open);
-        }
+        self.in_own_pool(|rules, member| rules.set_open(member, is_open));
         self.settle_locked_pool();
     }
 
@@ -397,7 +331,7 @@ impl Section<'_> {
         let (member, shared) = (self.gate().member().unwrap_or(NO_MEMBER), self.shared());
         let (PoolAccess::Locked(pool), Some(shared)) = (&mut self.pool, shared) else { return };
         if !pool.standing.is_empty() {
-            wake_standing(pool, shared, self.effects, member);
+            wake_standing_elsewhere(pool, shared, self.effects, member);
         }
         if pool.rules.begins_pressure() {
             let now = self.nanos();
@@ -424,7 +358,13 @@ impl Section<'_> {
 }
 
 /// Admits from the lines of all gates but `own`. Returns whether it is the turn of that one.
-fn serve(pool: &mut Pool, shared: &SharedRecords, effects: &mut Effects, own: u32) -> bool {
+fn serve(
+    pool: &mut Pool,
+    shared: &SharedRecords,
+    effects: &mut Effects,
+    own: u32,
+    now: Instant,
+) -> bool {
     while let Some(member) = pool.rules.next() {
         if member == own {
             return true;
@@ -435,6 +375,7 @@ fn serve(pool: &mut Pool, shared: &SharedRecords, effects: &mut Effects, own: u3
         };
         let access = PoolAccess::Lent(pool);
         let mut section = Section::enter_with(other.gate(), Some(shared), access, effects);
+        section.set_now(Some(now));
         // Takes out whoever has waited too long: it may be the turn of another gate then.
         section.freeze();
         if let Some(pool) = section.pool.get_mut() {
@@ -450,7 +391,12 @@ fn serve(pool: &mut Pool, shared: &SharedRecords, effects: &mut Effects, own: u3
 
 /// Wakes those who stand in front of other gates than `own`, if there is a place for them.
 #[cold]
-fn wake_standing(pool: &mut Pool, shared: &SharedRecords, effects: &mut Effects, own: u32) {
+fn wake_standing_elsewhere(
+    pool: &mut Pool,
+    shared: &SharedRecords,
+    effects: &mut Effects,
+    own: u32,
+) {
     for member in pool.standing.clone() {
         if member == own {
             continue;

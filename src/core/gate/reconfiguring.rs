@@ -13,6 +13,7 @@ use crate::{
             section::Section,
         },
         limits::wait_limit::stored,
+        pool::rules::Share,
     },
     sync::Ordering,
 };
@@ -23,6 +24,15 @@ pub(crate) struct GateSettings {
     pub(crate) capacity: u32,
     pub(crate) room: u32,
     pub(crate) wait_limit: Option<Duration>,
+}
+
+/// The settings of a partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartitionSettings {
+    pub(crate) capacity: u32,
+    pub(crate) room: u32,
+    /// Means something only if the partitions share a capacity.
+    pub(crate) share: Share,
 }
 
 /// New settings of a gate. What is `None` stays.
@@ -89,27 +99,35 @@ impl Gate {
         refusal
     }
 
-    /// Gives a partition the capacity and the room of its key, or refuses the key: newcomers are rejected, and whoever waits is
+    /// Gives a partition the settings of its key, or refuses the key: newcomers are rejected, and whoever waits is
     /// served. Returns whether that changes anything.
     ///
     /// What is left to do is added to `effects`, because the caller holds a lock of its own.
     pub(crate) fn set_limits(
         &self,
-        limits: Option<(u32, u32)>,
+        limits: Option<PartitionSettings>,
         shared: Option<&SharedRecords>,
         effects: &mut Effects,
     ) -> bool {
         let mut section = Section::enter_shared(self, shared, effects);
         let (before, is_refused) = (section.settings(), limits.is_none());
-        let (capacity, room) = limits.unwrap_or((before.capacity, before.room));
-        let after = GateSettings { capacity, room, ..before };
-        let is_same = after == before && is_refused == section.state.is_refused;
+        let after = match limits {
+            Some(PartitionSettings { capacity, room, .. }) => {
+                GateSettings { capacity, room, ..before }
+            }
+            None => before,
+        };
+        let share = limits.map(|limits| limits.share);
+        let is_same = after == before
+            && is_refused == section.state.is_refused
+            && !section.has_other_share(share);
         if is_same || section.state.phase.is_closed() {
             return false;
         }
         section.freeze();
         section.state.is_refused = is_refused;
         section.set(after);
+        section.change_in_pool(share);
         section.settle();
         true
     }
@@ -165,7 +183,6 @@ impl Section<'_> {
         debug_assert!(self.is_frozen(), "the word is not frozen");
         self.state.capacity = capacity;
         self.gate().room.store(room, Ordering::Relaxed);
-        self.update_in_pool();
         match &self.state.records {
             Some(own) => own.wait_limit.set(wait_limit),
             None => debug_assert_eq!(wait_limit, None, "partitions share their wait limit"),

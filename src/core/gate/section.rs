@@ -25,6 +25,7 @@ use crate::{
             word::{ALLOWANCE, Word},
         },
         line::Waiter,
+        pool::rules::Rules,
         rejection::{Rejection, reason::RejectionReason},
     },
     sync::{MutexGuard, Ordering},
@@ -411,7 +412,7 @@ impl<'a> Section<'a> {
         debug_assert!(self.frozen && self.changes, "the word is not frozen");
         self.used -= cost;
         self.in_flight -= 1;
-        self.release_to_pool();
+        self.in_pool(Rules::release);
     }
 
     /// Removes the waiter at the head of the line. Returns it with its number.

@@ -44,9 +44,6 @@ pub(crate) struct Pool {
     pub(in crate::core) spare: Vec<Box<LazyState>>,
     /// The members in front of which somebody stands.
     pub(in crate::core) standing: Vec<u32>,
-    pub(crate) peak_used: u32,
-    pub(crate) peak_waiting: u32,
-    pub(crate) peak_waiting_members: u32,
 }
 
 /// What a member had used above the others when it went. It is not forgiven if it comes back.
@@ -60,9 +57,6 @@ struct Debt {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolSnapshot {
     pub(crate) state: PoolState,
-    pub(crate) peak_used: u32,
-    pub(crate) peak_waiting: u32,
-    pub(crate) peak_waiting_members: u32,
     /// In nanoseconds.
     pub(crate) pressure: u64,
 }
@@ -77,9 +71,6 @@ impl SharedPool {
             debts: None,
             spare: Vec::new(),
             standing: Vec::new(),
-            peak_used: 0,
-            peak_waiting: 0,
-            peak_waiting_members: 0,
         };
         Box::new(Self { pool: Mutex::new(pool), is_pressed: UnexploredBool::new(false) })
     }
@@ -135,15 +126,13 @@ impl SharedPool {
 
     pub(crate) fn snapshot(&self, now: Nanos) -> PoolSnapshot {
         let pool = self.lock();
-        let Pool { peak_used, peak_waiting, peak_waiting_members, .. } = *pool;
-        let (state, pressure) = (pool.rules.state(), pool.rules.pressure(now));
-        PoolSnapshot { state, peak_used, peak_waiting, peak_waiting_members, pressure }
+        PoolSnapshot { state: pool.rules.state(), pressure: pool.rules.pressure(now) }
     }
 
     /// Whether a newcomer of this gate would get a seat, and whether it would get a place to wait, as far as the pool is concerned.
     pub(crate) fn offers(&self, gate: &Gate) -> (bool, bool) {
         let pool = self.lock();
-        let has_place = gate.member().is_none_or(|member| pool.rules.place(member).is_ok());
+        let has_place = gate.member().is_none_or(|member| pool.rules.has_place(member));
         (pool.rules.has_seat(), has_place)
     }
 
@@ -162,23 +151,8 @@ impl Pool {
         self.gates[member as usize].as_ref()?.upgrade()
     }
 
-    pub(in crate::core) fn admit_fast(&mut self, member: u32) -> bool {
-        let is_admitted = self.rules.admit_fast(member);
-        if is_admitted {
-            self.record_peaks();
-        }
-        is_admitted
-    }
-
     pub(in crate::core) fn release_fast(&mut self, member: u32) -> bool {
         self.standing.is_empty() && self.rules.release_fast(member)
-    }
-
-    pub(in crate::core) fn record_peaks(&mut self) {
-        let PoolState { used, waiting, waiting_members, .. } = self.rules.state();
-        self.peak_used = self.peak_used.max(used);
-        self.peak_waiting = self.peak_waiting.max(waiting);
-        self.peak_waiting_members = self.peak_waiting_members.max(waiting_members);
     }
 
     fn keep_debt(&mut self, debt: Debt) {

@@ -55,6 +55,7 @@ pub(crate) struct Rules {
     waiting: u32,
     waiting_members: u32,
     guaranteed: u64,
+    peaks: PoolPeaks,
     /// What a newcomer is put level with, in ticks. Only rises.
     level: u64,
     /// The time in which somebody waited who could have run, in nanoseconds.
@@ -78,15 +79,6 @@ pub(crate) struct Unseen {
     pub(crate) admitted: u64,
 }
 
-/// Why there is no place to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
-    /// All the room is taken.
-    Room,
-    /// The member has its share of the room.
-    Share,
-}
-
 /// The state of the whole at one instant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolState {
@@ -97,6 +89,15 @@ pub(crate) struct PoolState {
     pub(crate) waiting_members: u32,
     /// What all members are guaranteed.
     pub(crate) guaranteed: u64,
+    pub(crate) peaks: PoolPeaks,
+}
+
+/// The highest values so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PoolPeaks {
+    pub(crate) used: u32,
+    pub(crate) waiting: u32,
+    pub(crate) waiting_members: u32,
 }
 
 impl Rules {
@@ -108,6 +109,7 @@ impl Rules {
             waiting: 0,
             waiting_members: 0,
             guaranteed: 0,
+            peaks: PoolPeaks::default(),
             level: 0,
             pressure: 0,
             last: Nanos::EARLIEST,
@@ -124,6 +126,7 @@ impl Rules {
             waiting: self.waiting,
             waiting_members: self.waiting_members,
             guaranteed: self.guaranteed,
+            peaks: self.peaks,
         }
     }
 
@@ -223,17 +226,24 @@ impl Rules {
     pub(crate) fn admit(&mut self, member: u32) {
         debug_assert!(self.has_seat(), "no seat is free");
         self.touch(member);
+        self.take_seat(member);
+    }
+
+    #[inline]
+    fn take_seat(&mut self, member: u32) {
         self.members.all[member as usize].held += 1;
         self.used += 1;
+        self.peaks.used = self.peaks.used.max(self.used);
     }
 
     /// Admits a newcomer of an open member in which nobody waits, if there is a seat.
     #[inline]
     pub(crate) fn admit_fast(&mut self, member: u32) -> bool {
+        let has_seat = self.has_seat();
         let own = &mut self.members.all[member as usize];
         let is_free = own.is_open && own.waiting == 0 && own.held < own.parallelism;
         // The count is that of a word: before it is full, a section takes it over.
-        if !is_free || own.admitted == u32::MAX || self.used >= self.limits.capacity {
+        if !has_seat || !is_free || own.admitted == u32::MAX {
             return false;
         }
         own.admitted += 1;
@@ -270,18 +280,11 @@ impl Rules {
     ///
     /// A member may have as many places as it leaves free, times its weight, so that no flood fills the room; and always as
     /// many as the guarantee that it does not use.
-    pub(crate) fn place(&self, member: u32) -> Result<(), NoPlace> {
+    pub(crate) fn has_place(&self, member: u32) -> bool {
         let Member { held, waiting, share, .. } = self.members.all[member as usize];
         let free = self.limits.room.saturating_sub(self.waiting);
-        if held + waiting < share.guaranteed {
-            Ok(())
-        } else if free == 0 {
-            Err(NoPlace::Room)
-        } else if u64::from(waiting) >= u64::from(share.weight) * u64::from(free) {
-            Err(NoPlace::Share)
-        } else {
-            Ok(())
-        }
+        held + waiting < share.guaranteed
+            || u64::from(waiting) < u64::from(share.weight) * u64::from(free)
     }
 
     /// How many may wait in a member at most, if the others do not change.
@@ -300,6 +303,9 @@ impl Rules {
             self.waiting_members += 1;
             self.file(member, false);
         }
+        let PoolPeaks { waiting, waiting_members, .. } = &mut self.peaks;
+        *waiting = self.waiting.max(*waiting);
+        *waiting_members = self.waiting_members.max(*waiting_members);
     }
 
     /// Some have left the line of a member.
@@ -367,7 +373,7 @@ impl Rules {
         if !self.is_due() {
             return None;
         }
-        self.first().map(|(member, _)| member)
+        self.first()
     }
 
     /// Hands a seat over to the member whose turn it is.
@@ -378,9 +384,8 @@ impl Rules {
         // The first may have been filed long ago, and those after it are no lower than its tag.
         let mut level = self.members.all[member as usize].settled().min(tag);
         if self.members.all[member as usize].order == Some(Order::Guaranteed) {
-            if let Some((other, tag)) = self.orders[Order::Rest as usize].first(&mut self.members) {
-                level = level.min(self.members.all[other as usize].settled()).min(tag);
-            }
+            // Not its first, for which the wheel would turn past those who come later.
+            level = level.min(self.orders[Order::Rest as usize].bound());
         }
         self.level = self.level.max(level);
         let own = &mut self.members.all[member as usize];
@@ -390,8 +395,7 @@ impl Rules {
         // Turns go on where the clock stands still.
         own.attained += 1;
         own.seat_time += 1;
-        own.held += 1;
-        self.used += 1;
+        self.take_seat(member);
         self.file(member, true);
     }
 
@@ -460,26 +464,23 @@ impl Rules {
         }
     }
 
-    /// Returns the first member and its order. It may have held seats since it was filed, so it is looked at again.
-    fn first(&mut self) -> Option<(u32, Order)> {
+    /// Returns the first member. It may have held seats since it was filed, so it is looked at again.
+    fn first(&mut self) -> Option<u32> {
         let order = match self.orders[Order::Guaranteed as usize].is_empty() {
             true => Order::Rest,
             false => Order::Guaranteed,
         };
-        for look in 0.. {
+        for _ in 0..LOOKS {
             let wheel = &mut self.orders[order as usize];
             let (member, tag) = wheel.first(&mut self.members)?;
-            if look == LOOKS {
-                return Some((member, order));
-            }
             self.touch(member);
             let rank = self.members.all[member as usize].rank(self.typical.ticks());
             let wheel = &mut self.orders[order as usize];
             if rank <= tag || wheel.len() == 1 {
-                return Some((member, order));
+                return Some(member);
             }
             wheel.update(&mut self.members, member, rank, self.level);
         }
-        None
+        self.orders[order as usize].first(&mut self.members).map(|(member, _)| member)
     }
 }

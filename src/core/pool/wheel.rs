@@ -119,11 +119,26 @@ impl Wheel {
             let list = self.filled[level].trailing_zeros() as usize;
             let head = self.heads[level][list];
             if level == 0 {
-                self.base = (self.base & !(LISTS as u64 - 1)) | list as u64;
+                self.base = self.begin_of(level, list);
                 return Some((head, members.links(head).tag));
             }
             self.cascade(members, level, list);
         }
+    }
+
+    /// Returns a tag that no member is below, but for those behind the first list. Without turning the wheel.
+    pub(super) fn bound(&self) -> u64 {
+        let Some(level) = self.filled.iter().position(|&lists| lists != 0) else { return u64::MAX };
+        let list = self.filled[level].trailing_zeros() as usize;
+        // Whatever is too far away is in the last list as well, which begins no earlier.
+        self.begin_of(level, list) << SLOT_BITS
+    }
+
+    /// Returns the first slot of a list.
+    fn begin_of(&self, level: usize, list: usize) -> u64 {
+        let shift = LEVEL_BITS * level as u32;
+        let above = self.base >> (shift + LEVEL_BITS) << (shift + LEVEL_BITS);
+        above | (list as u64) << shift
     }
 
     /// Turns the wheel to the beginning of a list, and files its members anew.
@@ -144,9 +159,7 @@ impl Wheel {
                 }
             }
         } else {
-            let shift = LEVEL_BITS * level as u32;
-            let above = self.base >> (shift + LEVEL_BITS) << (shift + LEVEL_BITS);
-            above | (list as u64) << shift
+            self.begin_of(level, list)
         };
         let mut member = head;
         loop {
@@ -299,6 +312,9 @@ mod tests {
                     }
                     Step::Remove(_) | Step::Update(..) => {}
                 }
+                let most = table.0.iter().zip(0..).filter(|(_, at)| !unused.contains(at));
+                let least = most.map(|(links, _)| links.tag.max(model.base << SLOT_BITS)).min();
+                prop_assert!(wheel.bound() <= least.unwrap_or(u64::MAX));
                 if looks {
                     let first = wheel.first(&mut table).map(|(member, _)| member);
                     prop_assert_eq!(first, model.first());

@@ -38,7 +38,7 @@ pub(super) fn keys_turned_away(evidence: &Evidence<'_>) -> Option<CapacityFindin
             Subject::Bulkhead(_) => "allow more partitions".into(),
         }
     } else if most == invalid_limits {
-        "correct limits_for: it panics, or returns a parallelism of 0 or limits above the maximum"
+        "correct limits_for: it panics, or returns limits that are not valid, such as a parallelism of 0"
             .into()
     } else {
         "make callers send the key, or choose how requests without one are handled".into()

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::observe::partitions::TotalStatus;
 
-/// Places in the room for each key that waits, below which operations are rejected although their key had none: by
-/// simulation, of twenty keys that flood 7 to 12 % with 3 places each, and none with 12.
+/// With fewer places in the room for each key that waits, keys find none although they have taken none. In a simulation of
+/// twenty keys that flood, a key that sends little lost 7 to 12 % of its operations with 3 places for each, and none with 12.
 const PLACES_PER_KEY: usize = 12;
 
 pub(super) fn guarantees_exceed_total(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
@@ -40,11 +40,17 @@ pub(super) fn total_full(evidence: &Evidence<'_>) -> Option<CapacityFinding> {
         FindingCode::TotalFull,
         severity,
         format!(
-            "{} of {} slots in use over all keys, and {} waiting for {}",
+            "{} of {} slots in use over all keys, {}",
             total.in_flight,
             total.parallelism,
-            format::count(total.waiting as u64, "operation"),
-            format::count(total.waiting_keys as u64, "key")
+            match total.waiting {
+                0 => "and nobody waits".into(),
+                waiting => format!(
+                    "and {} of {} waiting",
+                    format::count(waiting as u64, "operation"),
+                    format::count(total.waiting_keys as u64, "key")
+                ),
+            }
         ),
         "an operation of any key has to wait, and each key gets its share: find out what is slow, or raise total_parallelism \
          if the dependency can take it",
@@ -68,8 +74,8 @@ pub(super) fn total_room_too_small(evidence: &Evidence<'_>) -> Option<CapacityFi
             format::percent(rejected, decided)
         ),
         format!(
-            "raise total_waiting_room to {enough}, so that keys that send much leave places for those that send little, and \
-             see to it that wait limits are kept"
+            "raise total_waiting_room to {enough}, so that keys that send much leave places for those that send little; a \
+             wait limit bounds how long the longer line makes them wait"
         ),
     )
 }

@@ -36,13 +36,16 @@ async fn all_slots_in_use_is_a_warning_if_anybody_waits_or_keys_competed_for_hal
     let first = customers.slot_now(&1).unwrap();
     assert_eq!(found(&customers.capacity_report()), []);
     let second = customers.slot_now(&2).unwrap();
-    assert_eq!(found(&customers.capacity_report()), [(TotalFull, Notice)]);
+    let report = customers.capacity_report();
+    assert_eq!(found(&report), [(TotalFull, Notice)]);
+    let message = "2 of 2 slots in use over all keys, and nobody waits";
+    assert_eq!(text(&report, TotalFull).0, message);
     let start = customers.status();
     advance(ms(501)).await;
     let waiter = waiting(customers.slot(&3));
     let report = customers.capacity_report();
     assert_eq!(found(&report), [(TotalFull, Warning)]);
-    let message = "2 of 2 slots in use over all keys, and 1 operation waiting for 1 key";
+    let message = "2 of 2 slots in use over all keys, and 1 operation of 1 key waiting";
     assert_eq!(text(&report, TotalFull).0, message);
     advance(ms(499)).await;
     let interval = customers.status().since(&start).unwrap();
