@@ -470,6 +470,40 @@ fn the_alert_for_a_pause_fires_when_nobody_resumes() {
     });
 }
 
+/// What one key cannot do, because its own parallelism is used up, is no matter of all keys.
+#[test]
+fn the_alerts_for_rejections_and_pressure_fire_for_a_capacity_that_keys_share() {
+    in_paused_time(async {
+        let [rejecting, pressed] = ["BulkheadRejecting", "BulkheadUnderPressure"];
+        for (alert, keys, severity) in [
+            (rejecting, 2, Some("warning")),
+            (rejecting, 1, None),
+            (pressed, 2, Some("warning")),
+            (pressed, 1, None),
+        ] {
+            let registry = BulkheadRegistry::new();
+            let payments = PartitionedBulkhead::<u32>::builder("payments").parallelism(1);
+            let payments = payments.waiting_room(9).max_partitions(9).total_parallelism(2);
+            let payments = registry.create(payments.total_waiting_room(2)).unwrap();
+            let series = play(&registry, async || {
+                let held: Vec<_> = (0..keys).map(|key| payments.slot_now(&key).unwrap()).collect();
+                if alert == rejecting {
+                    (0..5).for_each(|_| drop(payments.slot_now(&5)));
+                } else {
+                    // Another key competes for a slot. The same key waits for its own, while the other slot is free.
+                    let key = if keys == 2 { 7 } else { 0 };
+                    let mut waiting = task::spawn(payments.slot(&key));
+                    assert!(waiting.poll().is_pending());
+                    advance(12 * SECOND).await;
+                }
+                drop(held);
+                (0..10).for_each(|_| drop(payments.slot_now(&5).unwrap()));
+            });
+            assert_fires(&series.await, alert, severity);
+        }
+    });
+}
+
 #[test]
 fn the_alert_for_keys_fires_when_they_find_no_partition() {
     in_paused_time(async {

@@ -125,7 +125,15 @@ async fn a_key_leaves_places_for_others() {
         rejection.to_string(),
         "saturated in total: 1 of 1 in use and 4 of 8 waiting over all keys, 4 of 4 for this key"
     );
+    // The client has its share of the places: that is its own doing. Whoever finds none at all has done nothing.
+    let answer = |rejection: Rejection| {
+        let hint = rejection.retry_after().is_some();
+        (rejection.status().as_u16(), rejection.grpc_code(), hint)
+    };
+    assert_eq!(answer(slot(&customers, 2).await.unwrap_err()), (429, 8, true));
+    assert_eq!(answer(customers.slot_now(&3).unwrap_err()), (503, 14, true));
     let light = [3, 4, 5, 6].map(|key| waiting(slot(&customers, key)));
+    assert_eq!(answer(slot(&customers, 2).await.unwrap_err()), (503, 14, true));
     let full = rejected(&customers, 7).await;
     assert!(matches!(full, RejectionReason::TotalSaturated { waiting: 8, partition_room: 0, .. }));
     drop((flood, light));
