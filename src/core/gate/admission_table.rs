@@ -24,6 +24,7 @@ use crate::core::{
         Gate,
         arrival::{Arrival, ArrivalOutcome, WhenFull},
         effects::{Effects, EventKind},
+        pooled::PoolAccess,
         records::SharedRecords,
         section::Section,
         state::GateState,
@@ -42,13 +43,37 @@ impl Gate {
     #[inline(always)]
     pub(crate) fn arrive(
         &self,
-        mut arrival: Arrival<'_>,
+        arrival: Arrival<'_>,
         shared: Option<&SharedRecords>,
+    ) -> ArrivalOutcome {
+        if self.is_pooled() {
+            return self.arrive_pooled(arrival, shared);
+        }
+        self.arrive_with(arrival, shared, || PoolAccess::None)
+    }
+
+    /// Apart, so that the way of other gates is free of a pool.
+    #[cold]
+    #[inline(never)]
+    fn arrive_pooled(
+        &self,
+        arrival: Arrival<'_>,
+        shared: Option<&SharedRecords>,
+    ) -> ArrivalOutcome {
+        self.arrive_with(arrival, shared, || PoolAccess::of(self, shared))
+    }
+
+    #[inline(always)]
+    fn arrive_with<'a>(
+        &'a self,
+        mut arrival: Arrival<'_>,
+        shared: Option<&'a SharedRecords>,
+        pool: impl FnOnce() -> PoolAccess<'a>,
     ) -> ArrivalOutcome {
         let has_waker = matches!(arrival.when_full, WhenFull::Join(..));
         let now = if has_waker { self.time_if_busy(shared) } else { None };
         let mut effects = Effects::default();
-        let mut section = Section::enter_shared(self, shared, &mut effects);
+        let mut section = Section::enter_with(self, shared, pool(), &mut effects);
         section.set_now(now);
         section.look_for_overdue();
         let mut to_arm = None;

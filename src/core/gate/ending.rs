@@ -58,7 +58,7 @@ impl Gate {
     #[cold]
     #[inline(never)]
     fn release_slow(&self, cost: u32, shared: Option<&SharedRecords>) {
-        if !self.release_pooled(shared) {
+        if !(self.is_pooled() && self.release_pooled(shared)) {
             self.end(cost, Ending::Released, self.time_if_busy(shared), shared);
         }
     }

@@ -387,7 +387,9 @@ impl Gate {
     pub(in crate::core) fn time_if_busy(&self, shared: Option<&SharedRecords>) -> Option<Instant> {
         let slow = match shared {
             // The word is always slow.
-            Some(SharedRecords { pool: Some(pool), .. }) => pool.seems_pressed(),
+            Some(SharedRecords { pool: Some(pool), .. }) if self.is_pooled() => {
+                pool.seems_pressed()
+            }
             _ => Word::from_bits(self.word.load(Ordering::Relaxed)).is_slow(),
         };
         (slow && self.room() > 0).then(clock::now)

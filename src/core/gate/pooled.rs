@@ -12,13 +12,8 @@ use crate::{
     core::{
         clock::{self, Nanos},
         gate::{
-            Gate, NO_MEMBER, called_below,
-            effects::Effects,
-            lifecycle::Phase,
-            records::SharedRecords,
-            section::Section,
-            shared_pool::{Pool, SharedPool},
-            word::Word,
+            Gate, NO_MEMBER, called_below, effects::Effects, lifecycle::Phase,
+            records::SharedRecords, section::Section, shared_pool::Pool, word::Word,
         },
         pool::rules::{PoolLimits, PoolState, Rules, Share, Unseen},
         rejection::reason::RejectionReason,
@@ -39,17 +34,15 @@ pub(super) enum PoolAccess<'a> {
 
 impl<'a> PoolAccess<'a> {
     #[inline]
-    pub(super) fn of(shared: Option<&'a SharedRecords>) -> Self {
-        match shared {
-            Some(SharedRecords { pool: Some(pool), .. }) => Self::lock(pool),
-            _ => Self::None,
-        }
+    pub(super) fn of(gate: &Gate, shared: Option<&'a SharedRecords>) -> Self {
+        if gate.is_pooled() { Self::lock(shared) } else { Self::None }
     }
 
     #[cold]
     #[inline(never)]
-    fn lock(pool: &'a SharedPool) -> Self {
-        Self::Locked(pool.lock())
+    fn lock(shared: Option<&'a SharedRecords>) -> Self {
+        let pool = shared.and_then(|shared| shared.pool.as_ref());
+        pool.map_or(Self::None, |pool| Self::Locked(pool.lock()))
     }
 
     #[inline]
@@ -117,8 +110,14 @@ impl Gate {
         self.word.store(Word::slow_bit(), Ordering::Release);
     }
 
-    /// Admits an operation if there is a seat and nothing to do but to count it.
+    /// Whether this gate shares a capacity. Where it does not, nothing else of this module is done.
     #[inline]
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.member.load(Ordering::Relaxed) != NO_MEMBER
+    }
+
+    /// Admits an operation if there is a seat and nothing to do but to count it.
+    #[cold]
     pub(crate) fn admit_pooled(&self, shared: Option<&SharedRecords>) -> bool {
         match shared {
             Some(SharedRecords { pool: Some(pool), .. }) => {
@@ -129,7 +128,7 @@ impl Gate {
     }
 
     /// Releases an operation if there is nothing to do but to count it.
-    #[inline]
+    #[cold]
     pub(super) fn release_pooled(&self, shared: Option<&SharedRecords>) -> bool {
         match shared {
             Some(SharedRecords { pool: Some(pool), .. }) => {

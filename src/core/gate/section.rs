@@ -66,7 +66,7 @@ impl<'a> Section<'a> {
         shared: Option<&'a SharedRecords>,
         effects: &'a mut Effects,
     ) -> Self {
-        Self::enter_with(gate, shared, PoolAccess::of(shared), effects)
+        Self::enter_with(gate, shared, PoolAccess::of(gate, shared), effects)
     }
 
     /// Enters the section of a gate whose pool, if it has one, is locked.
@@ -236,7 +236,7 @@ impl<'a> Section<'a> {
     /// the lock.
     #[inline]
     fn next_word(&mut self) -> Word {
-        if self.gate.member().is_some() {
+        if self.gate.is_pooled() {
             debug_assert!(self.pool.is_some(), "a gate in a pool is changed without it");
             self.state.ceiling = self.used;
             return Word::new(0, 0, true);

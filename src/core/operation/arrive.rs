@@ -118,7 +118,7 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
             return Self { handle, cost, policy, expired }.admit_now().map(Entered::Admitted);
         }
         let gate = handle.gate();
-        if expired.is_none() && cost == 1 && gate.admit_pooled(handle.shared()) {
+        if gate.is_pooled() && expired.is_none() && gate.admit_pooled(handle.shared()) {
             return Ok(Entered::Admitted(Permit::new(handle.into_owned(), 1)));
         }
         // Clones the waker ahead of time if the operation seems to have to wait and there is a waiting room.
@@ -152,7 +152,8 @@ impl<V: IntoOwnedHandle, A: Borrow<WaitPolicy>> Undecided<V, A> {
     #[cold]
     fn admit_now(self) -> Result<Permit<V::Owned>, Rejection> {
         let Self { handle, cost, policy, expired } = self;
-        if expired.is_none() && cost == 1 && handle.gate().admit_pooled(handle.shared()) {
+        let gate = handle.gate();
+        if gate.is_pooled() && expired.is_none() && gate.admit_pooled(handle.shared()) {
             return Ok(Permit::new(handle.into_owned(), 1));
         }
         let when_full = WhenFull::Reject;
