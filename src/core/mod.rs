@@ -7,7 +7,7 @@
 //!
 //! - `clock`: the time, also in the last moments of a thread.
 //! - `rejection`: why an operation was not admitted, and rejections that rarely allocate.
-//! - `line`: the waiting line, a FIFO queue with O(1) removal from anywhere. `arena` is its storage.
+//! - `line`: the waiting line, a FIFO queue with O(1) removal from anywhere. `chunks` is its storage.
 //! - `limits`: wait limits and the alarm that enforces them for a whole line.
 //! - `pool`: who is next if many gates share a capacity.
 //! - `gate`: the state word, the lock, and every change of state.
@@ -107,7 +107,7 @@
 //! instead, the bit would be set until it knows. Whatever it does next that
 //! others could notice goes through the lock, and so comes after that section.
 
-pub(crate) mod arena;
+pub(crate) mod chunks;
 pub(crate) mod clock;
 pub(crate) mod gate;
 pub(crate) mod limits;

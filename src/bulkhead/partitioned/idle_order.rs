@@ -10,7 +10,7 @@
 //! 2. Following `next` from `head` visits `len` entries and ends at `tail`, and `prev` mirrors `next`.
 //! 3. Of two entries in the idle order, the one nearer to the head was added earlier.
 
-use crate::core::arena::Chunks;
+use crate::core::chunks::Chunks;
 
 /// Links in a chunk: one page of memory.
 const CHUNK: usize = 512;
@@ -63,13 +63,31 @@ impl IdleOrder {
         self.links[at].prev == PINNED
     }
 
-    /// Adds an entry that is pinned once, at an index that was vacant.
-    pub(super) fn insert(&mut self, at: u32) {
-        if at == self.links.len() {
-            self.links.push(OrderLink::ONE_PIN);
-        } else {
-            self.links[at] = OrderLink::ONE_PIN;
+    /// Adds an entry that is pinned once, at the next index.
+    pub(super) fn push(&mut self) {
+        self.links.push(OrderLink::ONE_PIN);
+    }
+
+    /// Moves an entry to the index of one that has been removed.
+    pub(super) fn move_entry(&mut self, from: u32, to: u32) {
+        let link = self.links[from];
+        self.links[to] = link;
+        if link.prev == PINNED {
+            return;
         }
+        match link.prev {
+            NONE => self.head = to,
+            prev => self.links[prev].next = to,
+        }
+        match link.next {
+            NONE => self.tail = to,
+            next => self.links[next].prev = to,
+        }
+    }
+
+    /// Removes the last index, whose entry has been removed or moved.
+    pub(super) fn pop(&mut self) {
+        self.links.pop();
     }
 
     /// Pins an entry. The first pin removes it from the idle order.
@@ -143,7 +161,7 @@ mod tests {
     #[test]
     fn the_last_unpin_appends_an_entry_and_the_first_pin_removes_it_from_anywhere() {
         let mut order = IdleOrder::new();
-        (0..1_000).for_each(|at| order.insert(at));
+        (0..1_000).for_each(|_| order.push());
         assert!(order.head().is_none() && order.is_pinned(999));
         (0..1_000).for_each(|at| assert!(order.unpin(at)));
         assert_eq!(order.verified(), (0..1_000).collect::<Vec<_>>());
@@ -155,10 +173,32 @@ mod tests {
             order.pin(pinned);
             assert_eq!(order.verified(), left);
         }
+        assert!(order.unpin(2));
+        assert_eq!(order.verified(), [1, 3, 2]);
+        assert_eq!((order.head(), order.len()), (Some(1), 3));
+    }
+
+    #[test]
+    fn an_entry_that_moves_keeps_its_place_or_its_pins() {
+        let mut order = IdleOrder::new();
+        (0..6).for_each(|_| order.push());
+        [5, 3, 1, 4].iter().for_each(|&at| assert!(order.unpin(at)));
+        for (removed, last, left) in [(1, 5, vec![1, 3, 4]), (3, 4, vec![1, 3])] {
+            order.remove(removed);
+            order.move_entry(last, removed);
+            order.pop();
+            assert_eq!(order.verified(), left);
+        }
+        order.pin(2);
         order.remove(1);
-        order.insert(1);
-        assert!(order.unpin(2) && order.unpin(1));
-        assert_eq!(order.verified(), [3, 2, 1]);
-        assert_eq!((order.head(), order.len()), (Some(3), 3));
+        order.move_entry(3, 1);
+        order.pop();
+        assert_eq!((order.verified(), order.head()), (vec![1], Some(1)));
+        order.remove(1);
+        order.move_entry(2, 1);
+        order.pop();
+        assert!(order.verified().is_empty() && order.is_pinned(1));
+        assert!(!order.unpin(1) && order.unpin(1));
+        assert_eq!(order.verified(), [1]);
     }
 }

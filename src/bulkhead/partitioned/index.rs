@@ -4,18 +4,22 @@
 //!
 //! A full hash table moves all of its elements to a larger one before it accepts another. In a shard with fifty
 //! thousand keys that takes milliseconds, during which none of the keys is accessible. Here the larger table is
-//! created beside the full one, and every insertion moves a few elements. Until the former table is empty,
-//! lookups search both. A small table is left to grow by itself.
+//! created beside the full one, and every insertion and removal moves a few elements. Until the former table is
+//! empty, lookups search both. A table that has become far too large is replaced by a smaller one in the same way.
+//! A small table is left to grow by itself.
 
 use std::mem;
 
 use hashbrown::HashTable;
 
-/// How many entries an insertion visits, to move those that are still in the former table.
+/// How many entries an insertion or a removal visits, to move those that are still in the former table.
 const STEP: u32 = 16;
 
-/// Tables with fewer buckets grow by themselves.
+/// Tables with fewer buckets grow by themselves, and do not shrink.
 const LARGE: usize = 128;
+
+/// A larger table is replaced by a smaller one if it has this many buckets for each entry.
+const SPARSE: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Index {
@@ -53,48 +57,32 @@ impl Index {
         found.or_else(|| self.former.find(hash, |&at| is_match(at))).copied()
     }
 
-    /// Returns the capacity of the table that the next insertion needs, if it needs a new one. All indices,
-    /// taken or vacant, are below `end`.
-    pub(super) fn wanted_memory(&self, end: u32) -> Option<usize> {
+    /// Returns the capacity of the table that the next insertion needs, if it needs a new one.
+    pub(super) fn wanted_memory(&self) -> Option<usize> {
         let (len, is_large) = (self.table.len(), self.table.num_buckets() >= LARGE);
         let is_full = len == self.table.capacity() && self.former.is_empty();
-        // Double the capacity, or more if that does not last until all entries have been visited.
-        (is_full && is_large).then(|| len + len.max((end / STEP) as usize + 1))
+        // Lasts until all entries have been visited.
+        (is_full && is_large).then(|| 2 * len)
     }
 
     /// Inserts an entry that is not in the index. `memory` has the capacity that
-    /// [`wanted_memory`](Self::wanted_memory) returned. All indices are below `end`, and `hash_of` returns the
-    /// hash of a taken one. Returns memory that is no longer needed.
+    /// [`wanted_memory`](Self::wanted_memory) returned. All entries are below `end`, and `hash_of` returns the hash of
+    /// each. Returns memory that is no longer needed.
     pub(super) fn insert(
         &mut self,
         hash: u32,
         at: u32,
         memory: Option<TableMemory>,
         end: u32,
-        hash_of: impl Fn(u32) -> Option<u32>,
+        hash_of: impl Fn(u32) -> u32,
     ) -> TableMemory {
         let spare = match memory {
-            Some(TableMemory(table)) => {
-                debug_assert!(self.former.is_empty(), "the former table would be lost");
-                self.moved = 0;
-                mem::replace(&mut self.former, mem::replace(&mut self.table, table))
-            }
-            None if self.former.is_empty() => mem::take(&mut self.former),
-            None => HashTable::new(),
+            Some(memory) => self.replace_table(memory),
+            None => self.unused(),
         };
-        let hash_at = |at: &u32| spread(hash_of(*at).expect("an entry in the index exists"));
-        if !self.former.is_empty() {
-            for at in self.moved..end.min(self.moved + STEP) {
-                let Some(hash) = hash_of(at).map(spread) else { continue };
-                if let Ok(found) = self.former.find_entry(hash, |&other| other == at) {
-                    found.remove();
-                    self.table.insert_unique(hash, at, hash_at);
-                }
-            }
-            self.moved += STEP;
-        }
-        self.table.insert_unique(spread(hash), at, hash_at);
-        TableMemory(spare)
+        self.move_some(end, &hash_of);
+        self.table.insert_unique(spread(hash), at, |&at| spread(hash_of(at)));
+        spare
     }
 
     /// Removes an entry that is in the index.
@@ -106,6 +94,64 @@ impl Index {
                 return;
             }
         }
+    }
+
+    /// Gives an entry a lower index, that of an entry which is in the index no more.
+    pub(super) fn move_entry(
+        &mut self,
+        hash: u32,
+        from: u32,
+        to: u32,
+        hash_of: impl Fn(u32) -> u32,
+    ) {
+        let spread_hash = spread(hash);
+        if let Some(found) = self.table.find_mut(spread_hash, |&other| other == from) {
+            *found = to;
+        } else if let Ok(found) = self.former.find_entry(spread_hash, |&other| other == from) {
+            // Indices as low may have been visited.
+            found.remove();
+            self.table.insert_unique(spread_hash, to, |&at| spread(hash_of(at)));
+        }
+    }
+
+    /// Gives memory back, a step at a time, after an entry was removed. Arguments as those of [`insert`](Self::insert).
+    pub(super) fn shrink(&mut self, end: u32, hash_of: impl Fn(u32) -> u32) -> TableMemory {
+        let (len, buckets) = (self.table.len(), self.table.num_buckets());
+        let spare = if self.former.is_empty() && buckets > LARGE && buckets / SPARSE > len {
+            self.replace_table(TableMemory::new(2 * len + 1))
+        } else {
+            self.unused()
+        };
+        self.move_some(end, hash_of);
+        spare
+    }
+
+    /// Puts an empty table in place of the one that entries are inserted into.
+    fn replace_table(&mut self, TableMemory(table): TableMemory) -> TableMemory {
+        debug_assert!(self.former.is_empty(), "the former table would be lost");
+        self.moved = 0;
+        TableMemory(mem::replace(&mut self.former, mem::replace(&mut self.table, table)))
+    }
+
+    /// Returns the former table, if it is empty.
+    fn unused(&mut self) -> TableMemory {
+        let is_empty = self.former.is_empty();
+        TableMemory(if is_empty { mem::take(&mut self.former) } else { HashTable::new() })
+    }
+
+    /// Moves a few entries from the former table.
+    fn move_some(&mut self, end: u32, hash_of: impl Fn(u32) -> u32) {
+        if self.former.is_empty() {
+            return;
+        }
+        for at in self.moved..end.min(self.moved + STEP) {
+            let hash = spread(hash_of(at));
+            if let Ok(found) = self.former.find_entry(hash, |&other| other == at) {
+                found.remove();
+                self.table.insert_unique(hash, at, |&at| spread(hash_of(at)));
+            }
+        }
+        self.moved += STEP;
     }
 
     #[cfg(all(test, bulklink_loom))]
@@ -130,49 +176,52 @@ mod tests {
     /// An index, and the hashes of its entries.
     struct Indexed {
         index: Index,
-        hashes: Vec<Option<u32>>,
-        vacant: Vec<u32>,
-        /// The most entries that one insertion into a large table visited.
+        hashes: Vec<u32>,
+        /// The most entries that one insertion into a large table, or one removal, visited.
         max_visited: usize,
     }
 
     impl Indexed {
         fn new() -> Self {
-            Self { index: Index::new(), hashes: Vec::new(), vacant: Vec::new(), max_visited: 0 }
+            Self { index: Index::new(), hashes: Vec::new(), max_visited: 0 }
         }
 
-        fn insert(&mut self, hash: u32) -> u32 {
-            let at = self.vacant.pop().unwrap_or(self.hashes.len() as u32);
+        fn insert(&mut self, hash: u32) {
             let is_large = self.index.table.num_buckets() >= LARGE;
-            let memory = self.index.wanted_memory(self.hashes.len() as u32).map(TableMemory::new);
-            if at as usize == self.hashes.len() {
-                self.hashes.push(None);
-            }
-            self.hashes[at as usize] = Some(hash);
+            let memory = self.index.wanted_memory().map(TableMemory::new);
+            let at = self.hashes.len() as u32;
+            self.hashes.push(hash);
             let visited = Cell::new(0);
             let hash_of = |at: u32| {
                 visited.set(visited.get() + 1);
                 self.hashes[at as usize]
             };
-            drop(self.index.insert(hash, at, memory, self.hashes.len() as u32, hash_of));
+            drop(self.index.insert(hash, at, memory, at + 1, hash_of));
             if is_large {
                 self.max_visited = self.max_visited.max(visited.get());
             }
-            at
         }
 
+        /// Removes an entry. The last one takes its index.
         fn remove(&mut self, at: u32) {
-            let hash = self.hashes[at as usize].take();
-            self.index.remove(hash.expect("a taken entry"), at);
-            self.vacant.push(at);
+            self.index.remove(self.hashes.swap_remove(at as usize), at);
+            let end = self.hashes.len() as u32;
+            let visited = Cell::new(0);
+            let hash_of = |at: u32| {
+                visited.set(visited.get() + 1);
+                self.hashes[at as usize]
+            };
+            if at < end {
+                self.index.move_entry(self.hashes[at as usize], end, at, hash_of);
+            }
+            drop(self.index.shrink(end, hash_of));
+            self.max_visited = self.max_visited.max(visited.get());
         }
 
         fn assert_holds_all(&self) {
-            let taken = self.hashes.iter().filter(|hash| hash.is_some()).count();
-            assert_eq!(self.index.len(), taken);
-            for (at, hash) in self.hashes.iter().enumerate() {
-                let Some(hash) = hash else { continue };
-                assert_eq!(self.index.find(*hash, |other| other == at as u32), Some(at as u32));
+            assert_eq!(self.index.len(), self.hashes.len());
+            for (at, hash) in (0..).zip(&self.hashes) {
+                assert_eq!(self.index.find(*hash, |other| other == at), Some(at));
             }
         }
     }
@@ -192,24 +241,23 @@ mod tests {
     }
 
     /// Replaces entries at random, one at a time.
-    fn churn(indexed: &mut Indexed, entries: &mut [u32], times: u32) {
+    fn churn(indexed: &mut Indexed, times: u32) {
         let mut random = 0x9E37_79B9_u32;
         for _ in 0..times {
             // Marsaglia's xorshift32.
             random ^= random << 13;
             random ^= random >> 17;
             random ^= random << 5;
-            let chosen = random as usize % entries.len();
-            indexed.remove(entries[chosen]);
-            entries[chosen] = indexed.insert(random);
+            indexed.remove(random % indexed.hashes.len() as u32);
+            indexed.insert(random);
         }
     }
 
     #[test]
     fn an_insertion_visits_a_few_entries_if_as_many_are_removed_as_inserted() {
         let mut indexed = Indexed::new();
-        let mut entries: Vec<u32> = (0..5_000).map(|hash| indexed.insert(hash)).collect();
-        churn(&mut indexed, &mut entries, 100_000);
+        (0..5_000).for_each(|hash| indexed.insert(hash));
+        churn(&mut indexed, 100_000);
         indexed.assert_holds_all();
         assert_eq!((indexed.hashes.len(), indexed.max_visited), (5_000, STEP as usize));
         assert!(indexed.index.table.capacity() < 4 * 5_000, "{}", indexed.index.table.capacity());
@@ -219,25 +267,46 @@ mod tests {
     fn an_insertion_visits_a_few_entries_if_few_of_many_are_left() {
         let mut indexed = Indexed::new();
         // With the same hash for all, a removed entry leaves a bucket that still counts as full.
-        let entries: Vec<u32> = (0..3_584).map(|_| indexed.insert(7)).collect();
-        let (others, few) = entries.split_at(3_564);
-        others.iter().for_each(|&at| indexed.remove(at));
+        (0..3_584).for_each(|_| indexed.insert(7));
+        for left in (20..3_584).rev() {
+            indexed.remove(left / 2);
+        }
         for hash in 0..3_000 {
             indexed.insert(hash);
         }
         indexed.assert_holds_all();
-        assert_eq!((indexed.hashes.len(), indexed.max_visited), (3_584, STEP as usize));
-        few.iter().for_each(|&at| indexed.remove(at));
+        assert_eq!((indexed.hashes.len(), indexed.max_visited), (3_020, STEP as usize));
+        (0..20).for_each(|_| indexed.remove(0));
         indexed.assert_holds_all();
+    }
+
+    #[test]
+    fn a_table_shrinks_with_its_entries_a_few_at_a_time() {
+        for from_front in [false, true] {
+            let mut indexed = Indexed::new();
+            (0..50_000).for_each(|hash| indexed.insert(hash / 2));
+            for left in (100..50_000).rev() {
+                indexed.remove(if from_front { 0 } else { left });
+                if left % 4_999 == 0 {
+                    indexed.assert_holds_all();
+                    indexed.insert(left);
+                    indexed.remove(left);
+                }
+            }
+            indexed.assert_holds_all();
+            assert_eq!(indexed.max_visited, STEP as usize);
+            let memory =
+                indexed.index.table.allocation_size() + indexed.index.former.allocation_size();
+            assert!(memory < 20_000, "{memory} bytes for 100 entries");
+        }
     }
 
     #[test]
     fn a_former_table_that_has_become_empty_is_freed_by_the_next_insertion() {
         let mut indexed = Indexed::new();
-        let entries: Vec<u32> = (0..113).map(|hash| indexed.insert(hash)).collect();
+        (0..113).for_each(|hash| indexed.insert(hash));
         assert!(!indexed.index.former.is_empty(), "128 buckets hold 112 entries");
-        entries.iter().for_each(|&at| indexed.remove(at));
-        indexed.insert(0);
+        (0..7).for_each(|hash| indexed.insert(hash));
         assert_eq!(indexed.index.former.allocation_size(), 0);
         indexed.assert_holds_all();
     }

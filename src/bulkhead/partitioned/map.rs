@@ -26,7 +26,7 @@ use super::models::NoRandomState as RandomState;
 use super::{
     parent::{PartitionLink, PartitionParent},
     partition_limits::{Limits, LimitsFn, LimitsOverride, chosen_limits},
-    shard::Entry,
+    shard::Removed,
     shards::Shards,
 };
 use crate::{
@@ -169,7 +169,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         new_key: &mut Option<K>,
         chosen: Option<Result<Limits, RejectionReason>>,
         expired: Option<Expiry>,
-        removed: &mut Vec<Entry<K>>,
+        removed: &mut Vec<Removed<K>>,
     ) -> Result<OwnedHandle, RejectionReason> {
         let mut creation = self.creation.lock();
         if creation.phase.turns_away() {
@@ -202,8 +202,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     fn insert(&self, hash: u32, key: K, limits: Limits, is_paused: bool) -> OwnedHandle {
         self.shards.of(hash).insert(hash, key, |at| {
             let parent = self.parent.clone();
-            let instance = unique_number();
-            let link = PartitionLink { parent, instance, at, hash };
+            let link = PartitionLink::new(parent, unique_number(), at, hash);
             let partition = Arc::new(Compartment::partition(limits, link));
             if let Some(pool) = &self.parent.records.pool {
                 pool.add(&partition, hash, limits.share);
@@ -221,7 +220,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         &self,
         creation: &mut Creation<K>,
         most: usize,
-        removed: &mut Vec<Entry<K>>,
+        removed: &mut Vec<Removed<K>>,
     ) {
         for _ in 0..EVICTED_AT_ONCE {
             if creation.counts.retained() <= most {
@@ -234,7 +233,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     }
 
     /// Removes up to `most` partitions that have been idle for the idle timeout, those idle longest first.
-    fn remove_overdue(&self, creation: &mut Creation<K>, most: usize, overdue: &mut Vec<Entry<K>>) {
+    fn remove_overdue(
+        &self,
+        creation: &mut Creation<K>,
+        most: usize,
+        overdue: &mut Vec<Removed<K>>,
+    ) {
         for _ in 0..most {
             let Some(entry) = self.shards.remove_overdue() else { return };
             creation.counts.evicted += 1;
@@ -370,26 +374,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Calls `f` with all partitions, a block at a time and under no lock.
     fn for_each_block(&self, mut f: impl FnMut(Vec<Arc<Compartment>>)) {
         for shard in self.shards.all() {
-            (0..).map_while(|block| shard.block(block)).for_each(&mut f);
+            let mut visit = shard.visit();
+            while let Some(partitions) = visit.partitions() {
+                f(partitions);
+            }
         }
-    }
-
-    /// Returns the partitions in one block of a shard, or `None` past the last block.
-    pub(super) fn block(&self, shard: usize, block: usize) -> Option<Vec<Arc<Compartment>>> {
-        self.shards.all()[shard].block(block)
-    }
-
-    /// Returns the keys and partitions in one block of a shard, or `None` past the last block.
-    pub(super) fn block_with_keys(
-        &self,
-        shard: usize,
-        block: usize,
-    ) -> Option<Vec<(K, Arc<Compartment>)>> {
-        self.shards.all()[shard].block_with_keys(block)
-    }
-
-    pub(super) fn shards(&self) -> usize {
-        self.shards.all().len()
     }
 
     pub(super) fn hash(&self, key: &K) -> u32 {
@@ -436,7 +425,7 @@ impl<K> Drop for PartitionMap<K> {
 }
 
 /// Drops entries one by one: the drop of a key is user code, and a second panic while a first one unwinds would abort.
-pub(super) fn drop_each<K>(entries: impl IntoIterator<Item = Entry<K>>) {
+pub(super) fn drop_each<T>(entries: impl IntoIterator<Item = T>) {
     for entry in entries {
         did_panic(|| drop(entry));
     }

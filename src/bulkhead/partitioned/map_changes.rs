@@ -77,11 +77,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Gives every retained partition the limits that its key has now. Returns how many have changed.
     pub(super) fn refresh_limits(&self) -> usize {
         let mut changed = 0;
-        for shard in 0..self.shards() {
-            let mut blocks = 0..;
-            while let Some(partitions) =
-                blocks.next().and_then(|block| self.block_with_keys(shard, block))
-            {
+        for shard in self.shards.all() {
+            let mut visit = shard.visit();
+            while let Some(partitions) = visit.keys_and_partitions() {
                 let chosen: Vec<_> = partitions.iter().map(|(key, _)| self.choose(key)).collect();
                 let mut effects = Effects::default();
                 let creation = self.creation.lock();

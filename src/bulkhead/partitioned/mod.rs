@@ -19,6 +19,7 @@ pub(crate) mod partition_limits;
 mod shard;
 mod shards;
 mod shutdown;
+mod visit;
 
 use std::{fmt, future::Future, hash::Hash, time::Duration};
 
@@ -353,11 +354,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// must not use it. Each status is of an instant of its own. Partitions that are created or
     /// removed meanwhile may be left out. This does not count as a use.
     pub fn for_each_partition(&self, mut f: impl FnMut(&K, BulkheadStatus)) {
-        for shard in 0..self.map.shards() {
-            let mut blocks = 0..;
-            while let Some(partitions) =
-                blocks.next().and_then(|block| self.map.block_with_keys(shard, block))
-            {
+        for shard in self.map.shards.all() {
+            let mut visit = shard.visit();
+            while let Some(partitions) = visit.keys_and_partitions() {
                 for (key, partition) in partitions {
                     f(&key, partition.status());
                 }

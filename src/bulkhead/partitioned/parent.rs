@@ -12,7 +12,7 @@ use crate::{
         operation::milestone::Reached,
         rejection::{Rejection, cache::ONE_SECOND, reason::RejectionReason},
     },
-    sync::Arc,
+    sync::{Arc, Ordering, UnexploredU32},
 };
 
 /// What all partitions of one bulkhead share.
@@ -85,13 +85,26 @@ impl fmt::Debug for PartitionParent {
 pub(crate) struct PartitionLink {
     pub(crate) parent: Arc<PartitionParent>,
     pub(crate) instance: u64,
-    /// The index of its entry in its shard.
-    pub(super) at: u32,
+    /// The index of its entry in its shard. Read and written under the lock of the shard.
+    at: UnexploredU32,
     /// The hash of its key, which determines the shard and the position in the shard's index.
     pub(crate) hash: u32,
 }
 
 impl PartitionLink {
+    pub(super) fn new(parent: Arc<PartitionParent>, instance: u64, at: u32, hash: u32) -> Self {
+        Self { parent, instance, at: UnexploredU32::new(at), hash }
+    }
+
+    #[inline]
+    pub(super) fn index(&self) -> u32 {
+        self.at.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_index(&self, at: u32) {
+        self.at.store(at, Ordering::Relaxed);
+    }
+
     /// Releases a pin.
     #[inline]
     pub(crate) fn unpin(&self) {

@@ -10,8 +10,10 @@
 //! 3. `oldest` is the stamp at the head of the idle order.
 //! 4. The totals of a removed entry are in `removed_totals`. If a status in progress has already counted the
 //!    entry, they are in `removed_after_counting` until that status ends.
+//! 5. The entries are dense, so that memory and visits cost what is retained. The last one fills the gap of one that
+//!    is removed, without ever passing the end of a visit in progress: see `take_out`.
 
-use std::{mem, ops::Range, time::Duration};
+use std::{iter, mem, ops::Range, time::Duration};
 
 use tokio::time::Instant;
 
@@ -19,15 +21,16 @@ use super::{
     idle_order::IdleOrder,
     index::{Index, TableMemory},
     parent::PartitionLink,
+    visit::{Progress, Visit, Visitor},
 };
 use crate::{
     bulkhead::{compartment::Compartment, handle::OwnedHandle},
-    core::{arena::Arena, gate::counts::Totals, limits::Expiry, rejection::Rejection},
+    core::{chunks::Chunks, gate::counts::Totals, limits::Expiry, rejection::Rejection},
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
 
 /// Entries in a chunk of storage, and in a block that is read under one lock.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 
 /// A stamp that no entry has.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -43,12 +46,12 @@ pub(super) struct Shard<K> {
 
 pub(super) struct ShardState<K> {
     index: Index,
-    entries: Arena<Entry<K>, BLOCK>,
+    pub(super) entries: Chunks<Entry<K>, BLOCK>,
     order: IdleOrder,
+    /// The visits in progress.
+    pub(super) visits: Vec<Progress>,
     removed_totals: Totals,
     removed_after_counting: Totals,
-    /// The status in progress has counted all entries with an index below this.
-    counted: u32,
     removed_by_close: u64,
     /// Whether the bulkhead is closed and its idle partitions are removed.
     is_closed: bool,
@@ -56,11 +59,14 @@ pub(super) struct ShardState<K> {
 
 /// One partition and its key.
 pub(super) struct Entry<K> {
-    key: K,
-    compartment: Arc<Compartment>,
+    pub(super) key: K,
+    pub(super) compartment: Arc<Compartment>,
     /// When it became idle. Valid only while it is idle.
     idle: Idle,
 }
+
+/// What was removed, and memory that is not needed any more: dropped under no lock.
+pub(super) struct Removed<K>((Entry<K>, TableMemory));
 
 /// When an entry became idle.
 #[derive(Clone, Copy)]
@@ -103,6 +109,10 @@ impl<K> Shard<K> {
         Self { state: Mutex::new(ShardState::new()), oldest: AtomicU64::new(NEVER) }
     }
 
+    pub(super) fn lock(&self) -> MutexGuard<'_, ShardState<K>> {
+        self.state.lock()
+    }
+
     /// Returns the stamp of the entry that has been idle longest. A hint only: the entry may be pinned by now.
     pub(super) fn oldest(&self) -> u64 {
         self.oldest.load(Ordering::Acquire)
@@ -116,24 +126,19 @@ impl<K> Shard<K> {
         key: K,
         make: impl FnOnce(u32) -> Arc<Compartment>,
     ) -> OwnedHandle {
-        let wanted = {
-            let state = self.state.lock();
-            state.index.wanted_memory(state.entries.end())
-        };
+        let wanted = self.lock().index.wanted_memory();
         let memory = wanted.map(TableMemory::new);
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let ShardState { index, entries, order, .. } = &mut *state;
-        let mut made = None;
-        let at = entries.insert_with(|at| {
-            let compartment = made.insert(make(at)).clone();
-            Entry { key, compartment, idle: Idle { stamp: NEVER, since: 0 } }
-        });
-        let hash_of = |at| entries.find(at).map(|entry| link(entry).hash);
-        let memory = index.insert(hash, at, memory, entries.end(), hash_of);
-        order.insert(at);
+        let at = entries.len();
+        let made = make(at);
+        let compartment = made.clone();
+        entries.push(Entry { key, compartment, idle: Idle { stamp: NEVER, since: 0 } });
+        let memory = index.insert(hash, at, memory, at + 1, |at| link(&entries[at]).hash);
+        order.push();
         drop(state);
         drop(memory);
-        OwnedHandle::from_pinned(made.expect("the entry was created"))
+        OwnedHandle::from_pinned(made)
     }
 
     /// Releases a pin. After the last one the partition is idle, as of the time that `now` returns; if the bulkhead is
@@ -143,16 +148,17 @@ impl<K> Shard<K> {
         &self,
         link: &PartitionLink,
         now: impl FnOnce() -> Idle,
-    ) -> Option<Entry<K>> {
-        let mut state = self.state.lock();
+    ) -> Option<Removed<K>> {
+        let mut state = self.lock();
+        let at = link.index();
         // The shards are empty once the map has been dropped.
-        state.entries.find(link.at)?;
+        state.entries.get(at)?;
         let head = state.order.head();
-        if state.order.unpin(link.at) {
-            state.entries.at_mut(link.at).idle = now();
+        if state.order.unpin(at) {
+            state.entries[at].idle = now();
             self.mark_oldest(&state, head);
             if state.is_closed {
-                return Some(self.remove_closed(&mut state, link.at));
+                return Some(self.remove_closed(&mut state, at));
             }
         }
         None
@@ -160,8 +166,8 @@ impl<K> Shard<K> {
 
     /// Removes idle partitions of a bulkhead that has been closed, up to a block of them. Partitions in use are removed
     /// once they become idle.
-    pub(super) fn remove_idle_of_closed(&self) -> Vec<Entry<K>> {
-        let mut state = self.state.lock();
+    pub(super) fn remove_idle_of_closed(&self) -> Vec<Removed<K>> {
+        let mut state = self.lock();
         state.is_closed = true;
         let mut removed = Vec::new();
         while let (Some(at), true) = (state.order.head(), removed.len() < BLOCK) {
@@ -172,10 +178,10 @@ impl<K> Shard<K> {
 
     /// Removes the entry that has been idle longest, if it is still the one with this stamp and has been idle
     /// since `until` or earlier.
-    pub(super) fn remove_oldest(&self, stamp: u64, until: u64) -> Option<Entry<K>> {
-        let mut state = self.state.lock();
+    pub(super) fn remove_oldest(&self, stamp: u64, until: u64) -> Option<Removed<K>> {
+        let mut state = self.lock();
         let at = state.order.head()?;
-        let Idle { stamp: own, since } = state.entries.at(at).idle;
+        let Idle { stamp: own, since } = state.entries[at].idle;
         if own != stamp || since > until {
             return None;
         }
@@ -185,60 +191,46 @@ impl<K> Shard<K> {
     /// Passes sums over all entries, present and removed, to `add`, a block at a time. Sums must not run
     /// concurrently.
     pub(super) fn sum(&self, now: Instant, mut add: impl FnMut(Sum)) {
-        loop {
-            let mut state = self.state.lock();
-            let first = state.counted;
-            if first >= state.entries.end() {
-                add(state.finish_sum());
-                return;
-            }
-            let end = first + BLOCK as u32;
-            add(state.sum(now, first..end));
-            state.counted = end;
+        let mut visit = self.begin(Visitor::Status);
+        while let Some(sum) = visit.next(|state, at| state.sum(now, at)) {
+            add(sum);
         }
+        add(self.lock().finish_sum());
     }
 
-    /// Returns the partitions in a block, or `None` past the last block.
-    pub(super) fn block(&self, block: usize) -> Option<Vec<Arc<Compartment>>> {
-        let state = self.state.lock();
-        let first = (block * BLOCK) as u32;
-        (first < state.entries.end()).then(|| {
-            let entries = (first..first + BLOCK as u32).filter_map(|at| state.entries.find(at));
-            entries.map(|entry| entry.compartment.clone()).collect()
-        })
+    /// Begins a visit of all partitions.
+    pub(super) fn visit(&self) -> Visit<'_, K> {
+        self.begin(Visitor::new())
     }
 
     /// Locks this shard, which blocks every pin and unpin.
     pub(super) fn freeze(&self) -> Frozen<'_, K> {
-        Frozen { state: self.state.lock() }
+        Frozen { state: self.lock() }
     }
 
     /// Takes all state out, to be dropped by the caller.
     pub(super) fn take(&self) -> ShardState<K> {
-        mem::replace(&mut *self.state.lock(), ShardState::new())
+        mem::replace(&mut *self.lock(), ShardState::new())
     }
 
     #[cold]
-    fn remove_closed(&self, state: &mut ShardState<K>, at: u32) -> Entry<K> {
+    fn remove_closed(&self, state: &mut ShardState<K>, at: u32) -> Removed<K> {
         state.removed_by_close += 1;
         self.remove(state, at, true)
     }
 
     /// Removes an idle entry. Without `keeps_debt`, its key begins anew when it comes back.
-    fn remove(&self, state: &mut ShardState<K>, at: u32, keeps_debt: bool) -> Entry<K> {
+    fn remove(&self, state: &mut ShardState<K>, at: u32, keeps_debt: bool) -> Removed<K> {
         let head = state.order.head();
         state.order.remove(at);
         self.mark_oldest(state, head);
-        let entry = state.entries.remove(at);
-        state.index.remove(link(&entry).hash, at);
-        let totals = if at < state.counted {
-            &mut state.removed_after_counting
-        } else {
-            &mut state.removed_totals
-        };
+        let is_counted = state.visits.iter().any(|visit| visit.has_counted(at));
+        let (entry, memory) = state.take_out(at);
+        let totals =
+            if is_counted { &mut state.removed_after_counting } else { &mut state.removed_totals };
         *totals = totals.plus(&entry.compartment.snapshot().totals);
         entry.compartment.leave_pool(keeps_debt);
-        entry
+        Removed((entry, memory))
     }
 
     /// Publishes the stamp at the head of the idle order, unless the head is still `former`.
@@ -246,7 +238,7 @@ impl<K> Shard<K> {
     fn mark_oldest(&self, state: &ShardState<K>, former: Option<u32>) {
         let head = state.order.head();
         if head != former {
-            let oldest = head.map_or(NEVER, |at| state.entries.at(at).idle.stamp);
+            let oldest = head.map_or(NEVER, |at| state.entries[at].idle.stamp);
             self.oldest.store(oldest, Ordering::Release);
         }
     }
@@ -262,48 +254,30 @@ impl<K: Eq> Shard<K> {
         key: &K,
         expired: impl FnOnce() -> Option<Expiry>,
     ) -> Option<Result<OwnedHandle, Rejection>> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let at = state.find(hash, key)?;
         if !state.order.is_pinned(at) {
             if let Some(expiry) = expired() {
-                return Some(Err(state.entries.at(at).compartment.reject_late(expiry)));
+                return Some(Err(state.entries[at].compartment.reject_late(expiry)));
             }
         }
-        let compartment = state.entries.at(at).compartment.clone();
+        let compartment = state.entries[at].compartment.clone();
         let head = state.order.head();
         state.order.pin(at);
         self.mark_oldest(&state, head);
         Some(Ok(OwnedHandle::from_pinned(compartment)))
     }
 
-    /// Returns the keys and partitions in a block, or `None` past the last block. Keys are cloned under the lock.
-    pub(super) fn block_with_keys(&self, block: usize) -> Option<Vec<(K, Arc<Compartment>)>>
-    where
-        K: Clone,
-    {
-        // Declared before the lock: if a clone panics, those before it are dropped after the lock is released.
-        let mut found = Vec::with_capacity(BLOCK);
-        let state = self.state.lock();
-        let first = (block * BLOCK) as u32;
-        if first >= state.entries.end() {
-            return None;
-        }
-        let entries = (first..first + BLOCK as u32).filter_map(|at| state.entries.find(at));
-        found.extend(entries.map(|entry| (entry.key.clone(), entry.compartment.clone())));
-        drop(state);
-        Some(found)
-    }
-
     /// Returns the partition of this key unpinned, for reading only.
     pub(super) fn peek(&self, hash: u32, key: &K) -> Option<Arc<Compartment>> {
-        let state = self.state.lock();
+        let state = self.lock();
         let at = state.find(hash, key)?;
-        Some(state.entries.at(at).compartment.clone())
+        Some(state.entries[at].compartment.clone())
     }
 
     /// Removes the partition of this key, if it is idle.
-    pub(super) fn discard(&self, hash: u32, key: &K) -> Option<Entry<K>> {
-        let mut state = self.state.lock();
+    pub(super) fn discard(&self, hash: u32, key: &K) -> Option<Removed<K>> {
+        let mut state = self.lock();
         let at = state.find(hash, key)?;
         (!state.order.is_pinned(at)).then(|| self.remove(&mut state, at, false))
     }
@@ -313,11 +287,11 @@ impl<K> ShardState<K> {
     fn new() -> Self {
         Self {
             index: Index::new(),
-            entries: Arena::new(),
+            entries: Chunks::new(),
             order: IdleOrder::new(),
+            visits: Vec::new(),
             removed_totals: Totals::default(),
             removed_after_counting: Totals::default(),
-            counted: 0,
             removed_by_close: 0,
             is_closed: false,
         }
@@ -325,14 +299,13 @@ impl<K> ShardState<K> {
 
     /// Returns the entries.
     pub(super) fn into_entries(mut self) -> impl Iterator<Item = Entry<K>> {
-        (0..self.entries.end()).filter_map(move |at| self.entries.take(at))
+        iter::from_fn(move || self.entries.pop())
     }
 
     fn sum(&self, now: Instant, indices: Range<u32>) -> Sum {
         let mut sum = Sum::default();
         for at in indices {
-            let Some(entry) = self.entries.find(at) else { continue };
-            let snapshot = entry.compartment.snapshot();
+            let snapshot = self.entries[at].compartment.snapshot();
             sum.totals = sum.totals.plus(&snapshot.totals);
             sum.active += usize::from(self.order.is_pinned(at));
             sum.in_flight += snapshot.in_flight as usize;
@@ -356,15 +329,41 @@ impl<K> ShardState<K> {
         };
         self.removed_totals =
             self.removed_totals.plus(&mem::take(&mut self.removed_after_counting));
-        self.counted = 0;
+        self.visits.retain(|visit| visit.visitor != Visitor::Status);
         sum
+    }
+
+    /// Takes out an entry that is in no order, and fills the gap.
+    ///
+    /// The last entry cannot always fill it: where it has been visited and the gap has not, it would be visited again. So
+    /// the gap moves up from one visit's end to the next, as the entry before each end fills it, and then that end is
+    /// one lower. No entry is missed, and none is visited twice.
+    fn take_out(&mut self, at: u32) -> (Entry<K>, TableMemory) {
+        let Self { index, entries, order, visits, .. } = self;
+        index.remove(link(&entries[at]).hash, at);
+        let mut gap = at;
+        while gap + 1 < entries.len() {
+            let ends = visits.iter().map(|visit| visit.end).filter(|&end| end > gap + 1);
+            let from = ends.min().unwrap_or(entries.len()) - 1;
+            entries.swap(gap, from);
+            link(&entries[gap]).set_index(gap);
+            let hash_of = |at| link(&entries[at]).hash;
+            index.move_entry(hash_of(gap), from, gap, hash_of);
+            order.move_entry(from, gap);
+            gap = from;
+        }
+        visits.iter_mut().filter(|visit| visit.end > at).for_each(|visit| visit.end -= 1);
+        order.pop();
+        let entry = entries.pop().expect("there is an entry");
+        let memory = index.shrink(entries.len(), |at| link(&entries[at]).hash);
+        (entry, memory)
     }
 }
 
 impl<K: Eq> ShardState<K> {
     #[inline]
     fn find(&self, hash: u32, key: &K) -> Option<u32> {
-        self.index.find(hash, |at| self.entries.at(at).key == *key)
+        self.index.find(hash, |at| self.entries[at].key == *key)
     }
 }
 
@@ -383,16 +382,18 @@ impl<K> Frozen<'_, K> {
 impl<K> Shard<K> {
     /// Verifies the invariants that can be checked under the lock.
     pub(super) fn assert_settled(&self) {
-        let state = self.state.lock();
+        let state = self.lock();
         let order = state.order.verified();
-        let stamps: Vec<_> = order.iter().map(|&at| state.entries.at(at).idle.stamp).collect();
+        let stamps: Vec<_> = order.iter().map(|&at| state.entries[at].idle.stamp).collect();
         assert!(stamps.is_sorted_by(|one, next| one < next), "{stamps:?} do not ascend");
         assert_eq!(self.oldest(), stamps.first().copied().unwrap_or(NEVER));
-        let taken = (0..state.entries.end()).filter(|&at| state.entries.find(at).is_some());
-        let (pinned, idle): (Vec<_>, Vec<_>) = taken.partition(|&at| state.order.is_pinned(at));
+        let all = 0..state.entries.len();
+        let (pinned, idle): (Vec<_>, Vec<_>) = all.partition(|&at| state.order.is_pinned(at));
+        assert!((0..state.entries.len()).all(|at| link(&state.entries[at]).index() == at));
+        assert!(state.visits.is_empty(), "a visit was not ended");
         assert_eq!(idle.len(), order.len(), "in the idle order exactly if not pinned");
         assert_eq!(state.index.len(), pinned.len() + idle.len());
-        assert!(state.index.iter().all(|at| state.entries.find(at).is_some()));
+        assert!(state.index.iter().all(|at| state.entries.get(at).is_some()));
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     parent::{PartitionLink, PinCounter},
-    shard::{Entry, Idle, NEVER, Shard, ShardState},
+    shard::{Idle, NEVER, Removed, Shard, ShardState},
 };
 use crate::{
     core::clock,
@@ -84,7 +84,7 @@ impl<K> Shards<K> {
     }
 
     /// Removes the partition that has been idle longest, if any is idle.
-    pub(super) fn remove_oldest(&self) -> Option<Entry<K>> {
+    pub(super) fn remove_oldest(&self) -> Option<Removed<K>> {
         loop {
             let (stamp, shard) = self.oldest();
             if stamp != NEVER {
@@ -103,7 +103,7 @@ impl<K> Shards<K> {
     }
 
     /// Removes the partition that has been idle longest, if it has been idle for at least the idle timeout.
-    pub(super) fn remove_overdue(&self) -> Option<Entry<K>> {
+    pub(super) fn remove_overdue(&self) -> Option<Removed<K>> {
         let timeout = self.timeout.load(Ordering::Relaxed);
         if timeout == FOREVER {
             return None;

@@ -75,11 +75,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     /// This method is cancel safe: the future may be dropped and the method called again.
     pub async fn wait_closed(&self) {
         self.parent().wait_closed().await;
-        for shard in 0..self.map.shards() {
-            let mut blocks = 0..;
-            while let Some(partitions) =
-                blocks.next().and_then(|block| self.map.block(shard, block))
-            {
+        for shard in self.map.shards.all() {
+            let mut visit = shard.visit();
+            while let Some(partitions) = visit.partitions() {
                 for partition in partitions {
                     partition.wait_closed().await;
                 }

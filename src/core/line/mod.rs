@@ -20,7 +20,7 @@ mod node;
 use std::{iter::successors, task::Waker};
 
 use crate::core::{
-    arena::{Chunks, Spare},
+    chunks::{Chunks, Spare},
     clock::Nanos,
     line::{
         ends::{End, Ends, Kept, SpareEnds},

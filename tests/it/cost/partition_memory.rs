@@ -1,6 +1,6 @@
 //! Memory of partitions. Counts this thread only, which does all the work.
 
-use bulklink::PartitionedBulkhead;
+use bulklink::{PartitionedBulkhead, PartitionedChange};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 
 use crate::support::{
@@ -92,6 +92,41 @@ fn discarding_partitions_frees_their_memory() {
     let left = live() - before;
     assert!(left.abs() < 1024, "{left} bytes left by 25,000 partitions");
     drop(customers);
+}
+
+/// The memory that many partitions have left behind.
+fn left_behind(survives: impl Fn(u64) -> bool) -> i64 {
+    const MANY: u64 = 200_000;
+    let customers = customers(1, 4, MANY as usize);
+    let before = live();
+    (0..MANY).for_each(|key| without_waiting(&customers, key));
+    let filled = live() - before;
+    let gone = (0..MANY).filter(|&key| !survives(key));
+    gone.for_each(|key| assert!(customers.discard(&key)));
+    let left = live() - before;
+    println!("{} partitions have left {left} of {filled} bytes", customers.status().partitions);
+    assert!((0..MANY).all(|key| customers.partition_status(&key).is_some() == survives(key)));
+    left
+}
+
+#[test]
+fn partitions_that_are_gone_leave_no_memory_behind() {
+    // Each of 64 shards keeps a few entries of storage, and a small table.
+    assert!(left_behind(|_| false) < 64 * 2_048);
+    // Those that stay were made from the first to the last.
+    assert!(left_behind(|key| key % 1_000 == 0) < 64 * 2_048 + 200 * 272);
+    assert!(left_behind(|key| key >= 199_000) < 64 * 2_048 + 1_000 * 272);
+}
+
+#[test]
+fn idle_partitions_that_are_removed_give_their_memory_back_at_once() {
+    let customers = customers(1, 4, 100_000);
+    let before = live();
+    (0..100_000).for_each(|key| without_waiting(&customers, key));
+    customers.reconfigure(PartitionedChange::new().max_partitions(100)).unwrap();
+    let left = live() - before;
+    assert_eq!(customers.status().partitions, 100);
+    assert!(left < 64 * 2_048 + 100 * 272, "{left} bytes left");
 }
 
 #[test]

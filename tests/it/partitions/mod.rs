@@ -15,3 +15,4 @@ mod lifecycle;
 mod limits_for;
 mod shared_capacity;
 mod status_and_resize;
+mod visits;

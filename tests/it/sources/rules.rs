@@ -15,11 +15,11 @@ const ROOMS: [&str; 8] =
 /// The rooms inside `core`. Each may import from itself and from those before it, except for `INDEPENDENT`.
 /// `models` is test code.
 const CORE_ROOMS: [&str; 9] =
-    ["clock", "arena", "rejection", "line", "pool", "limits", "gate", "operation", "models"];
+    ["clock", "chunks", "rejection", "line", "pool", "limits", "gate", "operation", "models"];
 
 /// Imports inside `core` that the order would allow but that are forbidden: the importing room, and the room
 /// it may not import.
-const INDEPENDENT: [(&str, &str); 2] = [("rejection", "arena"), ("line", "rejection")];
+const INDEPENDENT: [(&str, &str); 2] = [("rejection", "chunks"), ("line", "rejection")];
 
 /// The names that `core` re-exports, and the room each comes from.
 const CORE_REEXPORTS: [(&str, &str); 1] = [("MAX_UNITS", "gate")];
@@ -308,10 +308,10 @@ fn a_backward_import_inside_core_is_found_in_every_spelling() {
         ("core/limits/alarm.rs", "use super::super::gate::Gate;"),
         ("core/limits/mod.rs", "use super::{gate::Gate, line::Line};"),
         ("core/limits/timer.rs", "use crate::core::MAX_UNITS;"),
-        ("core/line/list.rs", "use crate::core::{arena::Spare, limits::Expiry};"),
+        ("core/line/list.rs", "use crate::core::{chunks::Spare, limits::Expiry};"),
         ("core/rejection/mod.rs", "use crate::core::line::Line;"),
-        ("core/arena.rs", "use super::line::Node;"),
-        ("core/arena.rs", "use crate::core::rejection::Rejection;"),
+        ("core/chunks.rs", "use super::line::Node;"),
+        ("core/chunks.rs", "use crate::core::rejection::Rejection;"),
         ("core/operation/run.rs", "#[cfg(test)] use crate::core::models::Model;"),
     ] {
         let complaints = backward_in_core(&sample(name, text));
@@ -319,7 +319,7 @@ fn a_backward_import_inside_core_is_found_in_every_spelling() {
         assert!(complaints[0].ends_with("runs backward"), "{complaints:?}");
     }
     for (name, text, complaint) in [
-        ("core/rejection/mod.rs", "use super::arena::Spare;", "couples independent rooms"),
+        ("core/rejection/mod.rs", "use super::chunks::Spare;", "couples independent rooms"),
         ("core/line/mod.rs", "use crate::core::rejection::*;", "couples independent rooms"),
         ("core/gate/word.rs", "use super::super::Gate;", "names core itself"),
         ("core/gate/mod.rs", "use crate::core;", "names core itself"),
@@ -339,11 +339,11 @@ fn a_backward_import_inside_core_is_found_in_every_spelling() {
 #[test]
 fn an_allowed_import_inside_core_is_not_reported() {
     for (name, text) in [
-        ("core/line/mod.rs", "use crate::core::{arena::Spare, line::list::List};"),
-        ("core/line/list.rs", "use super::{super::arena::Spare, Line};"),
+        ("core/line/mod.rs", "use crate::core::{chunks::Spare, line::list::List};"),
+        ("core/line/list.rs", "use super::{super::chunks::Spare, Line};"),
         (
             "core/limits/mod.rs",
-            "use crate::core::{arena::Spare, line::Line, rejection::Rejection};",
+            "use crate::core::{chunks::Spare, line::Line, rejection::Rejection};",
         ),
         ("core/limits/alarm.rs", "use super::super::line::Line; use super::timer::Timer;"),
         ("core/gate/mod.rs", "use crate::{core::{gate::word::Word, limits::Expiry}, sync::Mutex};"),

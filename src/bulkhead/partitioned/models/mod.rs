@@ -194,7 +194,7 @@ impl SharedMap {
     fn assert_invariants(&self) -> PartitionedStatus {
         self.0.shards.all().iter().for_each(|shard| shard.assert_settled());
         let status = self.checked_status();
-        let blocks = (0..self.0.shards()).filter_map(|shard| self.0.block(shard, 0));
+        let blocks = self.0.shards.all().iter().filter_map(|shard| shard.visit().partitions());
         assert_eq!(status.partitions, blocks.map(|block| block.len()).sum::<usize>());
         assert_eq!(status.waits.count(), status.totals.admitted_from_queue);
         assert_eq!(status.patience.count(), status.totals.cancelled);
