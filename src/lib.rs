@@ -161,7 +161,9 @@ pub use observe::{
     advice::{Advice, AdviceError, Goal},
     event::{BulkheadEvent, PreviousSettings, Subscription},
     interval::{BulkheadInterval, IntervalError},
-    partitions::{PartitionShare, PartitionedInterval, PartitionedStatus, TotalStatus},
+    partitions::{
+        PartitionGauges, PartitionShare, PartitionedInterval, PartitionedStatus, TotalStatus,
+    },
     registry::{RegisteredInterval, RegistryInterval, RegistrySnapshot, RegistryStatus},
     report::{CapacityFinding, CapacityReport, Severity, code::FindingCode},
     status::BulkheadStatus,

@@ -80,6 +80,21 @@ pub struct PartitionedStatus {
     pub holds: HoldTimes,
 }
 
+/// What is known of a partitioned bulkhead without reading its partitions. See
+/// [`PartitionedBulkhead::gauges`](crate::PartitionedBulkhead::gauges).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PartitionGauges {
+    /// Partitions that are retained, idle ones included.
+    pub partitions: usize,
+    /// Partitions in which operations run or wait, or that are held by a handle.
+    pub active_partitions: usize,
+    /// The most partitions that may be retained.
+    pub max_partitions: usize,
+    /// What all keys share, if they share a capacity: also how many operations run and wait, of all keys together.
+    pub total: Option<TotalStatus>,
+}
+
 /// The capacity that all keys of a partitioned bulkhead share, at a single instant.
 ///
 /// Two are equal if the bulkhead was in the same state: `pressure` is not compared.

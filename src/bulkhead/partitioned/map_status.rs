@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::{map::PartitionMap, shard::Sum};
 use crate::{
-    core::clock::Nanos,
-    observe::partitions::{PartitionedStatus, TotalStatus},
+    core::clock::{self, Nanos},
+    observe::partitions::{PartitionGauges, PartitionedStatus, TotalStatus},
 };
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
@@ -65,6 +65,21 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             waits: times.waits,
             patience: times.patience,
             holds: times.holds,
+        }
+    }
+
+    pub(super) fn gauges(&self) -> PartitionGauges {
+        let (mut partitions, mut active_partitions) = (0, 0);
+        for shard in self.shards.all() {
+            let (all, active) = shard.lock().counts();
+            partitions += all;
+            active_partitions += active;
+        }
+        PartitionGauges {
+            partitions,
+            active_partitions,
+            max_partitions: self.settings().max_partitions,
+            total: self.total_status(clock::now()),
         }
     }
 

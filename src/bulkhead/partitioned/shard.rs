@@ -297,6 +297,12 @@ impl<K> ShardState<K> {
         }
     }
 
+    /// Returns how many entries there are, and how many of them are pinned.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let all = self.entries.len();
+        (all as usize, (all - self.order.len()) as usize)
+    }
+
     /// Returns the entries.
     pub(super) fn into_entries(mut self) -> impl Iterator<Item = Entry<K>> {
         iter::from_fn(move || self.entries.pop())

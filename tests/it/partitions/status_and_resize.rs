@@ -25,6 +25,25 @@ fn a_status_is_the_sum_of_the_partitions() {
     );
     assert_eq!((status.parallelism, status.waiting_room, status.max_partitions), (2, 3, 10));
     assert!(!status.is_closed && !status.is_drained());
+    let gauges = customers.gauges();
+    assert_eq!((gauges.partitions, gauges.active_partitions, gauges.max_partitions), (4, 3, 10));
+    assert!(gauges.total.is_none());
+    drop((slots, line));
+    assert!(customers.discard(&4));
+    assert_eq!((customers.gauges().partitions, customers.gauges().active_partitions), (3, 0));
+}
+
+#[test]
+fn the_gauges_know_the_capacity_that_all_keys_share() {
+    let customers = PartitionedBulkhead::builder("customers").parallelism(2).waiting_room(1);
+    let customers =
+        customers.max_partitions(10).total_parallelism(3).total_waiting_room(5).build().unwrap();
+    let slots: Vec<_> = [1, 1, 2].map(|key| customers.slot_now(&key).unwrap()).into();
+    let mut waiter = task::spawn(customers.slot(&3));
+    assert_pending!(waiter.poll());
+    let total = customers.gauges().total.unwrap();
+    assert_eq!((total.in_flight, total.parallelism, total.waiting), (3, 3, 1));
+    assert_eq!(Some(total), customers.status().total);
     drop(slots);
 }
 
