@@ -28,6 +28,9 @@ macro_rules! common_methods {
             /// after that handler returns. Across threads only
             /// [`sequence`](crate::BulkheadEvent::sequence) orders events. A panic in the handler is caught and
             /// counted.
+            ///
+            /// A handler that asks for a slot whenever one is refused is told of each refusal it causes, and may never return.
+            /// Subscribing copies the list of handlers, and each event calls all of them: meant for a few, not for thousands.
             pub fn subscribe<F>(&self, handler: F) -> $crate::observe::event::Subscription
             where
                 F: Fn(&$crate::observe::event::BulkheadEvent) + Send + Sync + 'static,

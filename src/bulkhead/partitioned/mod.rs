@@ -46,7 +46,8 @@ use crate::{
 /// `max_partitions` are retained. At that limit the partition that has been idle longest is evicted to make
 /// room for a new key; an operation with a new key is rejected only if no partition is idle.
 ///
-/// A key is held only while its partition is retained. Keys appear in no status, error or `Debug` output.
+/// A key is held only while its partition is retained. Keys appear in no status, error or `Debug` output. `Hash` and `Eq` of a
+/// key run under a lock of the bulkhead, so they must not use it: they would wait for themselves.
 ///
 /// # One capacity for all keys
 ///
