@@ -105,6 +105,7 @@
 //! Waits with a limit use tokio's timer. Everything else works on any executor.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bulkhead;
 mod core;

@@ -1,0 +1,110 @@
+//! The pages beside the code: their links lead somewhere, and the files that they name exist.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+struct Page {
+    path: PathBuf,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pages() -> Vec<Page> {
+    let in_folder = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+    };
+    let folders = [root().to_owned(), root().join("docs"), root().join("examples")];
+    let paths = folders.into_iter().flat_map(in_folder);
+    paths.map(|path| Page { text: fs::read_to_string(&path).unwrap(), path }).collect()
+}
+
+/// Returns what is between `open` and the next `close`, each time `open` is found.
+fn between<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item = &'a str> {
+    text.split(open).skip(1).filter_map(move |rest| Some(rest.split_once(close)?.0))
+}
+
+/// Returns the name under which a heading can be linked to.
+fn anchor(heading: &str) -> String {
+    let kept =
+        heading.trim().chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+fn is_dead(page: &Page, link: &str) -> bool {
+    if link.starts_with("https://") || link.starts_with("http://") {
+        return false;
+    }
+    let (file, section) = link.split_once('#').unwrap_or((link, ""));
+    let target = match file {
+        "" => page.path.clone(),
+        _ => page.path.parent().unwrap().join(file),
+    };
+    if !target.exists() {
+        return true;
+    }
+    let has_section = || {
+        let text = fs::read_to_string(target).unwrap();
+        text.lines()
+            .any(|line| line.starts_with('#') && anchor(line.trim_start_matches('#')) == section)
+    };
+    !section.is_empty() && !has_section()
+}
+
+/// Returns the paths that `a/{b,c}.rs` stands for.
+fn expanded(path: &str) -> Vec<String> {
+    let Some((before, (choices, after))) =
+        path.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+    else {
+        return vec![path.to_owned()];
+    };
+    choices.split(',').map(|choice| format!("{before}{choice}{after}")).collect()
+}
+
+#[test]
+fn no_link_is_dead() {
+    let pages = pages();
+    let mut links = 0;
+    for page in &pages {
+        for link in between(&page.text, "](", ')') {
+            links += 1;
+            assert!(!is_dead(page, link), "{} links to {link}", page.path.display());
+        }
+    }
+    assert!(pages.len() > 7 && links > 20, "{links} links in {} pages", pages.len());
+    let page = pages.iter().find(|page| page.path.ends_with("CONTRIBUTING.md")).unwrap();
+    for (link, dead) in [
+        ("docs/nowhere.md", true),
+        ("#nowhere", true),
+        ("#glossary", false),
+        ("docs/advice.md", false),
+    ] {
+        assert_eq!(is_dead(page, link), dead, "{link}");
+    }
+}
+
+#[test]
+fn files_that_are_named_exist() {
+    let mut named = 0;
+    for page in pages() {
+        // Every other part is between backticks.
+        for quoted in page.text.split('`').skip(1).step_by(2) {
+            let is_path = quoted.ends_with(".rs") && quoted.contains('/') && !quoted.contains(' ');
+            // That of the reader.
+            if !is_path || quoted == "src/main.rs" {
+                continue;
+            }
+            for path in expanded(quoted) {
+                named += 1;
+                let exists = ["", "src"].iter().any(|base| root().join(base).join(&path).exists());
+                assert!(exists, "{} names {path}", page.path.display());
+            }
+        }
+    }
+    assert!(named > 40, "{named} files are named");
+}
