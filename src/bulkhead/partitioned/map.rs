@@ -291,13 +291,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             true => (Phase::Open, Phase::Paused, EventKind::Paused),
             false => (Phase::Paused, Phase::Open, EventKind::Resumed),
         };
+        let mut effects = Effects::default();
         {
             let mut creation = self.creation.lock();
             if creation.phase != from {
                 return;
             }
             creation.phase = to;
+            if paused {
+                self.parent.records.hold_pool(true, &mut effects);
+            }
         }
+        effects.carry_out();
         self.tell(kind);
         self.for_each_block(|partitions| {
             let mut effects = Effects::default();
@@ -308,6 +313,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             drop(creation);
             effects.carry_out();
         });
+        self.release_pool();
+    }
+
+    /// Hands out what was held back during a pause, unless the bulkhead is paused.
+    fn release_pool(&self) {
+        let mut effects = Effects::default();
+        let creation = self.creation.lock();
+        if !creation.phase.is_paused() {
+            self.parent.records.hold_pool(false, &mut effects);
+        }
+        drop(creation);
+        effects.carry_out();
     }
 
     /// Drains every partition. The bulkhead is closed once none of them has a line.
@@ -327,6 +344,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
             }
         }
         self.for_each_block(|partitions| partitions.iter().for_each(|partition| partition.drain()));
+        self.release_pool();
         self.parent.root_gate.close(None);
         self.remove_idle();
         if let Some(notice) = records.drained_one() {

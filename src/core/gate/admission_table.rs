@@ -132,7 +132,7 @@ impl Gate {
                 let waker = waker.take().expect("whoever joins has a waker");
                 ArrivalOutcome::Standing(section.stand(cost, waker))
             }
-            _ if section.state.phase.is_paused() => {
+            _ if section.is_paused() => {
                 section.state.cold().paused += 1;
                 section.record(EventKind::PausedRejection, |change| change.cost = Some(cost));
                 ArrivalOutcome::Rejected(section.reject(RejectionReason::Paused))

@@ -157,12 +157,24 @@ impl SharedRecords {
     ///
     /// What is left to do is added to `effects`, because the caller holds a lock of its own.
     pub(crate) fn set_pool_limits(&self, limits: PoolLimits, effects: &mut Effects) {
+        self.change_pool(|rules| rules.set_limits(limits), effects);
+    }
+
+    /// Holds the seats of the pool back while its gates are paused one after another, and until all are resumed: then it is
+    /// whose turn it is who gets them, and not who was resumed first.
+    ///
+    /// What is left to do is added to `effects`, because the caller holds a lock of its own.
+    pub(crate) fn hold_pool(&self, is_held: bool, effects: &mut Effects) {
+        self.change_pool(|rules| rules.set_held(is_held), effects);
+    }
+
+    fn change_pool(&self, change: impl FnOnce(&mut Rules), effects: &mut Effects) {
         let Some(shared) = &self.pool else { return };
         let mut pool = shared.lock();
         let instant = clock::now();
         let now = Nanos::at(instant);
         pool.rules.clock(now);
-        pool.rules.set_limits(limits);
+        change(&mut pool.rules);
         serve(&mut pool, self, effects, NO_MEMBER, instant);
         wake_standing_elsewhere(&mut pool, self, effects, NO_MEMBER);
         if pool.rules.begins_pressure() {
@@ -202,6 +214,12 @@ impl Section<'_> {
     #[inline]
     pub(super) fn has_own_place(&self) -> bool {
         self.state.waiting() < self.gate().room()
+    }
+
+    /// Whether nobody is admitted: the gate is paused, or all gates of its pool are about to be.
+    #[inline]
+    pub(super) fn is_paused(&self) -> bool {
+        self.state.phase.is_paused() || self.pool.get().is_some_and(|pool| pool.rules.is_held())
     }
 
     /// Whether the pool is what an arrival is rejected for: the gate itself has a seat for it, or a place if it waits.

@@ -39,7 +39,8 @@ impl Rules {
             assert_eq!(member.order, member.order(), "it is where it belongs");
         }
         let has_order = all.iter().any(|member| member.order.is_some());
-        assert!(!has_order || state.used >= state.limits.capacity, "one waits beside a seat");
+        let is_full = state.used >= state.limits.capacity;
+        assert!(!has_order || is_full || self.is_held(), "one waits beside a seat");
         assert_eq!(self.is_pressed(), has_order);
         let guaranteed: u32 = all.iter().map(|member| member.share.guaranteed).sum();
         assert!(state.waiting <= state.limits.room + guaranteed);
@@ -55,6 +56,7 @@ enum Step {
     Reparallel(u32, u32),
     Reweigh(u32, u32),
     Pause(u32, bool),
+    Hold(bool),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +122,7 @@ impl Driver {
             Step::Reparallel(member, parallelism) => {
                 self.parallelism[member as usize] != parallelism
             }
-            Step::Arrive { .. } | Step::Pause(..) | Step::Reweigh(..) => true,
+            Step::Arrive { .. } | Step::Pause(..) | Step::Hold(_) | Step::Reweigh(..) => true,
         }
     }
 
@@ -161,6 +163,7 @@ impl Driver {
                 assert!(!waits || after == before, "the past keeps its weight");
             }
             Step::Pause(member, is_paused) => self.rules.set_paused(member, is_paused),
+            Step::Hold(is_held) => self.rules.set_held(is_held),
         }
         while let Some(member) = self.rules.next() {
             self.assert_turn(member);
@@ -324,6 +327,7 @@ fn on_long_walks_the_invariants_hold() {
                 13 => Step::Leave(member),
                 14 => Step::Resize(1 + random.below(3) as u32),
                 _ if random.below(2) == 0 => Step::Pause(member, random.below(3) == 0),
+                _ if random.below(4) == 0 => Step::Hold(random.below(3) == 0),
                 _ if random.below(2) == 0 => Step::Reweigh(member, 1 + random.below(4) as u32),
                 _ => Step::Reparallel(member, 1 + random.below(3) as u32),
             };

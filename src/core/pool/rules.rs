@@ -15,7 +15,7 @@
 //! 2. Nobody is admitted above the capacity of the pool or of a member.
 //! 3. A member is in an order exactly if somebody waits in it and it could run: it is below its own parallelism and not
 //!    paused. It is in the first order exactly if it also holds less than it is guaranteed.
-//! 4. An order has members only if no seat is free.
+//! 4. An order has members only if no seat is free, or all are held back.
 //! 5. Pressure goes on exactly while an order has members.
 //! 6. `waiting` is at most the room and what is guaranteed, unless the room has shrunk.
 //! 7. While a member waits and could run, another one is admitted at most once with a rank above its own.
@@ -27,7 +27,10 @@ use super::{
 };
 use crate::core::clock::Nanos;
 
-pub(crate) use super::members::{MAX_WEIGHT, Share};
+pub(crate) use super::{
+    members::{MAX_WEIGHT, Share},
+    state::{MAX_TOTAL, PoolLimits, PoolPeaks, PoolState, Unseen},
+};
 
 /// Nanoseconds per tick, the unit of seat time, as a power of two.
 const TICK_BITS: u32 = 10;
@@ -36,21 +39,14 @@ const TICK_BITS: u32 = 10;
 /// with long requests would get one seat after the other before its level is noticed.
 const LOOKS: usize = 4;
 
-/// The largest capacity: above it, seat time would overflow in the lifetime of a process.
-pub(crate) const MAX_TOTAL: u32 = 1 << 20;
-
-/// How many may be admitted at once, and may wait, in all members together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PoolLimits {
-    pub(crate) capacity: u32,
-    pub(crate) room: u32,
-}
-
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Rules {
     pub(super) members: Members,
     limits: PoolLimits,
+    /// The capacity, or none if all is held back.
+    seats: u32,
+    is_held: bool,
     used: u32,
     waiting: u32,
     waiting_members: u32,
@@ -68,43 +64,13 @@ pub(crate) struct Rules {
     pub(super) orders: [Wheel; 2],
 }
 
-/// What was admitted and released without the section of a gate, as a word counts it elsewhere.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unseen {
-    /// The seats held now.
-    pub(crate) held: u32,
-    /// The most seats held at once.
-    pub(crate) most: u32,
-    /// How many were admitted since the last time.
-    pub(crate) admitted: u64,
-}
-
-/// The state of the whole at one instant.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PoolState {
-    pub(crate) limits: PoolLimits,
-    pub(crate) used: u32,
-    pub(crate) waiting: u32,
-    /// The members in which somebody waits.
-    pub(crate) waiting_members: u32,
-    /// What all members are guaranteed.
-    pub(crate) guaranteed: u64,
-    pub(crate) peaks: PoolPeaks,
-}
-
-/// The highest values so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PoolPeaks {
-    pub(crate) used: u32,
-    pub(crate) waiting: u32,
-    pub(crate) waiting_members: u32,
-}
-
 impl Rules {
     pub(crate) fn new(limits: PoolLimits) -> Self {
         Self {
             members: Members { all: Vec::new(), free: Vec::new() },
             limits,
+            seats: limits.capacity,
+            is_held: false,
             used: 0,
             waiting: 0,
             waiting_members: 0,
@@ -218,7 +184,7 @@ impl Rules {
     /// Whether a newcomer of any member would get a seat, as far as the pool is concerned.
     #[inline]
     pub(crate) fn has_seat(&self) -> bool {
-        self.used < self.limits.capacity
+        self.used < self.seats
     }
 
     /// Admits a newcomer: there is a seat, and its member has a free one too.
@@ -359,6 +325,17 @@ impl Rules {
 
     pub(crate) fn set_limits(&mut self, limits: PoolLimits) {
         self.limits = limits;
+        self.set_held(self.is_held);
+    }
+
+    /// Holds all seats back that are free or become so, or does so no more.
+    pub(crate) fn set_held(&mut self, is_held: bool) {
+        self.is_held = is_held;
+        self.seats = if is_held { 0 } else { self.limits.capacity };
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// Whether there is a seat and somebody for it.

@@ -264,6 +264,32 @@ async fn a_guarantee_comes_first_and_is_lent_while_it_is_not_used() {
     assert_nothing_left(&customers);
 }
 
+#[tokio::test]
+async fn after_a_pause_seats_go_to_those_whose_turn_it_is() {
+    for gold in 0..8 {
+        let customers = shared(1, 30);
+        let limits = PartitionLimits::new(9).waiting_room(9).guaranteed(1);
+        customers.set_limits(&gold, limits).unwrap();
+        let before = customers.slot_now(&9).unwrap();
+        let mut line: Vec<_> = (0..8).map(|key| (key, waiting(slot(&customers, key)))).collect();
+        customers.pause();
+        drop(before);
+        let rejection = customers.slot_now(&10).unwrap_err();
+        assert_eq!(*rejection.reason(), RejectionReason::Paused);
+        customers.resume();
+        let woken: Vec<_> =
+            line.iter().filter(|(_, waiter)| waiter.is_woken()).map(|(key, _)| *key).collect();
+        assert_eq!(woken, [gold]);
+        customers.pause();
+        drop(slot_of(&mut line[gold as usize].1));
+        // What was held back is not lost where the pause does not end in a resume.
+        customers.drain();
+        assert_eq!(customers.status().total.unwrap().in_flight, 1);
+        drop(line);
+        assert_nothing_left(&customers);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_at_its_own_parallelism_keeps_nobody_waiting() {
     let limits = |&key: &u64| PartitionLimits::new(if key == 1 { 1 } else { 9 }).waiting_room(9);

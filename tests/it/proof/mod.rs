@@ -14,6 +14,7 @@ mod service_calls;
 mod service_driver;
 mod service_handles;
 mod service_sequences;
+mod shared_sequences;
 mod stress;
 
 use std::{fs, future::Future};
