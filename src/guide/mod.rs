@@ -24,6 +24,10 @@
 //!
 //! New here? Read [getting_started], [where_in_the_stack] and [sizing], in this order. The others can wait until you
 //! have their question.
+//!
+//! Whole programs to start from are in the folder `examples` of the crate, whose `README.md` says which does what:
+//! isolated routes, gold customers under one cap, uploads by size, tonic with deadlines, shutdown, a client's stack,
+//! WebSockets and server-sent events, metrics, reloading, and the tests of an app of one's own.
 
 pub mod answers;
 pub mod changing;
