@@ -7,6 +7,7 @@
 
 mod entering;
 mod evicting;
+mod shared;
 mod totals_and_close;
 
 use std::{
