@@ -14,7 +14,10 @@ use std::{env, error::Error, path::Path};
 
 use plotters::prelude::*;
 
-use self::cases::growth::{LineCost, PartitionCost, median_line_cost, median_partition_cost};
+use self::cases::growth::{
+    LineCost, PartitionCost, WaitingKeysCost, median_line_cost, median_partition_cost,
+    waiting_keys_cost,
+};
 
 /// Numbers of waiters or partitions, each with its number of rounds.
 const SIZES: [(usize, usize); 4] = [(1_000, 101), (10_000, 31), (100_000, 11), (1_000_000, 5)];
@@ -35,6 +38,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("|-----------:|----------:|-------:|---------:|------------------:|");
     for (size, PartitionCost { create, hit, evict, bytes }) in &partitions {
         println!("| {size} | {create:.0} | {hit:.0} | {evict:.0} | {bytes:.0} |");
+    }
+    println!("\n| waiting keys | join ns | hand-over ns | longest step us |");
+    println!("|-------------:|--------:|-------------:|----------------:|");
+    for (size, _) in SIZES {
+        let WaitingKeysCost { join, hand_over, longest } = waiting_keys_cost(size);
+        println!("| {size} | {join:.0} | {hand_over:.0} | {} |", longest.as_micros());
     }
     let curves = [
         ("join the line", lines.map(|(size, cost)| (size, cost.join))),

@@ -3,9 +3,12 @@
 use std::{
     hint::black_box,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Waker},
-    time::Instant,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::{Duration, Instant},
 };
 
 use bulklink::{Admission, PartitionedBulkhead, Slot};
@@ -30,6 +33,14 @@ pub(crate) struct PartitionCost {
     pub(crate) hit: f64,
     pub(crate) evict: f64,
     pub(crate) bytes: f64,
+}
+
+/// The cost of keys that wait for a capacity which they share: nanoseconds per operation, and the longest of all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaitingKeysCost {
+    pub(crate) join: f64,
+    pub(crate) hand_over: f64,
+    pub(crate) longest: Duration,
 }
 
 /// Memory for a future that outlives it: dropping the future does not free the memory.
@@ -145,6 +156,61 @@ fn partition_cost(partitions: usize) -> PartitionCost {
     let hit = timed(keys.max(100_000), &mut |_| random.below(keys));
     let evict = timed(keys.clamp(10_000, 100_000), &mut |number| keys + number);
     PartitionCost { create, hit, evict, bytes: bytes as f64 / partitions as f64 }
+}
+
+/// Notes who was woken last.
+struct Woken(usize, Arc<AtomicUsize>);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.1.store(self.0, Ordering::Relaxed);
+    }
+}
+
+/// Measures keys that share one slot: one operation of each joins, and then the slot goes from key to key.
+pub(crate) fn waiting_keys_cost(keys: usize) -> WaitingKeysCost {
+    let customers: PartitionedBulkhead<usize> = PartitionedBulkhead::builder("bench")
+        .parallelism(1)
+        .waiting_room(1)
+        .max_partitions(keys + 1)
+        .total_parallelism(1)
+        .total_waiting_room(1 << 20)
+        .build()
+        .expect("valid settings");
+    let mut slot = customers.slot_now(&keys).expect("a free slot");
+    let woken = Arc::new(AtomicUsize::new(0));
+    let wakers: Vec<Waker> =
+        (0..keys).map(|key| Arc::new(Woken(key, woken.clone())).into()).collect();
+    let mut waiting: Vec<_> = (0..keys)
+        .map(|key| {
+            let customers = &customers;
+            Box::pin(async move { customers.slot(&key).await })
+        })
+        .collect();
+    let mut longest = Duration::ZERO;
+    let mut timed = |step: &mut dyn FnMut()| {
+        let start = Instant::now();
+        step();
+        longest = longest.max(start.elapsed());
+    };
+    let start = Instant::now();
+    for (waiter, waker) in waiting.iter_mut().zip(&wakers) {
+        let mut cx = Context::from_waker(waker);
+        timed(&mut || assert!(waiter.as_mut().poll(&mut cx).is_pending()));
+    }
+    let join = start.elapsed().as_nanos() as f64 / keys as f64;
+    let start = Instant::now();
+    for _ in 0..keys {
+        let mut given = Some(slot);
+        timed(&mut || drop(given.take()));
+        let mut cx = Context::from_waker(Waker::noop());
+        slot = match waiting[woken.load(Ordering::Relaxed)].as_mut().poll(&mut cx) {
+            Poll::Ready(Ok(slot)) => slot,
+            other => panic!("whoever was woken was not admitted: {other:?}"),
+        };
+    }
+    let hand_over = start.elapsed().as_nanos() as f64 / keys as f64;
+    WaitingKeysCost { join, hand_over, longest }
 }
 
 /// Returns the medians of `rounds` measurements of a line.
