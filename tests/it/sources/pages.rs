@@ -108,3 +108,58 @@ fn files_that_are_named_exist() {
     }
     assert!(named > 40, "{named} files are named");
 }
+
+/// Returns what is wrong with the rows of a page of promises.
+fn unkept(text: &str) -> Vec<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")).map(|row| row.split(" | "));
+    let mut wrong = Vec::new();
+    let mut expected = 1;
+    for mut row in rows {
+        let Some(number) = row.next().and_then(|number| number.parse::<u32>().ok()) else {
+            continue;
+        };
+        if number != expected {
+            wrong.push(format!("{expected} is missing before {number}"));
+        }
+        expected = number + 1;
+        let tests = row.last().unwrap_or_default();
+        let tests: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            wrong.push(format!("{number} has no test"));
+        }
+        for test in tests {
+            let (file, name) = test.split_once("::").unwrap_or((test, ""));
+            let folder = if file.contains("models") { "src" } else { "tests/it" };
+            let file = fs::read_to_string(root().join(folder).join(file).with_extension("rs"));
+            let exists = file.is_ok_and(|file| file.contains(&format!("fn {name}(")));
+            if !exists {
+                wrong.push(format!("{number} names {test}, which does not exist"));
+            }
+        }
+    }
+    if expected < 40 {
+        wrong.push(format!("only {} promises", expected - 1));
+    }
+    wrong
+}
+
+#[test]
+fn every_promise_has_a_test_that_exists() {
+    let text = fs::read_to_string(root().join("docs/promises.md")).unwrap();
+    assert_eq!(unkept(&text), Vec::<String>::new());
+    let last = text.trim_end().lines().last().unwrap().len();
+    let without_last = &text[..text.trim_end().len() - last];
+    for (row, complaint) in [
+        ("| 49 | It is fast | none |", "49 has no test"),
+        (
+            "| 49 | It is fast | `plain/fifo::it_is_fast` |",
+            "49 names plain/fifo::it_is_fast, which does not exist",
+        ),
+        (
+            "| 50 | It is fast | `plain/fifo::no_operation_overtakes_a_waiter` |",
+            "49 is missing before 50",
+        ),
+    ] {
+        assert_eq!(unkept(&format!("{without_last}{row}\n")), [complaint]);
+    }
+}
