@@ -66,7 +66,10 @@ pub(super) struct Entry<K> {
 }
 
 /// What was removed, and memory that is not needed any more: dropped under no lock.
-pub(super) struct Removed<K>((Entry<K>, TableMemory));
+pub(super) struct Removed<K> {
+    _entry: Entry<K>,
+    _memory: TableMemory,
+}
 
 /// When an entry became idle.
 #[derive(Clone, Copy)]
@@ -230,7 +233,7 @@ impl<K> Shard<K> {
             if is_counted { &mut state.removed_after_counting } else { &mut state.removed_totals };
         *totals = totals.plus(&entry.compartment.snapshot().totals);
         entry.compartment.leave_pool(keeps_debt);
-        Removed((entry, memory))
+        Removed { _entry: entry, _memory: memory }
     }
 
     /// Publishes the stamp at the head of the idle order, unless the head is still `former`.
