@@ -187,7 +187,7 @@ pub use registry::{
 /// | `W` | the wait in a [`ResponseFuture`] | [`PollWait`](layer::PollWait) | [`Never`](layer::Never), [`PendingRequest`](layer::PendingRequest) |
 ///
 /// The methods of these traits are called by the service. A layer can only be built with the types listed
-/// here, so implementing the traits for other types has no use.
+/// here, so the traits are sealed: other types cannot implement them.
 ///
 /// # Examples
 ///

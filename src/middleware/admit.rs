@@ -7,6 +7,7 @@ use std::{fmt, hash::Hash, task::Waker};
 
 use super::{
     extract::{CostExtractor, KeyExtractor, MissingKey},
+    sealed::Sealed,
     shared::Shared,
 };
 use crate::{
@@ -96,7 +97,7 @@ pub enum Route<'a> {
 }
 
 /// What every `A` of a layer has in common.
-pub trait Admit {
+pub trait Admit: Sealed {
     /// Counts a request that bypassed the bulkhead.
     fn count_bypass(&self);
 }
@@ -105,7 +106,7 @@ pub trait Admit {
 ///
 /// [`AdmissionService::load`](crate::AdmissionService::load) requires this of its `A`. It is implemented by [`Plain`], by
 /// [`Weighted`] and by [`Partitioned`] with a [`FixedKey`].
-pub trait MeasureLoad {
+pub trait MeasureLoad: Sealed {
     /// Returns the units in use or waited for, without `own` ones, divided by the capacity. Infinite while a request would
     /// be rejected.
     fn load_without(&self, own: usize) -> f64;
@@ -115,7 +116,7 @@ pub trait MeasureLoad {
 ///
 /// A layer that waits [in readiness](crate::layer::InReadiness) requires this of its `A`. It is implemented
 /// by [`Plain`], by [`Weighted`] with a [`FixedCost`] and by [`Partitioned`] with a [`FixedKey`].
-pub trait AdmitWithoutRequest {
+pub trait AdmitWithoutRequest: Sealed {
     /// Returns the target of every request.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use super::{
     admit::Nested,
     hold::{HeldSlot, Hold, HoldMode, KeptSlot, LendSlot, UnusedSlot},
     reject::{Reject, RejectionResponder},
+    sealed::Sealed,
 };
 use crate::{
     bulkhead::handle::OwnedHandle,
@@ -186,7 +187,7 @@ type WaitOutcomeOf<S, Req, R, K> = WaitOutcome<
 >;
 
 /// The wait of a request for admission and for the inner service, polled by [`ResponseFuture`].
-pub trait PollWait<S, Req, R, K>
+pub trait PollWait<S, Req, R, K>: Sealed
 where
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,

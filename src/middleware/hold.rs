@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use super::sealed::Sealed;
 use crate::{
     bulkhead::{handle::OwnedHandle, slot::LentSlot},
     core::{
@@ -30,7 +31,7 @@ use crate::{
 pub struct HeldSlot<K: KeptSlot = OwnSlot>(Option<K>);
 
 /// A slot as a response future keeps it: its own, or one that the handler has clones of.
-pub trait KeptSlot: Sized {
+pub trait KeptSlot: Sealed + Sized {
     /// Gives it back as that of a request that was cut short.
     fn cut_short(self);
 
@@ -177,7 +178,7 @@ pub trait Hold<Response>: HoldMode {
 }
 
 /// The options of how a slot is held: [`UntilResponse`] or [`UntilBodyEnd`], and [`Lending`] either.
-pub trait HoldMode {
+pub trait HoldMode: Sealed {
     /// What a response future keeps.
     type Kept: KeptSlot;
     /// The same, until the body ends.

@@ -23,6 +23,7 @@ pub(crate) mod registry_layers;
 pub(crate) mod reject;
 pub(crate) mod request_keys;
 mod reservation;
+mod sealed;
 pub(crate) mod service;
 pub(crate) mod shared;
 pub(crate) mod wait_mode;

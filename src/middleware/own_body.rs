@@ -11,7 +11,10 @@ use http::{HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::reject::{Decorate, IntoResponse, Protocol, Reject};
+use super::{
+    reject::{Decorate, IntoResponse, Protocol, Reject},
+    sealed::Sealed,
+};
 use crate::{bulkhead::deadline::Deadline, core::rejection::Rejection};
 
 pin_project! {
@@ -191,7 +194,7 @@ fn percent_encoded(message: &str) -> HeaderValue {
 }
 
 /// How the options about answers change the third type parameter of a layer, in any order.
-pub trait AnswerMode {
+pub trait AnswerMode: Sealed {
     /// The same, decorated by `F`.
     type Decorated<F>;
     /// The same, with a body of the layer's own.

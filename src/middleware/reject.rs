@@ -12,6 +12,7 @@ use http::{
 
 use super::{
     error::{BoxError, BulkheadError},
+    sealed::Sealed,
     shared::Shared,
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
     note = "for a service that is not HTTP, add `.into_error()` to the layer, or `.into_box_error()` where errors are boxed: it turns rejections into errors",
     note = "for an HTTP service whose response body has no `Default`, add `.own_body()` to the layer, or answer with `.on_reject(..)`"
 )]
-pub trait Reject<Req, Res, E> {
+pub trait Reject<Req, Res, E>: Sealed {
     /// What the layer's service responds with, before the slot is put into it.
     type Response;
     /// The error type of the layer's service.

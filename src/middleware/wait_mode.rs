@@ -4,6 +4,7 @@
 
 use super::{
     deadline::{DeadlineSource, NoDeadline, earlier},
+    sealed::Sealed,
     shared::Shared,
 };
 use crate::bulkhead::deadline::Deadline;
@@ -29,7 +30,7 @@ pub struct PerRequest<D = NoDeadline, B = NoBypass> {
 }
 
 /// Where a layer waits: [`InReadiness`] or [`PerRequest`].
-pub trait WaitMode {
+pub trait WaitMode: Sealed {
     /// The deadline source, [`NoDeadline`] unless set.
     type Deadline;
     /// The bypass, [`NoBypass`] unless set.
@@ -74,7 +75,7 @@ impl<D, B> PerRequest<D, B> {
 /// Decides which requests bypass the bulkhead.
 ///
 /// It is implemented by [`NoBypass`] and by [`Shared`] closures `Fn(&Request) -> bool`.
-pub trait BypassFilter<Request> {
+pub trait BypassFilter<Request>: Sealed {
     /// Returns whether this request bypasses the bulkhead.
     fn bypasses(&self, request: &Request) -> bool;
 }
