@@ -1,8 +1,9 @@
 //! The pages beside the code: their links lead somewhere, and the files that they name exist.
 
 use std::{
+    collections::BTreeSet,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 struct Page {
@@ -86,6 +87,83 @@ fn no_link_is_dead() {
     ] {
         assert_eq!(is_dead(page, link), dead, "{link}");
     }
+}
+
+/// Returns the path from the root to what a page links to.
+fn from_root(page: &Page, file: &str) -> PathBuf {
+    let folder = page.path.parent().unwrap().strip_prefix(root()).unwrap();
+    let mut path = PathBuf::new();
+    for component in folder.join(file).components() {
+        match component {
+            Component::ParentDir => assert!(path.pop(), "{} leaves the repository", file),
+            component => path.push(component),
+        }
+    }
+    path
+}
+
+/// Returns whether `include` of `Cargo.toml`, with patterns such as `/src` and `/docs/*.*`, puts a path into the package.
+fn is_packaged(include: &[&str], path: &Path) -> bool {
+    include.iter().any(|pattern| match pattern.strip_suffix("/*.*") {
+        Some(folder) => path.parent() == Some(Path::new(folder)),
+        None => path.starts_with(pattern),
+    })
+}
+
+#[test]
+fn what_the_package_links_to_is_in_it() {
+    let manifest: toml::Table =
+        fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let include = manifest["package"]["include"].as_array().unwrap().iter();
+    let include: Vec<_> = include.map(|entry| &entry.as_str().unwrap()[1..]).collect();
+    let mut links = 0;
+    for page in pages() {
+        // Those of the README lead into the repository from crates.io, too.
+        let path = page.path.strip_prefix(root()).unwrap();
+        if path == "README.md" || !is_packaged(&include, path) {
+            continue;
+        }
+        for link in between(&page.text, "](", ')') {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || link.contains("://") {
+                continue;
+            }
+            links += 1;
+            let is_packaged = is_packaged(&include, &from_root(&page, file));
+            assert!(is_packaged, "{} links to {link}", path.display());
+        }
+    }
+    assert!(links > 15, "{links} links");
+    for outside in ["CONTRIBUTING.md", "tests/it/main.rs", "docs/images/page.png", "docs.md"] {
+        assert!(!is_packaged(&include, Path::new(outside)), "{outside}");
+    }
+}
+
+/// Returns the crates of the paths in signatures: `http` of `http::request::Request`.
+fn crates_in(signatures: &str) -> BTreeSet<String> {
+    let is_path = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let paths = signatures.split(|c| !is_path(c)).filter_map(|path| path.split_once("::"));
+    let crates = paths.filter(|(first, _)| first.starts_with(|c: char| c.is_ascii_lowercase()));
+    // Others are the standard library, this crate, and what a macro writes for `Unpin`.
+    let others = ["core", "alloc", "std", "bulklink", "pin_project_lite"];
+    let crates = crates.map(|(name, _)| name).filter(|name| !others.contains(name));
+    // Where the traits of serde are.
+    crates.map(|name| if name == "serde_core" { "serde" } else { name }.replace('_', "-")).collect()
+}
+
+#[test]
+fn crates_in_the_public_api_are_named_as_such() {
+    let read = |file| fs::read_to_string(root().join("docs").join(file)).unwrap();
+    let stability = read("stability.md");
+    let (_, table) = stability.split_once("| crate | where |").unwrap();
+    let names = table.lines().filter_map(|row| row.strip_prefix("| `")?.split(" | ").next());
+    let names = names.flat_map(|names| names.split(", "));
+    let named: BTreeSet<_> = names.map(|name| name.trim_matches('`').to_owned()).collect();
+    let mut found = crates_in(&read("public-api.txt"));
+    assert!(found.contains("http-body"), "{found:?}");
+    // Not in signatures, but both sides share what is in them.
+    found.extend(["metrics", "tracing"].map(str::to_owned));
+    assert_eq!(found, named);
 }
 
 #[test]
