@@ -114,24 +114,31 @@ async fn raw(address: SocketAddr, behaviour: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// What a client does with a library: an exchange, or one that it gives up.
+/// What a client does with a library: it sends a request until it is served, or gives it up.
 async fn polite(address: SocketAddr, protocol: Protocol, gives_up: bool) {
-    let mut client = Client::connect(address, protocol).await;
-    let mut request = Request::new(Body::from("hello"));
-    *request.method_mut() = Method::POST;
-    let answer = client.request(request);
-    if gives_up {
-        // Some polls later, wherever it is then.
-        let mut answer = std::pin::pin!(answer);
-        for _ in 0..20 {
-            let now = futures_now(answer.as_mut()).await;
-            if now {
-                break;
+    loop {
+        let mut client = Client::connect(address, protocol).await;
+        let mut request = Request::new(Body::from("hello"));
+        *request.method_mut() = Method::POST;
+        let answer = client.request(request);
+        if gives_up {
+            // Some polls later, wherever it is then.
+            let mut answer = std::pin::pin!(answer);
+            for _ in 0..20 {
+                let now = futures_now(answer.as_mut()).await;
+                if now {
+                    break;
+                }
             }
+            return;
         }
-        return;
+        let answer = answer.await;
+        let is_served = answer.status().is_success();
+        let _ = answer.into_body().collect().await;
+        if is_served {
+            return;
+        }
     }
-    let _ = answer.await.into_body().collect().await;
 }
 
 /// Polls once. Returns whether it is ready.
