@@ -1,19 +1,31 @@
-//! A tonic server behind a bulkhead. Calls beyond its limits are rejected with UNAVAILABLE, which every gRPC
-//! client understands, and a call whose deadline passes before it is admitted never runs.
+//! How does a tonic service reject calls beyond its limits, and never begin one whose caller has given up?
 //!
 //! ```text
 //! cargo run --example tonic_service
 //! ```
 //!
-//! The method is hand-written, with empty messages, so that the example does not need protoc. With generated
+//! Output:
+//!
+//! ```text
+//! the third call, one runs and one waits: Unavailable, saturated, again after 1000 ms
+//! the second, with 500 ms: DeadlineExceeded, deadline, after 400 ms in line
+//! the first: served
+//! the fourth, with 50 ms: DeadlineExceeded, deadline
+//! ```
+//!
+//! The method is written by hand, with empty messages, so that the example does not need protoc. With generated
 //! code, use `.add_service(OrdersServer::new(..))` instead of `.add_routes(..)`.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{Router, extract, response::IntoResponse, routing::post};
-use bulklink::{Bulkhead, BulkheadLayer, GrpcTimeout};
+use bulklink::{Bulkhead, BulkheadLayer, BulkheadStatus, GrpcTimeout};
 use hyper::http::uri::PathAndQuery;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::Notify,
+    time::{Instant, sleep},
+};
 use tonic::{
     Code, Request, Response, Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -38,30 +50,47 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     let channel = Channel::from_shared(format!("http://{address}"))?.connect().await?;
 
-    let long_timeout = Duration::from_secs(60);
-    let first = tokio::spawn(call(channel.clone(), long_timeout));
-    while orders.status().in_flight < 1 {
-        sleep(Duration::from_millis(5)).await;
-    }
-    let second = tokio::spawn(call(channel.clone(), Duration::from_millis(500)));
-    while orders.status().waiting < 1 {
-        sleep(Duration::from_millis(5)).await;
-    }
+    let patient = Duration::from_secs(60);
+    let first = tokio::spawn(call(channel.clone(), patient));
+    until(&orders, |now| now.in_flight == 1).await;
+    let (start, half) = (Instant::now(), Duration::from_millis(500));
+    let second = tokio::spawn(call(channel.clone(), half));
+    until(&orders, |now| now.waiting == 1).await;
 
-    let status = call(channel.clone(), long_timeout).await.expect_err("one runs and one waits");
-    println!("the third call: {:?}, {}", status.code(), status.message());
-    assert_eq!(status.code(), Code::Unavailable);
+    let status = call(channel.clone(), patient).await.expect_err("one runs and one waits");
+    let again = status.metadata().get("grpc-retry-pushback-ms").ok_or("no time to try again")?;
+    print!("the third call, one runs and one waits: {:?}, {}", status.code(), status.message());
+    println!(", again after {} ms", again.to_str()?);
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "saturated"));
 
     let status = second.await?.expect_err("its deadline has passed");
-    println!("the second, with 500 ms: {:?}, {}", status.code(), status.message());
+    let waited = start.elapsed();
+    print!("the second, with 500 ms: {:?}, {}", status.code(), status.message());
+    println!(", after {} ms in line", waited.as_millis());
     assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "deadline"));
+    assert!(waited >= half - reserve);
 
     first.await??;
     println!("the first: served");
+
+    // A slot is free, but less time is left than is reserved: the call is not begun.
+    let status = call(channel, reserve / 2).await.expect_err("there is too little time");
+    println!("the fourth, with 50 ms: {:?}, {}", status.code(), status.message());
+    assert_eq!(status.code(), Code::DeadlineExceeded);
     let totals = orders.status().totals;
-    println!("admitted: {}, queued: {}", totals.admitted, totals.queued);
     assert_eq!((totals.admitted, totals.queued, totals.saturated), (1, 1, 1));
+    assert_eq!((totals.expired_by_deadline, totals.expired_before_queue_by_deadline), (1, 1));
     Ok(())
+}
+
+/// Waits until the bulkhead is in this state.
+async fn until(bulkhead: &Bulkhead, is_so: impl Fn(&BulkheadStatus) -> bool) {
+    let changed = Arc::new(Notify::new());
+    let notify = changed.clone();
+    let _subscription = bulkhead.subscribe(move |_| notify.notify_one());
+    while !is_so(&bulkhead.status()) {
+        changed.notified().await;
+    }
 }
 
 async fn call(channel: Channel, timeout: Duration) -> Result<(), Status> {

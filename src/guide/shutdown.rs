@@ -99,7 +99,7 @@
 //! # }
 //! ```
 //!
-//! The example `drain` is a whole server with such a stream, and `graceful_shutdown` one that closes.
+//! The example `graceful_shutdown` is a whole server with such a stream.
 //!
 //! # Readiness probes
 //!
