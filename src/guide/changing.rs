@@ -76,8 +76,9 @@
 //!
 //! A plan is for what it was made for: if anything in the registry has changed since, `apply` refuses it. Make another.
 //!
-//! The example `reload` reads a file on SIGHUP. Write the new file beside the old one and rename it, so that nobody
-//! reads half of it. Settings without a file work as well: [`RegistryConfig::insert`] takes a [`BulkheadConfig`].
+//! The example `reload` reads a file on SIGHUP, and `operators_loop` when its text has changed. Write the new file
+//! beside the old one and rename it, so that nobody reads half of it. Settings without a file work as well:
+//! [`RegistryConfig::insert`] takes a [`BulkheadConfig`].
 //!
 //! # Stop and go
 //!

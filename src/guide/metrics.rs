@@ -39,7 +39,7 @@
 //! ```
 //!
 //! Bulkheads that are registered later appear by themselves. No label holds a key, so a partitioned bulkhead is one
-//! series, however many customers there are.
+//! series, however many customers there are. The example `operators_loop` serves these metrics from axum.
 //!
 //! # What to look at
 //!

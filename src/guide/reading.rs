@@ -98,6 +98,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! The example `operators_loop` is such a loop, with metrics and a configuration file.
+//!
 //! For better sizes, keep the snapshot of an hour ago as well: see [sizing](super::sizing). For graphs and alerts:
 //! [metrics](super::metrics).
 //!
