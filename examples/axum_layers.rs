@@ -1,8 +1,22 @@
-//! An axum server with all three kinds of bulkhead. They are created once, in a registry, and each module
-//! applies them to its own routes by label.
+//! How do the modules of one axum server share bulkheads of all three kinds? They are created once, in a registry, and
+//! each module applies them to its own routes by label.
 //!
 //! ```text
 //! cargo run --example axum_layers
+//! ```
+//!
+//! Output:
+//!
+//! ```text
+//! three customers pay at once; two payments may run:
+//!   200 OK
+//!   200 OK
+//!   503 Service Unavailable, retry after 1 s
+//! ...
+//! the registry reports:
+//!   payments: 2 admitted, 1 rejected
+//!   reports: 3 admitted, 1 rejected
+//!   customers: 9 admitted, 1 rejected
 //! ```
 
 use std::time::Duration;

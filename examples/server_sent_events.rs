@@ -1,8 +1,18 @@
-//! Response streams that hold their slot: two subscribers are served for as long as they stay connected, a
-//! third is rejected, and when one disconnects, the next is admitted.
+//! How is the number of open event streams limited? Each holds its slot until it ends or its client has gone.
 //!
 //! ```text
 //! cargo run --example server_sent_events
+//! ```
+//!
+//! Output:
+//!
+//! ```text
+//! the first receives "data: tick"
+//! the second receives "data: tick"
+//! the third is rejected with 503 Service Unavailable
+//! the first has disconnected, and its slot is free
+//! the fourth receives "data: tick"
+//! the second still receives "data: tick"
 //! ```
 
 use std::{convert::Infallible, sync::Arc, time::Duration};

@@ -1,10 +1,20 @@
-//! How an app is tested that has bulkheads: full, slow and closed, without load, threads or real time.
+//! How do you test an app that has bulkheads: full, slow and closed, without load, threads or real time?
 //!
 //! ```text
 //! cargo test --example testing_your_app
 //! ```
 //!
-//! `cargo run --example testing_your_app` only sends one request.
+//! Output:
+//!
+//! ```text
+//! test tests::a_client_that_leaves_takes_no_slot_with_it ... ok
+//! test tests::a_payment_waits_for_two_seconds_at_most ... ok
+//! test tests::at_shutdown_whoever_waits_is_served_and_newcomers_are_not ... ok
+//! test tests::with_a_full_waiting_room_the_answer_comes_at_once ... ok
+//! ```
+//!
+//! `cargo test` alone runs them too, because `Cargo.toml` says `test = true` for this example. In an app of your own they
+//! are in `src` or `tests`. `cargo run --example testing_your_app` only sends one request.
 
 use std::time::Duration;
 
@@ -37,7 +47,9 @@ fn pay() -> Request<Body> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let answer = app(&Bulkheads::new()?).oneshot(pay()).await?;
-    println!("{}", answer.status());
+    println!("a payment: {}", answer.status());
+    println!("the tests are run by: cargo test --example testing_your_app");
+    assert_eq!(answer.status(), 200);
     Ok(())
 }
 

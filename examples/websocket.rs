@@ -1,10 +1,19 @@
-//! WebSockets that hold a slot each: two are open, a third is rejected, and once one of them closes, the next is admitted.
+//! How is the number of open WebSockets limited? Each holds a slot for as long as it is open.
 //!
 //! An upgraded connection is no part of the response, so neither the response nor its body holds the slot: the handler takes
 //! it along.
 //!
 //! ```text
 //! cargo run --example websocket
+//! ```
+//!
+//! Output:
+//!
+//! ```text
+//! the first receives "tick 0", the second "tick 0"
+//! the third is rejected with 503 Service Unavailable
+//! the first has closed, and its slot is free
+//! the fourth receives "tick 0"
 //! ```
 
 use axum::{

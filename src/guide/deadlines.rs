@@ -68,7 +68,8 @@
 //! `interval.holds.quantile(0.9)`.
 //!
 //! tonic's own server has a timer for `grpc-timeout` too. If that fires first, the client hears CANCELLED; with a
-//! reserve it hears DEADLINE_EXCEEDED, which is true. The example `tonic_service` reserves 100 ms for that.
+//! reserve it hears DEADLINE_EXCEEDED, which is true. The example `tonic_service` reserves 100 ms for that, and
+//! shows both ends: a deadline that passes in line, and one that is too short on arrival.
 //!
 //! # What clients hear
 //!

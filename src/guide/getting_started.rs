@@ -92,6 +92,8 @@
 //!
 //! Give each dependency that can become slow a bulkhead of its own. What shares a bulkhead becomes slow together.
 //!
+//! The example `isolated_routes` shows over sockets that a route which hangs leaves the others alone.
+//!
 //! Next: [where_in_the_stack](super::where_in_the_stack), then [sizing](super::sizing).
 //!
 //! [`Bulkhead::execute_now`]: crate::Bulkhead::execute_now

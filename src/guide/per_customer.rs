@@ -119,8 +119,8 @@
 //! # Ok::<(), bulklink::ConfigError>(())
 //! ```
 //!
-//! A key alone may use all of it, up to its own parallelism. See [`PartitionedBulkhead`] for the rules, and the example
-//! `fair_customers` for what each of four customers gets.
+//! A key alone may use all of it, up to its own parallelism. See [`PartitionedBulkhead`] for the rules, the example
+//! `gold_customers` for who is served next, and `fair_customers` for what each of four customers gets.
 //!
 //! # Made-up keys
 //!

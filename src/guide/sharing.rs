@@ -43,6 +43,8 @@
 //! # }
 //! ```
 //!
+//! The example `axum_layers` is a server of such modules.
+//!
 //! A label that is unknown, taken or of another kind is an error with the label in it, at startup, where the routes are
 //! made:
 //!

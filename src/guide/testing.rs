@@ -67,6 +67,8 @@
 //! nothing else is to be done, tokio's clock goes on to the next timer by itself, so the first test takes no time. Wait
 //! limits, deadlines and all durations in statuses follow that clock.
 //!
+//! The example `testing_your_app` is an app with such tests, run by `cargo test --example testing_your_app`.
+//!
 //! # Full, slow, closed
 //!
 //! | you want | do |

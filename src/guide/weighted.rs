@@ -59,6 +59,8 @@
 //! [`ContentLengthCost::without_length`] says otherwise: charge what such a body may have at most, and limit it to
 //! that, with tower-http's `RequestBodyLimitLayer` for example. A cost of 0 is a mistake of the extractor: 500.
 //!
+//! The example `weighted_uploads` is a server with such uploads, and answers those that are too large in JSON.
+//!
 //! # The line
 //!
 //! The line is first in, first out here too. A small operation never overtakes a large one: while the first does not
