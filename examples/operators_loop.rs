@@ -66,7 +66,7 @@ async fn main() -> Result<(), BoxError> {
     let metrics = Arc::new(metrics);
     let app = Router::new()
         .route("/report", get(report).layer(bulkheads.layer("reports")?.per_request()))
-        // On an address that strangers cannot reach.
+        // In a service, put it on an address that strangers cannot reach.
         .route("/metrics", get(async move || encode(&metrics)));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -96,7 +96,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The loop. In a service it goes around every minute, and keeps the snapshot of an hour ago for advice on sizes.
+/// The loop. In a service it goes around every minute. For advice on sizes, keep the snapshot of an hour ago, too.
 async fn operate(bulkheads: BulkheadRegistry, file: PathBuf, done: mpsc::UnboundedSender<Done>) {
     let mut ticks = interval(Duration::from_millis(200));
     let (mut before, mut applied) = (bulkheads.snapshot(), FILE.to_owned());
