@@ -231,8 +231,9 @@ impl Compartment {
         Run::new(self.into(), cost, WaitPolicy::UpToLimit, work)
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
-        self.gate.snapshot(self.shared())
+    /// Returns a snapshot, and leaves the effects to the caller.
+    pub(super) fn snapshot_leaving(&self, effects: &mut Effects) -> Snapshot {
+        self.gate.snapshot_leaving(self.shared(), effects)
     }
 
     pub(crate) fn status(&self) -> BulkheadStatus {
@@ -265,7 +266,7 @@ impl Compartment {
         busy as f64 / capacity as f64
     }
 
-    /// Rejects an operation whose limit had passed before it arrived.
+    /// Rejects an operation whose limit had passed before it arrived. The caller tells of it.
     pub(super) fn reject_late(&self, expiry: Expiry) -> Rejection {
         let arrival = Arrival {
             cost: 1,
@@ -275,7 +276,7 @@ impl Compartment {
             stands: false,
         };
         match self.gate.arrive(arrival, self.shared()) {
-            ArrivalOutcome::Rejected(rejection) => trace::rejected(rejection),
+            ArrivalOutcome::Rejected(rejection) => rejection,
             other => unreachable!("an expired operation was not rejected: {other:?}"),
         }
     }

@@ -39,7 +39,7 @@ use crate::{
             lifecycle::Phase,
             records::SharedRecords,
             shared_pool::SharedPool,
-            trace::Notice,
+            trace::{self, Notice},
         },
         limits::{Expiry, wait_limit::WaitLimit, wait_policy::WaitPolicy},
         pool::rules::PoolLimits,
@@ -129,7 +129,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     pub(super) fn enter(&self, key: &K, policy: WaitPolicy) -> Result<OwnedHandle, Rejection> {
         let hash = self.hash(key);
         match self.shards.of(hash).pin(hash, key, || policy.expired()) {
-            Some(entered) => entered,
+            // Told under no lock.
+            Some(entered) => entered.map_err(trace::rejected),
             None => {
                 self.create(hash, key, policy).map_err(|reason| self.parent.count_rejected(reason))
             }
@@ -155,8 +156,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
         let (chosen, mut new_key) = (self.choose(key), Some(key.clone()));
         let expired = policy.expired();
-        let mut removed = Vec::new();
-        let created = self.create_locked(hash, &mut new_key, chosen, expired, &mut removed);
+        let (mut removed, mut effects) = (Vec::new(), Effects::default());
+        let created =
+            self.create_locked(hash, &mut new_key, chosen, expired, &mut removed, &mut effects);
+        effects.carry_out();
         // Dropping a key is user code: a panic in it must not release the new pin.
         drop_each(removed);
         did_panic(|| drop(new_key));
@@ -170,6 +173,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         chosen: Option<Result<Limits, RejectionReason>>,
         expired: Option<Expiry>,
         removed: &mut Vec<Removed<K>>,
+        effects: &mut Effects,
     ) -> Result<OwnedHandle, RejectionReason> {
         let mut creation = self.creation.lock();
         if creation.phase.turns_away() {
@@ -196,10 +200,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         }
         creation.counts.count_created();
         let key = new_key.take().expect(INSERTED_ONCE);
-        Ok(self.insert(hash, key, limits, creation.phase.is_paused()))
+        Ok(self.insert(hash, key, limits, creation.phase.is_paused(), effects))
     }
 
-    fn insert(&self, hash: u32, key: K, limits: Limits, is_paused: bool) -> OwnedHandle {
+    fn insert(
+        &self,
+        hash: u32,
+        key: K,
+        limits: Limits,
+        is_paused: bool,
+        effects: &mut Effects,
+    ) -> OwnedHandle {
         self.shards.of(hash).insert(hash, key, |at| {
             let parent = self.parent.clone();
             let link = PartitionLink::new(parent, unique_number(), at, hash);
@@ -208,7 +219,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
                 pool.add(&partition, hash, limits.share);
             }
             if is_paused {
-                partition.set_paused(true);
+                partition.set_paused_leaving(true, effects);
             }
             partition
         })
@@ -348,7 +359,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         self.parent.root_gate.close(None);
         self.remove_idle();
         if let Some(notice) = records.drained_one() {
-            notice.tell();
+            notice.tell_caught();
         }
     }
 
@@ -368,7 +379,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Tells of a change of all partitions.
     pub(super) fn tell(&self, kind: EventKind) {
         if let Some(notice) = Notice::of_partitions(&self.parent.label, kind) {
-            notice.tell();
+            notice.tell_caught();
         }
     }
 

@@ -6,13 +6,24 @@ use tokio::time::Instant;
 
 use super::{map::PartitionMap, shard::Sum};
 use crate::{
-    core::clock::{self, Nanos},
+    core::{
+        clock::{self, Nanos},
+        gate::effects::Effects,
+    },
     observe::partitions::{PartitionGauges, PartitionedStatus, TotalStatus},
 };
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     /// Sums over all partitions, present and removed, each read at one instant.
     pub(super) fn status(&self) -> PartitionedStatus {
+        let mut effects = Effects::default();
+        let status = self.status_leaving(&mut effects);
+        effects.carry_out();
+        status
+    }
+
+    /// Leaves the effects to the caller: whoever has waited too long is woken once no lock is held.
+    fn status_leaving(&self, effects: &mut Effects) -> PartitionedStatus {
         let _guard = self.status_lock.lock();
         // Before the sums: in a closed bulkhead, the number of running operations can only have decreased since.
         let phase = self.phase();
@@ -20,7 +31,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
         let taken_at = root_gate.taken_at;
         let mut sum = Sum { totals: root_gate.totals, ..Sum::default() };
         for shard in self.shards.all() {
-            shard.sum(taken_at, |some| sum.add(&some));
+            shard.sum(taken_at, effects, |some| sum.add(&some));
         }
         let (times, lost_waits) = {
             let times = self.parent.records().times.lock();

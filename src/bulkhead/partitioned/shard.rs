@@ -25,7 +25,12 @@ use super::{
 };
 use crate::{
     bulkhead::{compartment::Compartment, handle::OwnedHandle},
-    core::{chunks::Chunks, gate::counts::Totals, limits::Expiry, rejection::Rejection},
+    core::{
+        chunks::Chunks,
+        gate::{counts::Totals, effects::Effects},
+        limits::Expiry,
+        rejection::Rejection,
+    },
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering},
 };
 
@@ -193,9 +198,9 @@ impl<K> Shard<K> {
 
     /// Passes sums over all entries, present and removed, to `add`, a block at a time. Sums must not run
     /// concurrently.
-    pub(super) fn sum(&self, now: Instant, mut add: impl FnMut(Sum)) {
+    pub(super) fn sum(&self, now: Instant, effects: &mut Effects, mut add: impl FnMut(Sum)) {
         let mut visit = self.begin(Visitor::Status);
-        while let Some(sum) = visit.next(|state, at| state.sum(now, at)) {
+        while let Some(sum) = visit.next(|state, at| state.sum(now, at, effects)) {
             add(sum);
         }
         add(self.lock().finish_sum());
@@ -231,7 +236,9 @@ impl<K> Shard<K> {
         let (entry, memory) = state.take_out(at);
         let totals =
             if is_counted { &mut state.removed_after_counting } else { &mut state.removed_totals };
-        *totals = totals.plus(&entry.compartment.snapshot().totals);
+        // Nobody waits in an idle entry, so there are none.
+        let mut effects = Effects::default();
+        *totals = totals.plus(&entry.compartment.snapshot_leaving(&mut effects).totals);
         entry.compartment.leave_pool(keeps_debt);
         Removed { _entry: entry, _memory: memory }
     }
@@ -311,10 +318,10 @@ impl<K> ShardState<K> {
         iter::from_fn(move || self.entries.pop())
     }
 
-    fn sum(&self, now: Instant, indices: Range<u32>) -> Sum {
+    fn sum(&self, now: Instant, indices: Range<u32>, effects: &mut Effects) -> Sum {
         let mut sum = Sum::default();
         for at in indices {
-            let snapshot = self.entries[at].compartment.snapshot();
+            let snapshot = self.entries[at].compartment.snapshot_leaving(effects);
             sum.totals = sum.totals.plus(&snapshot.totals);
             sum.active += usize::from(self.order.is_pinned(at));
             sum.in_flight += snapshot.in_flight as usize;

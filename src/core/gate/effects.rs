@@ -254,7 +254,7 @@ impl MoreEffects {
         first.into_iter().chain(woken).for_each(wake);
         retired.into_iter().chain(also_retired).for_each(retire);
         for notice in notices {
-            did_panic(|| notice.tell());
+            notice.tell_caught();
         }
         if let Some(sink) = sink {
             sink.deliver();

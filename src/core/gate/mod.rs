@@ -337,12 +337,23 @@ impl Gate {
     /// Returns a snapshot of the gate at one instant.
     pub(crate) fn snapshot(&self, shared: Option<&SharedRecords>) -> Snapshot {
         let mut effects = Effects::default();
-        let mut section = Section::enter_shared(self, shared, &mut effects);
-        section.look_for_overdue();
-        let snapshot = section.settled_snapshot();
-        drop(section);
+        let snapshot = self.snapshot_leaving(shared, &mut effects);
         effects.carry_out();
         snapshot
+    }
+
+    /// As [`snapshot`](Self::snapshot).
+    ///
+    /// What is left to do is added to `effects`, because the caller holds a lock of its own: whoever has waited too long is
+    /// taken out, and is to be woken.
+    pub(crate) fn snapshot_leaving(
+        &self,
+        shared: Option<&SharedRecords>,
+        effects: &mut Effects,
+    ) -> Snapshot {
+        let mut section = Section::enter_shared(self, shared, effects);
+        section.look_for_overdue();
+        section.settled_snapshot()
     }
 
     /// Returns a snapshot with the times that belong to it.

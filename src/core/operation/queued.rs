@@ -36,8 +36,10 @@ pub(in crate::core) struct QueueEntry<H: GateHandle> {
 
 impl<H: GateHandle> QueueEntry<H> {
     pub(in crate::core) fn new(handle: H, ticket: Ticket, since: Instant) -> Self {
-        let span = WaitSpan::new(handle.label(), ticket.cost());
-        Self { handle: Some(handle), ticket, since, span }
+        // A subscriber that panics finds an entry, which leaves the line.
+        let mut entry = Self { handle: Some(handle), ticket, since, span: WaitSpan::none() };
+        entry.span = WaitSpan::new(entry.handle().label(), ticket.cost());
+        entry
     }
 
     fn poll_waiter(&mut self, waker: &Waker) -> WaiterState<Result<Permit<H>, Rejection>> {
@@ -54,9 +56,10 @@ impl<H: GateHandle> QueueEntry<H> {
 
     fn settle(&mut self, outcome: Result<(), Rejection>) -> Result<Permit<H>, Rejection> {
         let handle = self.handle.take().expect("a queue entry has one outcome");
+        // A subscriber that panics finds a permit, which gives the units back.
+        let outcome = outcome.map(|()| Permit::handed_over(handle, self.ticket));
         self.span.end(outcome.as_ref().map(|_| ()));
-        let outcome = outcome.map_err(trace::rejected);
-        outcome.map(|()| Permit::handed_over(handle, self.ticket))
+        outcome.map_err(trace::rejected)
     }
 }
 

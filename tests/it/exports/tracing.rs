@@ -17,7 +17,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, prelude::*, registry::LookupSpan};
 
-use crate::support::{bulkhead, customers, in_paused_time, ms, waiting};
+use crate::support::{assert_panics, bulkhead, customers, in_paused_time, ms, panics, waiting};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -337,4 +337,78 @@ fn a_flood_is_told_in_fewer_than_twenty_lines() {
             assert!(told.contains(part), "{told}");
         }
     });
+}
+
+/// A subscriber that panics at everything that it is told of which has this in its name or message.
+struct Panicking(&'static str);
+
+impl Panicking {
+    fn check(&self, told: &str) {
+        assert!(!told.contains(self.0) || std::thread::panicking(), "on purpose");
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Panicking {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.check(&line.0);
+    }
+
+    fn on_new_span(&self, _: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
+        self.check("begin of a wait");
+    }
+
+    fn on_record(&self, _: &span::Id, _: &span::Record<'_>, _: Context<'_, S>) {
+        self.check("end of a wait");
+    }
+}
+
+fn panicking(at: &'static str) -> DefaultGuard {
+    tracing_subscriber::registry().with(Panicking(at)).set_default()
+}
+
+#[test]
+fn a_subscriber_that_panics_as_a_wait_begins_or_ends_loses_nothing() {
+    for at in ["begin of a wait", "end of a wait"] {
+        let builder = PartitionedBulkhead::builder("customers").parallelism(1).waiting_room(2);
+        let builder = builder.max_partitions(10).total_parallelism(1).total_waiting_room(4);
+        let customers = builder.build().unwrap();
+        let slot = customers.slot_now(&1).unwrap();
+        let guard = panicking(at);
+        let mut waiter = task::spawn(customers.slot(&2));
+        let begun = !panics(|| assert!(waiter.poll().is_pending()));
+        assert_eq!(begun, at == "end of a wait");
+        drop(slot);
+        if begun {
+            assert_panics(|| waiter.poll());
+        }
+        drop((waiter, guard));
+        let status = customers.status();
+        assert_eq!((status.in_flight, status.waiting, status.active_partitions), (0, 0, 0), "{at}");
+        let total = status.total.unwrap();
+        assert_eq!((total.in_flight, total.waiting, total.waiting_keys), (0, 0, 0), "{at}");
+        // Keys are served as if nothing had been.
+        assert!(customers.discard(&2));
+        let slot = customers.slot_now(&1).unwrap();
+        let mut next = waiting(customers.slot(&3));
+        drop(slot);
+        assert!(next.poll().is_ready());
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_at_a_change_does_not_stop_it() {
+    let customers = customers(1, 2, 10);
+    let slot = customers.slot_now(&1).unwrap();
+    let mut waiter = waiting(customers.slot(&1));
+    let guard = panicking("bulkhead");
+    customers.pause();
+    drop(slot);
+    assert!(waiter.poll().is_pending());
+    customers.resume();
+    assert!(waiter.poll().is_ready());
+    customers.drain();
+    assert!(customers.is_closed());
+    drop(guard);
 }

@@ -1,6 +1,10 @@
 //! Waiters that nobody polls: at their limit they are gone from the line.
 
-use std::{task::Waker, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    task::Waker,
+    time::Duration,
+};
 
 use bulklink::{
     Bulkhead, Deadline, EventKind, PartitionedBulkhead, RejectionReason, WeightedBulkhead,
@@ -13,7 +17,8 @@ use tokio_test::{assert_pending, task};
 
 use crate::support::{
     Hook, Log, advance_unnoticed, assert_nothing_left, assert_panics, bulkhead, checked_status,
-    customers, limited, ms, poll_with, rejection_of, slot_of, waiting, weighted,
+    customers, in_paused_time, limited, ms, must_end, poll_with, rejection_of, slot_of, waiting,
+    weighted,
 };
 
 fn has_expired(rejection: &bulklink::Rejection) -> bool {
@@ -301,4 +306,30 @@ fn the_status_of_a_partition_keeps_its_limits() {
     assert!(totals.expired_wait_time >= Duration::from_millis(2), "{:?}", totals.expired_wait_time);
     assert!(waiter.poll().is_ready());
     drop(slot);
+}
+
+/// Its waker does at once what a task might do later: it takes statuses, uses the key, and drops the wait.
+#[test]
+fn a_status_wakes_whoever_it_takes_out_under_no_lock() {
+    must_end(|| {
+        in_paused_time(async {
+            let customers: PartitionedBulkhead<u64> = customers(1, 5, 10);
+            let _slot = customers.slot_now(&1).unwrap();
+            let waits = customers.clone();
+            let wait = Box::pin(async move { waits.slot_within(ms(10), &1).await });
+            let wait = Arc::new(Mutex::new(Some(wait)));
+            let (own, calls) = (wait.clone(), customers.clone());
+            let waker = Hook::new().on_wake(move || {
+                drop(own.lock().unwrap().take());
+                assert_eq!(calls.status().waiting, 0);
+                assert!(calls.slot_now(&1).is_err());
+            });
+            let mut polled = wait.lock().unwrap();
+            assert_pending!(poll_with(polled.as_mut().unwrap(), &waker.waker()));
+            drop(polled);
+            advance_unnoticed(ms(10));
+            assert_eq!(customers.status().waiting, 0);
+            assert!(wait.lock().unwrap().is_none(), "it was woken");
+        });
+    });
 }

@@ -28,7 +28,7 @@ impl Notice {
     }
 
     #[inline(always)]
-    pub(crate) fn tell(self) {
+    pub(crate) fn tell_caught(self) {
         match self {}
     }
 }
@@ -80,6 +80,11 @@ pub(crate) const TELLS_PRESSURE: bool = false;
 pub(crate) struct WaitSpan;
 
 impl WaitSpan {
+    #[inline(always)]
+    pub(crate) const fn none() -> Self {
+        Self
+    }
+
     #[inline(always)]
     pub(crate) fn new(_: &str, _: u32) -> Self {
         Self

@@ -21,7 +21,7 @@ use crate::{
         },
         rejection::Rejection,
     },
-    sync::Arc,
+    sync::{Arc, did_panic},
 };
 
 /// Pressure is told once it has lasted for this long.
@@ -95,9 +95,13 @@ impl Notice {
         Some(Self { label: label.clone(), what: What::Partitions(kind) })
     }
 
-    /// Tells the subscriber.
+    /// Tells the subscriber, whose panic concerns nobody else.
     #[cold]
-    pub(crate) fn tell(self) {
+    pub(crate) fn tell_caught(self) {
+        did_panic(|| self.tell());
+    }
+
+    fn tell(self) {
         let bulkhead = &*self.label;
         match self.what {
             What::UnderPressure { since, used, capacity, waiting, left_out } => {
@@ -241,6 +245,11 @@ pub(crate) const TELLS_PRESSURE: bool = true;
 pub(crate) struct WaitSpan(Span);
 
 impl WaitSpan {
+    #[inline]
+    pub(crate) fn none() -> Self {
+        Self(Span::none())
+    }
+
     #[inline]
     pub(crate) fn new(bulkhead: &str, cost: u32) -> Self {
         let result = field::Empty;
