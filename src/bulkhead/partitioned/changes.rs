@@ -116,7 +116,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionedBulkhead<K> {
     }
 
     /// Sets how many operations may run at once in the partition of `key`, until its limits are
-    /// [cleared](Self::clear_limits) or [set](Self::set_limits). A guarantee above it is lowered to it.
+    /// [cleared](Self::clear_limits) or [set](Self::set_limits). A guarantee above it is lowered to it. The other limits are
+    /// those that the key has anyway; `limits_for` is asked for them.
     ///
     /// # Errors
     ///

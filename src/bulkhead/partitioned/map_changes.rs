@@ -113,10 +113,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
 
     /// Sets the parallelism of a key that has a partition.
     pub(super) fn resize(&self, key: &K, parallelism: u32) -> Result<(), KeyRefusal> {
-        let mut owned = Some(key.clone());
+        let (chosen, mut owned) = (self.choose(key), Some(key.clone()));
         let set = self.change_override(key, |creation, partition| {
             let partition = partition.ok_or(KeyRefusal::NoPartition)?;
-            let limits = partition.partition_limits();
+            // Not those that it has: a smaller parallelism may have lowered its guarantee before.
+            let otherwise = chosen.unwrap_or(Ok(creation.settings.usual));
+            let limits = otherwise.unwrap_or_else(|_| partition.partition_limits());
             let before = creation.overrides.get(key).copied();
             let set = LimitsOverride::with_parallelism(before, parallelism);
             creation.keep(key, &mut owned, set);

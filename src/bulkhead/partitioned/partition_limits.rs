@@ -140,7 +140,10 @@ impl LimitsOverride {
         limits: Result<Limits, RejectionReason>,
     ) -> Result<Limits, RejectionReason> {
         match self {
-            Self::All(limits) => limits.ok_or(RejectionReason::KeyRefused),
+            Self::All(limits) => {
+                let limits = limits.ok_or(RejectionReason::KeyRefused);
+                limits.map(|limits| limits.with_parallelism(limits.parallelism))
+            }
             Self::Parallelism(parallelism) => {
                 limits.map(|limits| limits.with_parallelism(parallelism))
             }
@@ -152,7 +155,8 @@ impl LimitsOverride {
         match this {
             None | Some(Self::Parallelism(_)) => Self::Parallelism(parallelism),
             Some(Self::All(limits)) => {
-                Self::All(limits.map(|limits| limits.with_parallelism(parallelism)))
+                // The guarantee is lowered where it is applied, so that a larger parallelism brings it back.
+                Self::All(limits.map(|limits| Limits { parallelism, ..limits }))
             }
         }
     }

@@ -348,8 +348,12 @@ impl Section<'_> {
         let (member, shared) = (self.gate().member().unwrap_or(NO_MEMBER), self.shared());
         let (PoolAccess::Locked(pool), Some(shared)) = (&mut self.pool, shared) else { return };
         if !pool.standing.is_empty() {
-            wake_standing_elsewhere(pool, shared, self.effects, member);
+            let frees_places = wake_standing_elsewhere(pool, shared, self.effects, member);
+            if frees_places && self.state.has_standing() {
+                self.wake_standing();
+            }
         }
+        let PoolAccess::Locked(pool) = &mut self.pool else { return };
         if pool.rules.begins_pressure() {
             let now = self.nanos();
             if let Some(pool) = self.pool.get_mut() {
@@ -406,9 +410,27 @@ fn serve(
     false
 }
 
-/// Wakes those who stand in front of other gates than `own`, if there is a place for them.
+/// Wakes those who stand in front of other gates than `own`, if there is a place for them. Returns whether it has freed
+/// places of the whole, by taking out whoever has waited too long: then `own` is to ask again.
 #[cold]
 fn wake_standing_elsewhere(
+    pool: &mut Pool,
+    shared: &SharedRecords,
+    effects: &mut Effects,
+    own: u32,
+) -> bool {
+    let before = pool.rules.state().waiting;
+    loop {
+        let asked_with = pool.rules.state().waiting;
+        ask_standing_elsewhere(pool, shared, effects, own);
+        // Those asked first did not know of a place that was freed meanwhile.
+        if pool.rules.state().waiting == asked_with {
+            return asked_with < before;
+        }
+    }
+}
+
+fn ask_standing_elsewhere(
     pool: &mut Pool,
     shared: &SharedRecords,
     effects: &mut Effects,

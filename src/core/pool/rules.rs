@@ -192,6 +192,12 @@ impl Rules {
     pub(crate) fn admit(&mut self, member: u32) {
         debug_assert!(self.has_seat(), "no seat is free");
         self.touch(member);
+        let own = &mut self.members.all[member as usize];
+        // As a newcomer: it saved nothing up while it had no use for a seat.
+        if own.held == 0 && own.waiting == 0 && own.base < self.level && own.settled() < self.level
+        {
+            (own.base, own.attained) = (self.level, 0);
+        }
         self.take_seat(member);
     }
 

@@ -17,7 +17,7 @@ use tokio::time::advance;
 use tokio_test::task;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::support::{Random, ms, poll_with, rejection_of, slot_of, waiting};
+use crate::support::{Random, advance_unnoticed, ms, poll_with, rejection_of, slot_of, waiting};
 
 type Customers = PartitionedBulkhead<u64>;
 
@@ -465,6 +465,84 @@ async fn the_load_of_a_key_is_infinite_while_the_others_leave_it_neither_a_slot_
     assert_eq!(load(2), 0.0);
     drop(slots);
     assert_nothing_left(&customers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stands_learns_of_places_that_are_freed_while_others_are_asked() {
+    let customers = shared(1, 2);
+    let _slot = customers.slot_now(&9).unwrap();
+    customers.set_limits(&3, PartitionLimits::new(9).waiting_room(9).weight(4)).unwrap();
+    let late: Vec<_> = (0..2).map(|_| waiting(customers.slot_within(ms(10), &3))).collect();
+    let shop = || service_fn(|_: ()| ready(Ok::<_, Infallible>(())));
+    let layer = |key| PartitionedBulkheadLayer::fixed(&customers, key).into_error().backpressure();
+    let mut handles = [1, 2, 3].map(|key| layer(key).layer(shop()));
+    let mut polls: Vec<_> = handles.iter_mut().map(|handle| task::spawn(handle.ready())).collect();
+    for poll in &mut polls {
+        assert!(poll.poll().is_pending());
+    }
+    advance_unnoticed(ms(10));
+    // A section of the first. It takes out those who are late at the last.
+    customers.set_limits(&1, PartitionLimits::new(8).waiting_room(9)).unwrap();
+    assert!(late.iter().all(|waiter| waiter.is_woken()));
+    assert!(polls.iter().all(|poll| poll.is_woken()));
+}
+
+#[tokio::test]
+async fn a_guarantee_comes_back_with_the_parallelism() {
+    let limits = |_: &u64| PartitionLimits::new(8).guaranteed(4);
+    let chosen = Customers::builder("customers").limits_for(limits);
+    let chosen = chosen.parallelism(8).max_partitions(9).total_parallelism(20);
+    let chosen = chosen.total_waiting_room(0).build().unwrap();
+    drop(chosen.slot_now(&1).unwrap());
+    let set = shared(20, 9);
+    drop(set.slot_now(&1).unwrap());
+    set.set_limits(&1, limits(&1)).unwrap();
+    for customers in [chosen, set] {
+        let guaranteed = || customers.partition_share(&1).unwrap().guaranteed;
+        assert_eq!(guaranteed(), 4);
+        customers.resize_partition(&1, 2).unwrap();
+        assert_eq!((guaranteed(), customers.partition_status(&1).unwrap().capacity), (2, 2));
+        customers.resize_partition(&1, 8).unwrap();
+        assert_eq!((guaranteed(), customers.partition_status(&1).unwrap().capacity), (4, 8));
+    }
+}
+
+/// An hour in which a key needs nothing gives it no hour later, whether it is remembered or not.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_idle_is_a_newcomer_whether_its_partition_is_retained_or_not() {
+    for discards in [false, true] {
+        let customers = shared(1, 40);
+        drop(customers.slot_now(&1).unwrap());
+        // Two others compete for a while.
+        let mut held = customers.slot_now(&2).unwrap();
+        let mut line: Vec<_> =
+            (0..8).map(|number| waiting(slot(&customers, 2 + number % 2))).collect();
+        while !line.is_empty() {
+            advance(ms(1_000)).await;
+            drop(held);
+            let next = line.iter().position(|waiter| waiter.is_woken()).unwrap();
+            held = slot_of(&mut line.remove(next));
+        }
+        drop(held);
+        if discards {
+            assert!(customers.discard(&1));
+        }
+        // The first comes back, and holds the slot while a newcomer waits.
+        let long = customers.slot_now(&1).unwrap();
+        let mut newcomer: Vec<_> = (0..3).map(|_| waiting(slot(&customers, 4))).collect();
+        advance(ms(3_000)).await;
+        let mut first: Vec<_> = (0..3).map(|_| waiting(slot(&customers, 1))).collect();
+        let mut held = long;
+        // It owes three seconds.
+        for waiter in &mut newcomer {
+            drop(held);
+            assert!(waiter.is_woken(), "discards: {discards}");
+            held = slot_of(waiter);
+            advance(ms(900)).await;
+        }
+        drop(held);
+        assert!(first.iter_mut().any(|waiter| waiter.is_woken()));
+    }
 }
 
 /// Whatever many threads do with many keys, the numbers of the whole are those of its parts.
