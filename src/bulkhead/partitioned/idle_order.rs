@@ -121,7 +121,7 @@ impl IdleOrder {
     }
 
     /// Removes an entry from the idle order, from any position.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, at: u32) {
         let OrderLink { prev, next } = self.links[at];
         debug_assert!(prev != PINNED, "a pinned entry is not in the idle order");

@@ -39,7 +39,7 @@ use crate::{
             lifecycle::Phase,
             records::SharedRecords,
             shared_pool::SharedPool,
-            trace::{self, Notice},
+            trace::Notice,
         },
         limits::{Expiry, wait_limit::WaitLimit, wait_policy::WaitPolicy},
         pool::rules::PoolLimits,
@@ -129,8 +129,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> PartitionMap<K> {
     pub(super) fn enter(&self, key: &K, policy: WaitPolicy) -> Result<OwnedHandle, Rejection> {
         let hash = self.hash(key);
         match self.shards.of(hash).pin(hash, key, || policy.expired()) {
-            // Told under no lock.
-            Some(entered) => entered.map_err(trace::rejected),
+            Some(entered) => entered,
             None => {
                 self.create(hash, key, policy).map_err(|reason| self.parent.count_rejected(reason))
             }

@@ -27,7 +27,7 @@ use crate::{
     bulkhead::{compartment::Compartment, handle::OwnedHandle},
     core::{
         chunks::Chunks,
-        gate::{counts::Totals, effects::Effects},
+        gate::{counts::Totals, effects::Effects, trace},
         limits::Expiry,
         rejection::Rejection,
     },
@@ -268,7 +268,9 @@ impl<K: Eq> Shard<K> {
         let at = state.find(hash, key)?;
         if !state.order.is_pinned(at) {
             if let Some(expiry) = expired() {
-                return Some(Err(state.entries[at].compartment.reject_late(expiry)));
+                let rejection = state.entries[at].compartment.reject_late(expiry);
+                drop(state);
+                return Some(Err(trace::rejected(rejection)));
             }
         }
         let compartment = state.entries[at].compartment.clone();
