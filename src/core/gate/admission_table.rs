@@ -52,7 +52,7 @@ impl Gate {
         self.arrive_with(arrival, shared, || PoolAccess::None)
     }
 
-    /// Apart, so that the way of other gates is free of a pool.
+    /// A function of its own, so that gates without a pool do not pay for one.
     #[cold]
     #[inline(never)]
     fn arrive_pooled(

@@ -160,8 +160,8 @@ impl SharedRecords {
         self.change_pool(|rules| rules.set_limits(limits), effects);
     }
 
-    /// Holds the seats of the pool back while its gates are paused one after another, and until all are resumed: then it is
-    /// whose turn it is who gets them, and not who was resumed first.
+    /// Holds the seats of the pool back while its gates are paused one after another, and until all are resumed. Then they go
+    /// to those whose turn it is, and not to those that were resumed first.
     ///
     /// What is left to do is added to `effects`, because the caller holds a lock of its own.
     pub(crate) fn hold_pool(&self, is_held: bool, effects: &mut Effects) {

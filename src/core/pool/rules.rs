@@ -46,7 +46,6 @@ pub(crate) struct Rules {
     limits: PoolLimits,
     /// The capacity, or none if all is held back.
     seats: u32,
-    is_held: bool,
     used: u32,
     waiting: u32,
     waiting_members: u32,
@@ -70,7 +69,6 @@ impl Rules {
             members: Members { all: Vec::new(), free: Vec::new() },
             limits,
             seats: limits.capacity,
-            is_held: false,
             used: 0,
             waiting: 0,
             waiting_members: 0,
@@ -330,18 +328,18 @@ impl Rules {
     }
 
     pub(crate) fn set_limits(&mut self, limits: PoolLimits) {
+        let is_held = self.is_held();
         self.limits = limits;
-        self.set_held(self.is_held);
+        self.set_held(is_held);
     }
 
     /// Holds all seats back that are free or become so, or does so no more.
     pub(crate) fn set_held(&mut self, is_held: bool) {
-        self.is_held = is_held;
         self.seats = if is_held { 0 } else { self.limits.capacity };
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.is_held
+        self.seats == 0
     }
 
     /// Whether there is a seat and somebody for it.
